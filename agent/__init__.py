@@ -1,0 +1,1 @@
+"""The agent loop: plan, segment, inspect, refine."""

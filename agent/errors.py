@@ -1,0 +1,66 @@
+"""What can go wrong in the agent, as one tree.
+
+AgentError
+  MllmError                  the MLLM step failed; the rules take over
+    MllmUnavailable          no connection, timeout, 5xx, quota, refused key
+    MllmReplyError           an answer that is no answer, even after one repair
+    MllmRefused              blocked or refused by the provider
+  EgressForbidden            an outside MLLM is configured but data may not leave
+  PlannerNotConfigured       the request names a planner that is not set up
+  ThreadNotFound             never existed, expired, or erased
+  RunNotFound                never existed or expired
+  ThreadBusy                 another run of this thread is still going
+  InvalidRequest             the request cannot be met as it stands (field named)
+"""
+
+
+class AgentError(Exception):
+    """Root of the tree."""
+
+
+class MllmError(AgentError):
+    """One step of the MLLM failed."""
+
+
+class MllmUnavailable(MllmError):
+    """The server did not answer usefully: connection, deadline, status."""
+
+
+class MllmReplyError(MllmError):
+    """The answer does not hold what was asked for, even after one repair."""
+
+
+class MllmRefused(MllmError):
+    """The provider blocked the prompt or the model refused."""
+
+
+class EgressForbidden(AgentError):
+    """The setting does not allow data to leave for this MLLM."""
+
+
+class PlannerNotConfigured(AgentError):
+    """The planner that was asked for has no model or key."""
+
+
+class ThreadNotFound(AgentError):
+    """No such thread: never there, expired, or erased."""
+
+
+class RunNotFound(AgentError):
+    """No such run: never there, or expired."""
+
+
+class ThreadBusy(AgentError):
+    """Another run of the same thread has not ended yet."""
+
+
+class InvalidRequest(AgentError):
+    """The request cannot be met as it stands.
+
+    Attributes:
+        field: name of the offending field.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field

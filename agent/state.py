@@ -1,0 +1,337 @@
+"""What a run knows: small, frozen, JSON-ready records. Never pixels, arrays or clients."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import Field
+
+from segmenter.contract import Box, BoxPrompt, Frozen, ImageRef, Mask, ModelInfo, Share
+
+# The paper's number of rounds (section 4.4).
+MAX_ROUNDS = 3
+# One request holds a clinical sentence or a few, not a report.
+MAX_REQUEST_CHARS = 2000
+MAX_TARGETS = 4
+MAX_CALLS_PER_ROUND = 4
+
+
+class Status(StrEnum):
+    """How a target, or a whole run, ended."""
+
+    FOUND = "found"
+    NOT_FOUND = "not_found"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+
+
+class Issue(StrEnum):
+    """What is wrong with a mask."""
+
+    NONE = "none"
+    WRONG_STRUCTURE = "wrong_structure"
+    WRONG_SIDE = "wrong_side"
+    TOO_LARGE = "too_large"
+    TOO_SMALL = "too_small"
+    LEAK = "leak"
+    MISSING_PARTS = "missing_parts"
+    FRAGMENTED = "fragmented"
+    NOT_PRESENT = "not_present"
+
+
+class Selection(Frozen):
+    """Which of a target's masks are wanted, decided by code.
+
+    Attributes:
+        side: ``left`` or ``right`` as seen in the image, after translating the request's meaning.
+        rank: ``largest`` or ``smallest``.
+        limit: at most so many masks.
+    """
+
+    side: Literal["left", "right"] | None = None
+    rank: Literal["largest", "smallest"] | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
+
+
+class Target(Frozen):
+    """One thing the request asks for.
+
+    Attributes:
+        id: ``t1``, ``t2`` ... stable within a thread.
+        label: the caller's word for it, normalised.
+        ladder: phrases to try, first choice first; each a concept of one to three words.
+        count: how many are expected.
+        where: the planner's words on the place, or "".
+        area_share: least and greatest plausible share of the image, [0, 1].
+        known: False when neither the lexicon nor the planner knows the term.
+    """
+
+    id: str
+    label: str
+    ladder: Annotated[tuple[str, ...], Field(min_length=1)]
+    count: Literal["one", "several", "unknown"] = "unknown"
+    where: str = ""
+    selection: Selection = Selection()
+    area_share: tuple[float, float] = (0.0, 1.0)
+    known: bool = True
+
+
+class Call(Frozen):
+    """One prompt to the tool, made for one target.
+
+    Attributes:
+        threshold: lowered joint-score threshold, or None for the model's own.
+    """
+
+    target: str
+    concept: str | None
+    boxes: tuple[BoxPrompt, ...] = ()
+    threshold: Share | None = None
+
+
+class Plan(Frozen):
+    """What the planner made of the request.
+
+    Attributes:
+        modality: short word ("ultrasound"), or "unknown".
+        note: the planner's remark for a person, plain text, capped.
+    """
+
+    decision: Literal["segment", "absent", "unclear"]
+    modality: str
+    targets: tuple[Target, ...]
+    calls: tuple[Call, ...]
+    note: str = ""
+
+
+class Candidate(Frozen):
+    """A mask some call gave. Candidates are never deleted.
+
+    Attributes:
+        id: ``m1``, ``m2`` ... stable within a thread.
+        quality: the rules' score, [0, 1], or None before inspection.
+    """
+
+    id: str
+    target: str
+    round: int
+    call: int
+    concept: str | None
+    mask: Mask
+    quality: Share | None = None
+
+
+class Verdict(Frozen):
+    """The inspector's word on one candidate.
+
+    Attributes:
+        better_than_incumbent: only meaningful when both were in one sheet.
+        by: ``rules``, ``mllm`` or ``client`` (a person's edit, above any model's word).
+    """
+
+    candidate: str
+    verdict: Literal["accept", "partial", "reject"]
+    issue: Issue = Issue.NONE
+    better_than_incumbent: Literal["yes", "no", "same"] = "same"
+    by: Literal["rules", "mllm", "client"] = "rules"
+
+
+class Inspection(Frozen):
+    """One look at a round: verdicts, and what to do next.
+
+    Attributes:
+        complete: per target id, whether nothing is missing any more.
+        next: what the inspector proposes; policy decides.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    complete: dict[str, bool] = Field(default_factory=dict)
+    missing: str = ""
+    next: Literal["stop", "segment", "absent"] = "stop"
+    calls: tuple[Call, ...] = ()
+
+
+class Win(Frozen):
+    """An entry of the ledger: a judged replacement of the incumbent of a target."""
+
+    target: str
+    round: int
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    reason: str
+
+
+class Round(Frozen):
+    """Segment and inspect, once. Rounds only ever get appended.
+
+    Attributes:
+        number: from 1.
+        candidates: ids of the candidates this round gave.
+        reasons: per call, why it gave no mask ("" if it gave one).
+    """
+
+    number: int
+    calls: tuple[Call, ...]
+    candidates: tuple[str, ...]
+    reasons: tuple[str, ...]
+    inspection: Inspection
+    planner: str
+    wins: tuple[Win, ...] = ()
+
+
+class Usage(Frozen):
+    """What the MLLM cost."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum."""
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class PlannerInfo(Frozen):
+    """Who planned and judged.
+
+    Attributes:
+        kind: ``rules``, ``gemini`` or ``openai``: what really did the work (a run in which the
+            rules took over a step says so in `fallbacks`).
+        fallbacks: one line per step the rules took over, with the reason.
+    """
+
+    kind: Literal["rules", "gemini", "openai"]
+    model: str | None = None
+    fallbacks: tuple[str, ...] = ()
+
+
+class Provenance(Frozen):
+    """Where a result comes from."""
+
+    segmenter: ModelInfo | None
+    planner: PlannerInfo
+    prompts_version: str
+    rounds: int
+    usage: Usage
+    seconds: float
+
+
+class ResultMask(Frozen):
+    """A mask that is returned, with its history."""
+
+    candidate: Candidate
+    label: str
+    verdict: Literal["accept", "partial", "reject"] | None
+    area_mm2: float | None = None
+
+
+class TargetResult(Frozen):
+    """How one target ended.
+
+    Attributes:
+        reason: plain words: why nothing was found, or why a person should look.
+    """
+
+    target: Target
+    status: Status
+    masks: tuple[ResultMask, ...]
+    reason: str = ""
+
+
+class Edit(Frozen):
+    """A person's word on the thread, above any model's.
+
+    Attributes:
+        action: ``accept`` or ``reject`` a mask by id, or hand in a ``box`` for a target.
+        label: for a box: which target it is for (None: the only one, or a new one).
+    """
+
+    action: Literal["accept", "reject", "box"]
+    mask_id: str | None = None
+    box: Box | None = None
+    label: str | None = None
+
+
+class AgentRequest(Frozen):
+    """A request as the entry points hand it in; the image is stored already.
+
+    Attributes:
+        image: None only together with a thread that holds one.
+        box: the caller's box for what is asked, always used.
+        planner: ``auto`` takes the configured one.
+    """
+
+    request: Annotated[str, Field(min_length=1, max_length=MAX_REQUEST_CHARS)]
+    image: ImageRef | None = None
+    thread_id: str | None = None
+    box: Box | None = None
+    max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
+    planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
+    edits: Annotated[tuple[Edit, ...], Field(max_length=20)] = ()
+
+
+class RunRecord(Frozen):
+    """A finished (or failed) run, as stored and returned.
+
+    Attributes:
+        status: the run's: found if any target was, else uncertain, not_found or failed.
+        needs_review: true whenever a person should look.
+        error: for ``failed``: what failed, in plain words without internals.
+    """
+
+    id: str
+    thread_id: str
+    created_at: datetime
+    request: str
+    image: ImageRef
+    status: Status
+    plan: Plan | None
+    rounds: tuple[Round, ...]
+    candidates: tuple[Candidate, ...]
+    targets: tuple[TargetResult, ...]
+    needs_review: bool
+    message: str
+    provenance: Provenance
+    error: str | None = None
+
+
+class ThreadRecord(Frozen):
+    """A conversation about one image: its runs, candidates and accepted targets.
+
+    Attributes:
+        next_mask: number of the next candidate id, so that ids stay stable and unique.
+        next_target: the same for targets.
+    """
+
+    id: str
+    created_at: datetime
+    image: ImageRef
+    runs: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    targets: tuple[TargetResult, ...] = ()
+    next_mask: int = 1
+    next_target: int = 1
+
+
+class AgentState(TypedDict, total=False):
+    """LangGraph's state: JSON-ready dumps of the records above, nothing else."""
+
+    run_id: str
+    request: dict[str, object]
+    thread: dict[str, object]
+    plan: dict[str, object] | None
+    pending: list[dict[str, object]]
+    candidates: list[dict[str, object]]
+    rounds: list[dict[str, object]]
+    incumbents: dict[str, list[str]]
+    usage: dict[str, object]
+    fallbacks: list[str]
+    failures: int
+    model: dict[str, object] | None
+    error: str | None
+    outcome: dict[str, object] | None

@@ -1,0 +1,1 @@
+"""HTTP front and command line."""

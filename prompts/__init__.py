@@ -1,0 +1,1 @@
+"""Texts and lexicon that a clinician can review without reading code."""

@@ -1,0 +1,1 @@
+"""Promptable segmentation: contract first, queue and worker behind it."""

@@ -1,0 +1,86 @@
+"""What can go wrong in the segmenter, as one tree.
+
+    SegmenterError
+      InputError                 the caller can repair it
+        UnsupportedImage         not a format that is read here
+        BrokenImage              a known format that does not decode
+        ImageTooLarge            over the byte or pixel limit
+        InvalidPrompt            a prompt field out of its range
+      ImageNotFound              never stored, or expired
+      QueueFull                  nothing was stored, try later
+      NoWorker                   nobody is there to do it
+      TransportDown              the broker does not answer
+      DeadlineExceeded           the caller's time is up
+      JobCancelled               the caller gave up
+      JobFailed                  the model failed, or every attempt died
+
+Messages say what, which value and which limit; they never hold pixels, requests or file names.
+"""
+
+
+class SegmenterError(Exception):
+    """Root of the tree."""
+
+
+class InputError(SegmenterError):
+    """The caller sent something that cannot be used.
+
+    Attributes:
+        field: name of the offending field, as the caller knows it.
+    """
+
+    def __init__(self, message: str, *, field: str = "image") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class UnsupportedImage(InputError):
+    """The bytes are not of a format that is read here."""
+
+
+class BrokenImage(InputError):
+    """The bytes claim a known format but do not decode."""
+
+
+class ImageTooLarge(InputError):
+    """The image is over the byte or pixel limit."""
+
+
+class InvalidPrompt(InputError):
+    """A prompt cannot be put to the model."""
+
+
+class ImageNotFound(SegmenterError):
+    """The image was never stored here, or has expired."""
+
+
+class QueueFull(SegmenterError):
+    """The queue is at its bound; nothing was stored.
+
+    Attributes:
+        retry_after_s: seconds after which a retry has a chance.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NoWorker(SegmenterError):
+    """No live worker answers."""
+
+
+class TransportDown(SegmenterError):
+    """The broker cannot be reached."""
+
+
+class DeadlineExceeded(SegmenterError):
+    """The caller's deadline passed before a result came."""
+
+
+class JobCancelled(SegmenterError):
+    """The job was cancelled before it finished."""
+
+
+class JobFailed(SegmenterError):
+    """The model failed on this job, or every attempt to run it died."""
