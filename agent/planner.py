@@ -1,0 +1,115 @@
+"""The planner's two questions, and what it must answer. Implemented by rules and by an MLLM."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from agent.state import Call, Candidate, Inspection, Plan, Round, TargetResult, Usage
+from segmenter.contract import BinaryMask, Box, Capabilities, ImageRef, RgbImage
+
+
+@dataclass(frozen=True)
+class PlanQuestion:
+    """Everything a planner may know before the first call.
+
+    Attributes:
+        request: the caller's words; data, never instructions to code.
+        pixels: uint8, shape (H, W, 3), RGB, upright.
+        box: the caller's own box, or None.
+        kept: targets of earlier runs of the thread, which stay unless the request names them.
+        first_target: number of the first new target id.
+    """
+
+    request: str
+    image: ImageRef
+    pixels: RgbImage
+    capabilities: Capabilities
+    box: Box | None = None
+    kept: tuple[TargetResult, ...] = ()
+    first_target: int = 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything a planner may know when it judges a round.
+
+    Attributes:
+        number: the round being judged, from 1.
+        calls: the round's calls.
+        candidates: the round's candidates, and the incumbents of earlier rounds.
+        masks: decoded mask of each of them, bool, shape (H, W), by candidate id.
+        incumbents: per target id the ids of its best set so far.
+        history: earlier rounds.
+        seed: made from the run id; the only source of shuffling.
+    """
+
+    question: PlanQuestion
+    plan: Plan
+    number: int
+    calls: tuple[Call, ...]
+    candidates: tuple[Candidate, ...]
+    masks: Mapping[str, BinaryMask]
+    incumbents: Mapping[str, tuple[str, ...]]
+    history: tuple[Round, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and what it cost."""
+
+    plan: Plan
+    usage: Usage
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """An inspection and what it cost."""
+
+    inspection: Inspection
+    usage: Usage
+
+
+class Planner(Protocol):
+    """Plans once and inspects once per round."""
+
+    @property
+    def kind(self) -> Literal["rules", "gemini", "openai"]:
+        """Who it is, for the provenance."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """Model name, None for the rules."""
+        ...
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        """Turn a request into targets and first calls.
+
+        Raises:
+            MllmError: the step failed; the rules take over.
+        """
+        ...
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        """Judge a round's candidates and propose what is next.
+
+        Raises:
+            MllmError: the step failed; the rules take over.
+        """
+        ...
+
+    async def duel(
+        self,
+        look: Look,
+        first: tuple[str, ...],
+        second: tuple[str, ...],
+        *,
+        timeout_s: float,
+    ) -> tuple[Literal["first", "second", "same"], Usage]:
+        """Say which of two sets of candidates outlines the target better.
+
+        Raises:
+            MllmError: the step failed; the incumbent stays.
+        """
+        ...
