@@ -1,0 +1,190 @@
+"""The queue inside one process: the embedded default, and the model the Redis one is held to.
+
+Shared: one `MemoryTransport` by the callers and workers of one event loop; no other thread touches
+it. Guaranteed: what `segmenter.transport` says, while the process lives; nothing survives it.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from segmenter.errors import DeadlineExceeded, JobFailed
+from segmenter.messages import Answer, Job, Presence
+from segmenter.settings import QueueSettings
+from segmenter.transport import Lease, cancelled, judge, queue_full, refusal
+
+# Answers wait for their caller, who is in this process; the bound only catches callers that left.
+MAX_ANSWERED = 1024
+
+
+@dataclass
+class _Entry:
+    """State of one job; `receipt`, `worker_id` and `leased_at` are those of the last lease."""
+
+    job: Job
+    deadline: float
+    answer: asyncio.Future[Answer]
+    attempts: int = 0
+    receipt: str | None = None
+    worker_id: str = ""
+    leased_at: float = 0.0
+
+
+@dataclass
+class MemoryTransport:
+    """Caller's side; `worker` gives the workers' side of the same queue."""
+
+    settings: QueueSettings = field(default_factory=QueueSettings)
+    dead_letters: deque[Job] = field(default_factory=lambda: deque(maxlen=1000))
+    _open: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
+    _queued: deque[str] = field(default_factory=deque)
+    _answered: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
+    _alive: dict[str, Presence] = field(default_factory=dict)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def submit(self, job: Job, *, timeout_s: float) -> None:
+        """See `segmenter.transport.CallerSide`."""
+        if job.id in self._open or job.id in self._answered:
+            return
+        # A cancelled job keeps its place until a worker passes it, as in Redis.
+        depth = max(len(self._open), len(self._queued))
+        if depth >= self.settings.max_depth:
+            raise queue_full(depth, self.settings.max_depth, len(self._alive))
+        answer = asyncio.get_running_loop().create_future()
+        self._open[job.id] = _Entry(job, time.monotonic() + timeout_s, answer)
+        self._enqueue(job.id)
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
+        """See `segmenter.transport.CallerSide`."""
+        entry = self._open.get(job_id) or self._answered.get(job_id)
+        if entry is None:
+            raise JobFailed(f"there is no job {job_id!r}")
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(entry.answer), timeout_s)
+        await self.cancel(job_id)
+        raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
+
+    async def cancel(self, job_id: str) -> None:
+        """See `segmenter.transport.CallerSide`."""
+        self.finish(job_id, cancelled())
+
+    async def workers(self) -> tuple[Presence, ...]:
+        """See `segmenter.transport.CallerSide`."""
+        return tuple(self._alive.values())
+
+    def worker(self, worker_id: str) -> "MemoryWorker":
+        """Return the workers' side for one worker."""
+        return MemoryWorker(self, worker_id)
+
+    def finish(self, job_id: str, answer: Answer) -> bool:
+        """Give a job its answer; False if it has one or never was."""
+        entry = self._open.pop(job_id, None)
+        if entry is None:
+            return False
+        entry.answer.set_result(answer)
+        self._answered[job_id] = entry
+        while len(self._answered) > MAX_ANSWERED:
+            self._answered.popitem(last=False)
+        return True
+
+    def take(self, worker_id: str, limit: int) -> list[Lease]:
+        """Lease up to `limit` jobs that are to run; answer those that are not."""
+        self._reclaim()
+        leases: list[Lease] = []
+        while self._queued and len(leases) < limit:
+            entry = self._open.get(self._queued.popleft())
+            if entry is not None and self._admit(entry):
+                entry.receipt, entry.worker_id = uuid4().hex, worker_id
+                entry.leased_at = time.monotonic()
+                leases.append(Lease(entry.job, entry.receipt, entry.attempts))
+        return leases
+
+    async def arrival(self, wait_s: float) -> None:
+        """Wait until something may be queued, at most `wait_s`."""
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), wait_s)
+
+    def is_open(self, job_id: str) -> bool:
+        """Tell whether the job still lacks an answer."""
+        return job_id in self._open
+
+    def hand_back(self, lease: Lease) -> None:
+        """Queue a leased job again, unless its lease has passed to another worker."""
+        entry = self._open.get(lease.job.id)
+        if entry is not None and entry.receipt == lease.receipt:
+            entry.attempts -= 1
+            self._enqueue(lease.job.id)
+
+    def arrive(self, presence: Presence) -> None:
+        """Count a worker as alive."""
+        self._alive[presence.worker_id] = presence
+
+    def leave(self, worker_id: str) -> None:
+        """Count a worker as gone."""
+        self._alive.pop(worker_id, None)
+
+    def _enqueue(self, job_id: str) -> None:
+        self._open[job_id].receipt = None
+        self._queued.append(job_id)
+        self._arrived.set()
+
+    def _admit(self, entry: _Entry) -> bool:
+        entry.attempts += 1
+        late = time.monotonic() > entry.deadline
+        limit = self.settings.max_attempts
+        verdict = judge(late=late, attempt=entry.attempts, max_attempts=limit)
+        if verdict == "run":
+            return True
+        if verdict == "dead":
+            self.dead_letters.append(entry.job)
+        self.finish(entry.job.id, refusal(verdict, max_attempts=limit))
+        return False
+
+    def _reclaim(self) -> None:
+        oldest = time.monotonic() - self.settings.lease_s
+        for job_id, entry in self._open.items():
+            silent = entry.worker_id not in self._alive and entry.leased_at < oldest
+            if entry.receipt is not None and silent:
+                self._enqueue(job_id)
+
+
+@dataclass(frozen=True)
+class MemoryWorker:
+    """One worker's side of a `MemoryTransport`; see `segmenter.transport.WorkerSide`."""
+
+    transport: MemoryTransport
+    worker_id: str
+
+    @asynccontextmanager
+    async def alive(self, presence: Presence) -> AsyncIterator[None]:
+        """See `segmenter.transport.WorkerSide`."""
+        self.transport.arrive(presence)
+        try:
+            yield
+        finally:
+            self.transport.leave(self.worker_id)
+
+    async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
+        """See `segmenter.transport.WorkerSide`."""
+        leases = self.transport.take(self.worker_id, limit)
+        if leases or wait_s <= 0:
+            return leases
+        await self.transport.arrival(wait_s)
+        return self.transport.take(self.worker_id, limit)
+
+    async def wanted(self, lease: Lease) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        return self.transport.is_open(lease.job.id)
+
+    async def answer(self, lease: Lease, answer: Answer) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        return self.transport.finish(lease.job.id, answer)
+
+    async def release(self, lease: Lease) -> None:
+        """See `segmenter.transport.WorkerSide`."""
+        self.transport.hand_back(lease)

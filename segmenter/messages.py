@@ -1,0 +1,118 @@
+"""What travels between callers and workers: versioned JSON, checked on both ends, never pickle."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from segmenter import errors
+from segmenter.contract import Capabilities, Frozen, ModelInfo, SegmentRequest, SegmentResult
+
+SCHEMA_VERSION: Literal[1] = 1
+
+JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class MalformedMessage(ValueError):
+    """The text is no message of this schema version."""
+
+
+class Job(Frozen):
+    """One piece of work; `request` belongs to the kind ``segment`` alone."""
+
+    version: Literal[1] = SCHEMA_VERSION
+    id: JobId
+    kind: Literal["segment", "capabilities"]
+    request: SegmentRequest | None = None
+
+    @model_validator(mode="after")
+    def _request_fits_kind(self) -> "Job":
+        if (self.kind == "segment") is (self.request is None):
+            raise ValueError(
+                f"a {self.kind} job needs {'a' if self.kind == 'segment' else 'no'} request"
+            )
+        return self
+
+
+class Failure(Frozen):
+    """A domain error on its way to the caller.
+
+    Attributes:
+        error: name of a class in `segmenter.errors`.
+        field: the offending field of an input error.
+    """
+
+    error: str
+    message: str
+    field: str | None = None
+
+
+class Answer(Frozen):
+    """How a job ended: exactly one of its fields is set, so a failure is never an empty result."""
+
+    version: Literal[1] = SCHEMA_VERSION
+    result: SegmentResult | None = None
+    capabilities: Capabilities | None = None
+    failure: Failure | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "Answer":
+        if sum(part is not None for part in (self.result, self.capabilities, self.failure)) != 1:
+            raise ValueError("an answer holds a result, capabilities or a failure")
+        return self
+
+
+class Presence(Frozen):
+    """A live worker: who it is and which weights it holds."""
+
+    worker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
+    model: ModelInfo
+
+
+def read_job(text: str | bytes) -> Job:
+    """Parse a job that came over the wire.
+
+    Raises:
+        MalformedMessage: not JSON, another version, or out of range.
+    """
+    try:
+        return Job.model_validate_json(text)
+    except ValidationError as error:
+        # The text holds a request: it must not travel on in a traceback.
+        raise MalformedMessage(
+            f"no job of version {SCHEMA_VERSION} ({error.error_count()} errors)"
+        ) from None
+
+
+def read_answer(text: str | bytes) -> Answer:
+    """Parse an answer that came over the wire.
+
+    Raises:
+        MalformedMessage: not JSON, another version, or out of range.
+    """
+    try:
+        return Answer.model_validate_json(text)
+    except ValidationError as error:
+        raise MalformedMessage(
+            f"no answer of version {SCHEMA_VERSION} ({error.error_count()} errors)"
+        ) from None
+
+
+def to_failure(error: errors.SegmenterError) -> Failure:
+    """Write a domain error down."""
+    field = error.field if isinstance(error, errors.InputError) else None
+    return Failure(error=type(error).__name__, message=str(error), field=field)
+
+
+def to_error(failure: Failure) -> errors.SegmenterError:
+    """Build the same domain error again; a class unknown here becomes `JobFailed`."""
+    kind = getattr(errors, failure.error, None)
+    if not (isinstance(kind, type) and issubclass(kind, errors.SegmenterError)):
+        return errors.JobFailed(failure.message)
+    if issubclass(kind, errors.InputError) and failure.field is not None:
+        return kind(failure.message, field=failure.field)
+    return kind(failure.message)
+
+
+def failed(error: errors.SegmenterError) -> Answer:
+    """Return the answer that says a job failed with `error`."""
+    return Answer(failure=to_failure(error))

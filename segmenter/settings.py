@@ -1,0 +1,77 @@
+"""Frozen settings of the segmenter; entry points fill them, nobody here reads a variable."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from segmenter.contract import Frozen
+
+MEBIBYTE = 2**20
+HOUR_S = 3600.0
+
+Seconds = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class QueueSettings(Frozen):
+    """How jobs are kept and handed out; every process on one queue uses the same values.
+
+    Attributes:
+        prefix: first part of every control key; goes into a hash tag, so all of them share a slot.
+        max_depth: jobs queued or running at most. At half a second each, one worker needs two
+            minutes for 256: nobody waits longer for an answer.
+        lease_s: a worker silent for so long is dead and its jobs go to others.
+        max_attempts: a job that was started so often without an answer kills workers.
+        job_ttl_s: life of a job's state and of its answer after the last change.
+        poll_s: longest blocking read; also how long a stop may go unnoticed.
+        max_hold_s: a job held longer hangs; its lease and its worker's heartbeat lapse.
+    """
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "medsam3"
+    max_depth: Count = 256
+    lease_s: Seconds = 30.0
+    max_attempts: Count = 3
+    job_ttl_s: Seconds = HOUR_S
+    poll_s: Seconds = 1.0
+    max_hold_s: Seconds = 600.0
+
+
+class StoreSettings(Frozen):
+    """Bounds of stored uploads and records.
+
+    Attributes:
+        image_ttl_s: life of an upload after its last use; far above any request's deadline.
+        max_image_bytes: one stored upload.
+        max_images_bytes: all uploads of an in-process store; Redis has its own ``maxmemory``.
+        max_record_bytes: one stored record.
+        max_records_bytes: all records of an in-process store.
+        max_pixels_bytes: decoded images one process keeps at hand; 256 MiB hold 40 of 1500 x 1500.
+    """
+
+    image_ttl_s: Seconds = HOUR_S
+    max_image_bytes: Count = 64 * MEBIBYTE
+    max_images_bytes: Count = 1024 * MEBIBYTE
+    max_record_bytes: Count = 16 * MEBIBYTE
+    max_records_bytes: Count = 256 * MEBIBYTE
+    max_pixels_bytes: Count = 256 * MEBIBYTE
+
+
+class WorkerSettings(Frozen):
+    """Bounds of one worker.
+
+    Attributes:
+        max_batch: jobs leased at once; two rounds of eight callers, so that one image's jobs meet.
+        max_embeddings_bytes: embeddings kept; SAM 3 needs about 30 MB an image, the compact
+            model 1 MB.
+    """
+
+    max_batch: Count = 16
+    max_embeddings_bytes: Count = 1024 * MEBIBYTE
+
+
+class SegmenterSettings(Frozen):
+    """All of them."""
+
+    queue: QueueSettings = QueueSettings()
+    store: StoreSettings = StoreSettings()
+    worker: WorkerSettings = WorkerSettings()

@@ -1,0 +1,133 @@
+"""What a job queue must offer: one protocol for callers, one for workers.
+
+Shared by all implementations, and held by `tests/segmenter/test_transport.py`:
+
+* A job runs at least once while a worker lives; its caller sees exactly one answer, the first.
+* Jobs are handed out in the order they came; a job handed back or reclaimed may come later.
+* A lease belongs to a live worker. When the worker falls silent the job goes to another one, at
+  most `max_attempts` times in all, then it is a dead letter and its caller gets `JobFailed`.
+* Cancelling gives a job its answer (`JobCancelled`), so nobody starts it and a late result is void.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, QueueFull
+from segmenter.messages import Answer, Job, Presence, failed
+
+# What a segmentation costs at most in practice: 50 to 500 ms (reference/queue.md, section 4).
+SERVICE_S = 0.5
+# A longer hint would be a guess: by then workers may have come or gone.
+MAX_RETRY_AFTER_S = 60.0
+
+Verdict = Literal["run", "late", "dead"]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A job in a worker's hands.
+
+    Attributes:
+        receipt: the queue's own handle; means nothing to others.
+        attempt: 1 for the first start.
+    """
+
+    job: Job
+    receipt: str
+    attempt: int
+
+
+class CallerSide(Protocol):
+    """What an API process does with the queue."""
+
+    async def submit(self, job: Job, *, timeout_s: float) -> None:
+        """Queue a job; the same id again changes nothing. It is not started after `timeout_s`.
+
+        Raises:
+            QueueFull, TransportDown.
+        """
+        ...
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
+        """Wait for the answer of a job submitted by this process; one waiter a job.
+
+        Raises:
+            DeadlineExceeded: time is up; the job is cancelled.
+            JobFailed: no such job.
+            TransportDown.
+        """
+        ...
+
+    async def cancel(self, job_id: str) -> None:
+        """Give the job up: not started if it waits, its result void if it runs.
+
+        Raises:
+            TransportDown.
+        """
+        ...
+
+    async def workers(self) -> tuple[Presence, ...]:
+        """Return who is alive.
+
+        Raises:
+            TransportDown.
+        """
+        ...
+
+
+class WorkerSide(Protocol):
+    """What one worker does with the queue."""
+
+    def alive(self, presence: Presence) -> AbstractAsyncContextManager[None]:
+        """Count as alive, and keep every lease, while the context is open."""
+        ...
+
+    async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
+        """Take what is queued, at most `limit` jobs; wait for the first one at most `wait_s`.
+
+        Never raises for an outage: it waits and returns nothing.
+        """
+        ...
+
+    async def wanted(self, lease: Lease) -> bool:
+        """Tell whether the job still lacks an answer."""
+        ...
+
+    async def answer(self, lease: Lease, answer: Answer) -> bool:
+        """Answer and forget the job; False if an answer was there already.
+
+        Raises:
+            TransportDown: the answer could not be left; the job will run again.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Hand the job back unstarted: others can take it at once, the attempt does not count."""
+        ...
+
+
+def judge(*, late: bool, attempt: int, max_attempts: int) -> Verdict:
+    """Decide what to do with an unanswered job that is about to start."""
+    if late:
+        return "late"
+    return "dead" if attempt > max_attempts else "run"
+
+
+def refusal(verdict: Verdict, *, max_attempts: int) -> Answer:
+    """Return the answer of a job that is not started."""
+    if verdict == "late":
+        return failed(DeadlineExceeded("the job's deadline passed before a worker was free"))
+    return failed(JobFailed(f"all {max_attempts} attempts ended without an answer"))
+
+
+def cancelled() -> Answer:
+    """Return the answer of a job its caller gave up."""
+    return failed(JobCancelled("the job was cancelled before it finished"))
+
+
+def queue_full(depth: int, max_depth: int, workers: int) -> QueueFull:
+    """Return the error for a queue at its bound, with a guess when there is room."""
+    wait_s = min(depth * SERVICE_S / max(workers, 1), MAX_RETRY_AFTER_S)
+    return QueueFull(f"{depth} jobs are queued, the limit is {max_depth}", retry_after_s=wait_s)
