@@ -1,0 +1,172 @@
+"""The queue on Redis as an API process sees it; see `segmenter.transport.CallerSide`.
+
+Shared: one `RedisCaller` by all requests of one event loop. It has a reply stream of its own and
+one task that reads it; each waiting request owns one future. Guaranteed: a notice names an answer
+that is stored already; after an outage every pending answer is looked up, so a lost notice costs
+time but no answer. Submitting, cancelling and reading may run twice and are retried.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import cast
+from uuid import uuid4
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from segmenter.errors import DeadlineExceeded, JobFailed
+from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
+from segmenter.redis_link import Backoff, open_client, read_entries, retried
+from segmenter.redis_scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
+from segmenter.settings import QueueSettings
+from segmenter.transport import cancelled, queue_full
+
+logger = logging.getLogger(__name__)
+
+# Cancelling after the deadline is a courtesy to the workers; the caller waits no longer for it.
+CANCEL_TIMEOUT_S = 1.0
+# Who asks for the live workers wants to know now.
+WORKERS_TIMEOUT_S = 2.0
+# Notices read at once; bounds one answer of Redis, nothing else.
+NOTICES_A_READ = 256
+
+
+@asynccontextmanager
+async def open_caller(url: str, settings: QueueSettings) -> AsyncIterator["RedisCaller"]:
+    """Open the caller's side; closes its reader and connections on leaving."""
+    commands = open_client(url)
+    reading = open_client(url, blocking_s=settings.poll_s)
+    caller = RedisCaller(commands, reading, settings)
+    reader = asyncio.create_task(caller.read_replies())
+    try:
+        yield caller
+    finally:
+        reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await reader
+        await reading.aclose()
+        await commands.aclose()
+
+
+class RedisCaller:
+    """Caller's side over Redis Streams; made by `open_caller`."""
+
+    def __init__(self, commands: Redis, reading: Redis, settings: QueueSettings) -> None:
+        self._commands = commands
+        self._reading = reading
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._id = uuid4().hex
+        self._pending: dict[str, asyncio.Future[Answer]] = {}
+        self._submit = commands.register_script(SUBMIT)
+        self._finish = commands.register_script(FINISH)
+        self._workers = commands.register_script(WORKERS)
+
+    async def submit(self, job: Job, *, timeout_s: float) -> None:
+        """See `segmenter.transport.CallerSide`."""
+        limit = self._settings.max_depth
+        keys = [self._keys.queue, self._keys.job(job.id), self._keys.heartbeats]
+        timeout_ms = round(timeout_s * 1000)
+        ttl_ms = max(round(self._settings.job_ttl_s * 1000), timeout_ms)
+        arguments: list[str | int] = [job.id, job.model_dump_json(), self._id]
+        arguments += [timeout_ms, limit, ttl_ms, self._alive_ms]
+        stored, depth, workers = cast(
+            "list[int]",
+            await retried(lambda: self._submit(keys=keys, args=arguments), timeout_s=timeout_s),
+        )
+        if stored < 0:
+            raise queue_full(depth, limit, workers)
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
+        """See `segmenter.transport.CallerSide`."""
+        assert job_id not in self._pending
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        # Before the look-up: an answer between the two would go unnoticed the other way round.
+        self._pending[job_id] = future
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._look_up(job_id, timeout_s)
+                return await future
+        except TimeoutError:
+            # Raises TransportDown when it was Redis that kept the answer back.
+            await self.cancel(job_id)
+            raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s") from None
+        finally:
+            del self._pending[job_id]
+
+    async def cancel(self, job_id: str) -> None:
+        """See `segmenter.transport.CallerSide`."""
+        keys = [self._keys.queue, self._keys.job(job_id), self._keys.answer(job_id)]
+        keys.append(self._keys.replies(self._id))
+        answer, ttl_ms = cancelled().model_dump_json(), round(self._settings.job_ttl_s * 1000)
+        arguments: list[str | int] = ["", "", answer, job_id, ttl_ms, MAX_NOTICES]
+        await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
+
+    async def workers(self) -> tuple[Presence, ...]:
+        """See `segmenter.transport.CallerSide`."""
+        keys = [self._keys.heartbeats, self._keys.presences]
+        rows = cast(
+            "list[bytes | None]",
+            await retried(
+                lambda: self._workers(keys=keys, args=[self._alive_ms]),
+                timeout_s=WORKERS_TIMEOUT_S,
+            ),
+        )
+        return tuple(Presence.model_validate_json(row) for row in rows if row is not None)
+
+    async def read_replies(self) -> None:
+        """Hand answers to their waiters until cancelled; an outage is waited out."""
+        last_id, backoff, interrupted = "0-0", Backoff(), False
+        while True:
+            try:
+                if interrupted:
+                    await self._collect(list(self._pending))
+                    interrupted, backoff = False, Backoff()
+                last_id, noticed = await self._read_notices(last_id)
+                await self._collect(noticed)
+            except RedisError as error:
+                logger.warning("replies interrupted", extra={"error": type(error).__name__})
+                interrupted = True
+                await asyncio.sleep(backoff.next_s())
+
+    @property
+    def _alive_ms(self) -> int:
+        return round(self._settings.lease_s * 1000)
+
+    async def _look_up(self, job_id: str, timeout_s: float) -> None:
+        known = await retried(
+            lambda: self._commands.exists(self._keys.job(job_id)), timeout_s=timeout_s
+        )
+        if not known:
+            raise JobFailed(f"there is no job {job_id!r}")
+        await retried(lambda: self._collect([job_id]), timeout_s=timeout_s)
+
+    async def _read_notices(self, last_id: str) -> tuple[str, list[str]]:
+        reply = await self._reading.xread(
+            {self._keys.replies(self._id): last_id},
+            count=NOTICES_A_READ,
+            block=round(self._settings.poll_s * 1000),
+        )
+        entries = read_entries(reply)
+        if not entries:
+            return last_id, []
+        return entries[-1][0], [fields["id"].decode() for _, fields in entries if "id" in fields]
+
+    async def _collect(self, job_ids: list[str]) -> None:
+        waited_for = [job_id for job_id in job_ids if job_id in self._pending]
+        if not waited_for:
+            return
+        texts = await self._commands.mget([self._keys.answer(job_id) for job_id in waited_for])
+        for job_id, text in zip(waited_for, cast("list[bytes | None]", texts), strict=True):
+            future = self._pending.get(job_id)
+            if text is not None and future is not None and not future.done():
+                future.set_result(_read(text))
+
+
+def _read(text: bytes) -> Answer:
+    try:
+        return read_answer(text)
+    except MalformedMessage as error:
+        return failed(JobFailed(str(error)))

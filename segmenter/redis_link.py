@@ -1,0 +1,118 @@
+"""The connection to Redis: client settings, what counts as an outage, retries, raw answers.
+
+redis-py retries by itself unless told otherwise and so could repeat a command that ran; here it
+never does. Every retry is ours, has a deadline, and repeats only commands that may run twice.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+import redis
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from segmenter.errors import TransportDown
+
+Value = TypeVar("Value")
+
+# The server is down, starting, or (read-only) just lost its role: the same command may work soon.
+OUTAGE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
+
+# A reachable server answers our commands within milliseconds; 20 MB of upload take 0.2 s.
+COMMAND_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+FIRST_DELAY_S = 0.05
+# Long enough to spare a server that is starting, short enough to notice it within a second.
+MAX_DELAY_S = 1.0
+
+
+def open_client(url: str, *, blocking_s: float = 0.0) -> "Redis":
+    """Make an asyncio client; `blocking_s` is the longest blocking read it will do.
+
+    RESP2 is pinned because answers of stream reads differ in shape between the protocols.
+    """
+    return Redis.from_url(
+        url,
+        protocol=2,
+        decode_responses=False,
+        socket_timeout=COMMAND_TIMEOUT_S + blocking_s,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=AsyncRetry(NoBackoff(), 0),
+    )
+
+
+def open_sync_client(url: str) -> "redis.Redis":
+    """Make a client for a thread of its own."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        decode_responses=False,
+        socket_timeout=COMMAND_TIMEOUT_S,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Backoff:
+    """Delays that double up to `MAX_DELAY_S`, each shortened by chance so that clients spread."""
+
+    def __init__(self) -> None:
+        self._delay_s = FIRST_DELAY_S
+
+    def next_s(self) -> float:
+        """Return the next delay in seconds."""
+        delay_s, self._delay_s = self._delay_s, min(2 * self._delay_s, MAX_DELAY_S)
+        # Spreads load, decides nothing: no need for a source of secrets.
+        return delay_s * random.uniform(0.5, 1.0)
+
+
+async def retried(command: Callable[[], Awaitable[Value]], *, timeout_s: float) -> Value:
+    """Run a command that may safely run twice, again and again while Redis is out.
+
+    Raises:
+        TransportDown: still out after `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    backoff = Backoff()
+    while True:
+        try:
+            return await command()
+        except OUTAGE as error:
+            delay_s = backoff.next_s()
+            if time.monotonic() + delay_s >= deadline:
+                raise TransportDown(f"Redis was out for {timeout_s:.1f} s") from error
+        except RedisError as error:
+            raise TransportDown(f"Redis refused: {type(error).__name__}") from error
+        await asyncio.sleep(delay_s)
+
+
+def read_entries(reply: object) -> list[tuple[str, dict[str, bytes]]]:
+    """Bring any answer of a one-stream read or claim into (entry id, fields) pairs.
+
+    Args:
+        reply: None, a mapping or a list of (stream, entries), or the entries themselves.
+    """
+    if isinstance(reply, dict):
+        reply = list(reply.items())
+    rows = cast("list[tuple[object, object]]", reply or [])
+    if rows and isinstance(rows[0][1], list):
+        rows = cast("list[tuple[object, object]]", rows[0][1])
+    # Redis 6.2 answers claims of deleted entries with nothing in their place.
+    return [(_text(row[0]), _fields(row[1])) for row in rows if row and row[0] is not None]
+
+
+def _fields(raw: object) -> dict[str, bytes]:
+    pairs = cast("dict[bytes, bytes]", raw or {})
+    return {_text(name): value for name, value in pairs.items()}
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

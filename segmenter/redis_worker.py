@@ -1,0 +1,251 @@
+"""The queue on Redis as a worker sees it; see `segmenter.transport.WorkerSide`.
+
+Isolated: one `RedisWorker` belongs to one worker and its event loop. Shared: the table of held
+leases with the thread of `segmenter.redis_keeper`. Guaranteed: an entry stays pending in the
+stream's consumer group until its job is answered, buried or handed back, so a crash loses nothing;
+whatever a foreign writer puts into the stream is checked before it names a key.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from segmenter.errors import JobFailed
+from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_job
+from segmenter.redis_keeper import LeaseKeeper
+from segmenter.redis_link import Backoff, open_client, read_entries, retried
+from segmenter.redis_scripts import (
+    BURY,
+    FINISH,
+    GROUP,
+    MAX_DEAD_LETTERS,
+    MAX_NOTICES,
+    RELEASE,
+    START,
+    Keys,
+)
+from segmenter.settings import QueueSettings
+from segmenter.transport import Lease, judge, refusal
+
+logger = logging.getLogger(__name__)
+
+# A finished job is worth waiting for Redis, but not for ever: its lease lapses and it runs again.
+ANSWER_TIMEOUT_S = 60.0
+# A worker that is told to stop has seconds, not minutes.
+RELEASE_TIMEOUT_S = 5.0
+# An id is 32 hex digits; a poisoned entry may hold anything.
+_HEX = frozenset("0123456789abcdef")
+_ID_CHARS = 32
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of the stream; ids are empty when they are not valid."""
+
+    id: str
+    job_id: str
+    caller_id: str
+    body: str
+
+
+@asynccontextmanager
+async def open_worker(
+    url: str, settings: QueueSettings, worker_id: str
+) -> AsyncIterator["RedisWorker"]:
+    """Open the workers' side for one worker; closes its connections on leaving."""
+    commands = open_client(url)
+    reading = open_client(url, blocking_s=settings.poll_s)
+    try:
+        yield RedisWorker(url, commands, reading, settings, worker_id)
+    finally:
+        await reading.aclose()
+        await commands.aclose()
+
+
+class RedisWorker:
+    """Workers' side over Redis Streams; made by `open_worker`."""
+
+    def __init__(
+        self,
+        url: str,
+        commands: Redis,
+        reading: Redis,
+        settings: QueueSettings,
+        worker_id: str,
+    ) -> None:
+        self._url = url
+        self._commands = commands
+        self._reading = reading
+        self._settings = settings
+        self._id = worker_id
+        self._keys = Keys(settings.prefix)
+        self._keeper: LeaseKeeper | None = None
+        self._leased: dict[str, _Entry] = {}
+        self._claim_from = "0-0"
+        self._next_claim = 0.0
+        self._backoff = Backoff()
+        self._start = commands.register_script(START)
+        self._finish = commands.register_script(FINISH)
+        self._bury_script = commands.register_script(BURY)
+        self._release = commands.register_script(RELEASE)
+
+    @asynccontextmanager
+    async def alive(self, presence: Presence) -> AsyncIterator[None]:
+        """See `segmenter.transport.WorkerSide`."""
+        self._keeper = LeaseKeeper(self._url, presence, self._settings)
+        await asyncio.to_thread(self._keeper.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._keeper.stop)
+            self._keeper = None
+
+    async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
+        """See `segmenter.transport.WorkerSide`."""
+        leases: list[Lease] = []
+        try:
+            entries = await self._claim(limit) or await self._read(limit, wait_s)
+            for entry in entries:
+                if (lease := await self._admit(entry)) is not None:
+                    leases.append(lease)
+            self._backoff = Backoff()
+        except RedisError as error:
+            # What was read but not admitted stays pending and is claimed after its lease.
+            await self._recover(error)
+        return leases
+
+    async def wanted(self, lease: Lease) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        key = self._keys.answer(lease.job.id)
+        return not await retried(lambda: self._commands.exists(key), timeout_s=ANSWER_TIMEOUT_S)
+
+    async def answer(self, lease: Lease, answer: Answer) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        entry = self._let_go(lease.receipt)
+        return await retried(lambda: self._leave(entry, answer), timeout_s=ANSWER_TIMEOUT_S)
+
+    async def release(self, lease: Lease) -> None:
+        """See `segmenter.transport.WorkerSide`."""
+        entry = self._let_go(lease.receipt)
+        keys = [self._keys.queue, self._keys.job(entry.job_id)]
+        arguments = [GROUP, entry.id, entry.job_id, entry.body, entry.caller_id, self._id]
+        await retried(lambda: self._release(keys=keys, args=arguments), timeout_s=RELEASE_TIMEOUT_S)
+
+    async def _read(self, limit: int, wait_s: float) -> list[_Entry]:
+        # Redis takes 0 for "for ever".
+        block_ms = max(1, round(min(wait_s, self._settings.poll_s) * 1000))
+        reply = await self._reading.xreadgroup(
+            GROUP, self._id, {self._keys.queue: ">"}, count=limit, block=block_ms
+        )
+        return [_to_entry(*row) for row in read_entries(reply)]
+
+    async def _claim(self, limit: int) -> list[_Entry]:
+        """Take over what silent workers hold, twice a lease; keep the cursor between calls."""
+        if time.monotonic() < self._next_claim:
+            return []
+        lease_ms = round(self._settings.lease_s * 1000)
+        reply = await self._commands.xautoclaim(
+            self._keys.queue, GROUP, self._id, lease_ms, start_id=self._claim_from, count=limit
+        )
+        entries = [_to_entry(*row) for row in read_entries(reply[1])]
+        self._claim_from = bytes(reply[0]).decode()
+        if not entries and self._claim_from == "0-0":
+            # Spreads the workers' claims over time.
+            pause_s = self._settings.lease_s / 2 * random.uniform(0.8, 1.2)
+            self._next_claim = time.monotonic() + pause_s
+        return entries
+
+    async def _admit(self, entry: _Entry) -> Lease | None:
+        try:
+            job = _checked_job(entry)
+        except MalformedMessage as error:
+            await self._refuse(entry, failed(JobFailed(str(error))), "malformed")
+            return None
+        keys = [self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
+        unanswered, attempt, late = cast("list[int]", await self._start(keys=keys, args=[self._id]))
+        if not unanswered:
+            await self._bury(entry, "")
+            return None
+        return await self._lease_or_refuse(entry, job, attempt, late=bool(late))
+
+    async def _lease_or_refuse(
+        self, entry: _Entry, job: Job, attempt: int, *, late: bool
+    ) -> Lease | None:
+        limit = self._settings.max_attempts
+        verdict = judge(late=late, attempt=attempt, max_attempts=limit)
+        if verdict == "run":
+            self._leased[entry.id] = entry
+            if self._keeper is not None:
+                self._keeper.hold(entry.id)
+            return Lease(job, entry.id, attempt)
+        reason = "attempts" if verdict == "dead" else ""
+        await self._refuse(entry, refusal(verdict, max_attempts=limit), reason)
+        return None
+
+    async def _refuse(self, entry: _Entry, answer: Answer, reason: str) -> None:
+        # Answer first: a crash in between leaves an entry that is dropped, not a silent caller.
+        if entry.job_id and entry.caller_id:
+            await self._leave(_Entry("", entry.job_id, entry.caller_id, ""), answer)
+        await self._bury(entry, reason)
+
+    async def _bury(self, entry: _Entry, reason: str) -> None:
+        """Remove an entry; with a reason it becomes a dead letter."""
+        await self._bury_script(
+            keys=[self._keys.queue, self._keys.dead_letters],
+            args=[GROUP, entry.id, entry.body, reason, self._id, MAX_DEAD_LETTERS],
+        )
+
+    async def _leave(self, entry: _Entry, answer: Answer) -> bool:
+        keys = [self._keys.queue, self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
+        keys.append(self._keys.replies(entry.caller_id))
+        ttl_ms = round(self._settings.job_ttl_s * 1000)
+        arguments: list[str | int] = [GROUP, entry.id, answer.model_dump_json()]
+        arguments += [entry.job_id, ttl_ms, MAX_NOTICES]
+        return bool(await self._finish(keys=keys, args=arguments))
+
+    def _let_go(self, receipt: str) -> _Entry:
+        if self._keeper is not None:
+            self._keeper.drop(receipt)
+        return self._leased.pop(receipt)
+
+    async def _recover(self, error: RedisError) -> None:
+        if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):
+            await self._create_group()
+            return
+        # Also "UNBLOCKED": the stream was deleted under a blocking read.
+        logger.warning("queue interrupted", extra={"error": type(error).__name__})
+        await asyncio.sleep(self._backoff.next_s())
+
+    async def _create_group(self) -> None:
+        """Create the group from the start of the stream: jobs may have come before any worker."""
+        try:
+            await self._commands.xgroup_create(self._keys.queue, GROUP, id="0", mkstream=True)
+        except RedisError as error:
+            # Another worker was first, or Redis went out; the next read tells.
+            logger.info("group not created", extra={"error": type(error).__name__})
+
+
+def _to_entry(entry_id: str, fields: dict[str, bytes]) -> _Entry:
+    text = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
+    return _Entry(
+        entry_id, _hex(text.get("id", "")), _hex(text.get("caller", "")), text.get("body", "")
+    )
+
+
+def _hex(text: str) -> str:
+    return text if len(text) == _ID_CHARS and _HEX.issuperset(text) else ""
+
+
+def _checked_job(entry: _Entry) -> Job:
+    job = read_job(entry.body)
+    if job.id != entry.job_id or not entry.caller_id:
+        raise MalformedMessage("the entry's ids do not match its job")
+    return job
