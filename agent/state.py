@@ -14,6 +14,7 @@ MAX_ROUNDS = 3
 MAX_REQUEST_CHARS = 2000
 MAX_TARGETS = 4
 MAX_CALLS_PER_ROUND = 4
+MAX_CONCEPT_WORDS = 3
 
 
 class Status(StrEnum):
@@ -59,7 +60,8 @@ class Target(Frozen):
     Attributes:
         id: ``t1``, ``t2`` ... stable within a thread.
         label: the caller's word for it, normalised.
-        ladder: phrases to try, first choice first; each a concept of one to three words.
+        ladder: phrases to try, first choice first; each a concept of one to three words. Empty
+            when only a box says what is meant.
         count: how many are expected.
         where: the planner's words on the place, or "".
         area_share: least and greatest plausible share of the image, [0, 1].
@@ -68,7 +70,7 @@ class Target(Frozen):
 
     id: str
     label: str
-    ladder: Annotated[tuple[str, ...], Field(min_length=1)]
+    ladder: tuple[str, ...]
     count: Literal["one", "several", "unknown"] = "unknown"
     where: str = ""
     selection: Selection = Selection()
@@ -110,6 +112,7 @@ class Candidate(Frozen):
     Attributes:
         id: ``m1``, ``m2`` ... stable within a thread.
         quality: the rules' score, [0, 1], or None before inspection.
+        derived_from: id of the candidate it was cut out of by code, or None.
     """
 
     id: str
@@ -119,6 +122,7 @@ class Candidate(Frozen):
     concept: str | None
     mask: Mask
     quality: Share | None = None
+    derived_from: str | None = None
 
 
 class Verdict(Frozen):
@@ -168,6 +172,8 @@ class Round(Frozen):
         number: from 1.
         candidates: ids of the candidates this round gave.
         reasons: per call, why it gave no mask ("" if it gave one).
+        presence: per call, the model's belief that the concept is in the image, [0, 1].
+        known: per call, False if the model cannot look for the concept at all.
     """
 
     number: int
@@ -177,6 +183,8 @@ class Round(Frozen):
     inspection: Inspection
     planner: str
     wins: tuple[Win, ...] = ()
+    presence: tuple[Share, ...] = ()
+    known: tuple[bool, ...] = ()
 
 
 class Usage(Frozen):
@@ -281,6 +289,7 @@ class RunRecord(Frozen):
         status: the run's: found if any target was, else uncertain, not_found or failed.
         needs_review: true whenever a person should look.
         error: for ``failed``: what failed, in plain words without internals.
+        error_kind: for ``failed``: name of the domain error (``NoWorker``), or ``cancelled``.
     """
 
     id: str
@@ -297,6 +306,7 @@ class RunRecord(Frozen):
     message: str
     provenance: Provenance
     error: str | None = None
+    error_kind: str | None = None
 
 
 class ThreadRecord(Frozen):
@@ -318,20 +328,73 @@ class ThreadRecord(Frozen):
     next_target: int = 1
 
 
+class RunEvent(Frozen):
+    """A step of a run, for whoever watches it; never pixels, requests or answers.
+
+    Attributes:
+        name: as in the HTTP interface's list of events.
+        number: the round it belongs to, 0 before the first.
+        facts: small numbers and words, for example how many masks a round gave.
+    """
+
+    name: Literal[
+        "run.created",
+        "run.plan",
+        "run.segment.started",
+        "run.segment.completed",
+        "run.inspect",
+        "run.round.completed",
+        "run.completed",
+        "run.failed",
+        "run.cancelled",
+    ]
+    run_id: str
+    number: int = 0
+    facts: dict[str, str | int | float] = Field(default_factory=dict)
+
+
+class TargetOutcome(Frozen):
+    """How one target ended, by candidate id."""
+
+    target: str
+    status: Status
+    masks: tuple[str, ...]
+    reason: str = ""
+
+
+class Outcome(Frozen):
+    """How a run ended, by candidate id."""
+
+    status: Status
+    targets: tuple[TargetOutcome, ...]
+    needs_review: bool
+    message: str
+
+
+class Failure(Frozen):
+    """Why a run failed: the domain error's name and plain words."""
+
+    kind: str
+    message: str
+
+
 class AgentState(TypedDict, total=False):
-    """LangGraph's state: JSON-ready dumps of the records above, nothing else."""
+    """LangGraph's state: JSON-ready dumps of small records, ids and words.
+
+    Masks and thread records are heavy and ride in the run's context (`agent.bench`).
+    """
 
     run_id: str
-    request: dict[str, object]
-    thread: dict[str, object]
     plan: dict[str, object] | None
     pending: list[dict[str, object]]
-    candidates: list[dict[str, object]]
+    asked: list[dict[str, object]]
+    latest: dict[str, object] | None
     rounds: list[dict[str, object]]
     incumbents: dict[str, list[str]]
+    verdicts: dict[str, dict[str, object]]
     usage: dict[str, object]
     fallbacks: list[str]
     failures: int
-    model: dict[str, object] | None
-    error: str | None
+    duels: int
+    error: dict[str, object] | None
     outcome: dict[str, object] | None
