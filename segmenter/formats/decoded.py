@@ -1,0 +1,40 @@
+"""What every reader returns, and the window a caller may ask for."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from segmenter.contract import RgbImage, Spacing
+
+IDENTITY = "identity"
+
+
+class Window(NamedTuple):
+    """Grey window in the file's own units (Hounsfield for CT): `center` and `width`, width > 0."""
+
+    center: float
+    width: float
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """One upright picture.
+
+    Attributes:
+        pixels: uint8, shape (H, W, 3), RGB, C-contiguous.
+        format: what the content is, for example ``png`` or ``dicom``.
+        modality: DICOM modality code, or None.
+        spacing: physical pixel size of the upright picture, or None.
+        rendering: the named rules that turned stored values into uint8, joined by ``; ``.
+    """
+
+    pixels: RgbImage
+    format: str
+    modality: str | None = None
+    spacing: Spacing | None = None
+    rendering: str = IDENTITY
+
+
+def join_rules(*rules: str | None) -> str:
+    """Name the rules that changed values, or ``identity`` if none did."""
+    named = [rule for rule in rules if rule and rule != IDENTITY]
+    return "; ".join(named) or IDENTITY

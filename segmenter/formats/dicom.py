@@ -1,0 +1,118 @@
+"""One DICOM image file to one RGB picture.
+
+Of several frames the first is taken and `rendering` says so. Source of the colour rules: PS3.3,
+C.7.6.3.1.2 (Photometric Interpretation) and C.7.6.3.1.5 (Palette Color).
+"""
+
+import re
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, convert_color_space
+
+from segmenter.contract import RgbImage
+from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.formats.decoded import DecodedImage, Window, join_rules
+from segmenter.formats.dicom_codestream import check_frame
+from segmenter.formats.dicom_grey import render_grey
+from segmenter.formats.dicom_header import DECODERS, read_dicom
+from segmenter.formats.dicom_layout import Layout, check_native_length, read_layout
+from segmenter.formats.dicom_spacing import read_spacing
+from segmenter.formats.guard import guarded
+from segmenter.formats.limits import DEFAULT_LIMITS, Limits
+from segmenter.formats.tone import HIGH_BYTE, Stored, bands, to_rgb
+
+_CODE = re.compile(r"[A-Z]{2,16}")
+_YBR = ("YBR_FULL", "YBR_FULL_422")
+
+
+def decode_dicom(
+    content: bytes, limits: Limits = DEFAULT_LIMITS, *, window: Window | None = None
+) -> DecodedImage:
+    """Decode the first frame of a DICOM image.
+
+    Args:
+        content: the whole file, with preamble and prefix.
+        limits: checked on the attributes, before decoding.
+        window: grey window in modality units, instead of the file's own.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    with guarded("DICOM image"):
+        header = read_dicom(content, limits)
+        layout = read_layout(header, limits)
+        stored, photometric = _decode_first_frame(header, layout)
+        pixels, rule = _render(stored, photometric, header, layout, window)
+        frame = f"frame 1 of {layout.frames}" if layout.frames > 1 else None
+        return DecodedImage(
+            pixels=np.ascontiguousarray(pixels),
+            format="dicom",
+            modality=_modality(header),
+            spacing=read_spacing(header),
+            rendering=join_rules(rule, frame),
+        )
+
+
+def _decode_first_frame(header: Dataset, layout: Layout) -> tuple[Stored, str]:
+    """Return the stored values, (H, W) or (H, W, 3), and the photometric they are in now."""
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        check_frame(header, layout)
+    else:
+        check_native_length(header, layout)
+    stored, meaning = get_decoder(syntax).as_array(
+        header, index=0, raw=True, decoding_plugin=DECODERS[syntax]
+    )
+    if stored.shape[:2] != (layout.rows, layout.columns):
+        raise BrokenImage("the decoded frame has another size than the attributes say")
+    return stored, str(meaning["photometric_interpretation"])
+
+
+def _render(
+    stored: Stored, photometric: str, header: Dataset, layout: Layout, window: Window | None
+) -> tuple[RgbImage, str]:
+    if photometric == "PALETTE COLOR":
+        return _through_palette(stored, header), "palette colour"
+    if layout.samples == 1:
+        inverted = photometric == "MONOCHROME1"
+        grey, rule = render_grey(stored, header, inverted=inverted, window=window)
+        return to_rgb(grey), rule
+    return _render_colour(stored, photometric, layout)
+
+
+def _render_colour(stored: Stored, photometric: str, layout: Layout) -> tuple[RgbImage, str]:
+    if layout.bits_stored > 8:
+        if photometric in _YBR or layout.bits_stored > 16:
+            raise UnsupportedImage(f"{layout.bits_stored}-bit colour of this kind is not read")
+        shift = layout.bits_stored - 8
+        return np.right_shift(stored.astype(np.uint16), shift).astype(np.uint8), HIGH_BYTE
+    colour = stored.astype(np.uint8, copy=False)
+    if photometric not in _YBR:
+        return colour, join_rules()
+    pixels = np.empty_like(colour)
+    for rows in bands(colour.shape):
+        pixels[rows] = convert_color_space(colour[rows], photometric, "RGB")
+    return pixels, "YBR to RGB"
+
+
+def _through_palette(stored: Stored, header: Dataset) -> RgbImage:
+    """Look stored indices up; those outside the palette take its first or last colour."""
+    if "RedPaletteColorLookupTableData" not in header:
+        raise UnsupportedImage("a DICOM palette in segments is not read")
+    entries, first, bits = header.RedPaletteColorLookupTableDescriptor
+    indices = np.arange(first, first + (entries or 2**16), dtype=np.int64)
+    colours = apply_color_lut(indices, header)[:, :3]
+    # Palettes of 16 bits are shown by their high byte; 8-bit ones may sit in 16-bit words.
+    table = (colours >> 8 if bits == 16 and colours.dtype == np.uint16 else colours).astype(
+        np.uint8
+    )
+    pixels: RgbImage = table[np.clip(stored.astype(np.int64) - first, 0, len(table) - 1)]
+    return pixels
+
+
+def _modality(header: Dataset) -> str | None:
+    """Return the modality if it is a code; anything else could be text about a patient."""
+    value = header.get("Modality")
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else None

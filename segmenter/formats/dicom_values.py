@@ -1,0 +1,40 @@
+"""Lenient reading of single DICOM values, of plain headers and of enhanced ones."""
+
+import math
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+_GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+
+
+def numbers(holder: Dataset, keyword: str) -> tuple[float, ...]:
+    """Return the finite values of an attribute; none if it is missing or no number."""
+    try:
+        value = holder.get(keyword)
+        if value is None:
+            return ()
+        values = value if isinstance(value, MultiValue | list) else (value,)
+        floats = tuple(float(each) for each in values)
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return floats if all(math.isfinite(each) for each in floats) else ()
+
+
+def of_first_frame(header: Dataset, sequence: str, keyword: str) -> Dataset:
+    """Return what holds an attribute for frame 1: the header or a functional group's item.
+
+    Enhanced objects keep per-frame and shared attributes in sequences (PS3.3, C.7.6.16).
+    """
+    if keyword in header:
+        return header
+    for group in _GROUPS:
+        for frame in _items(header, group)[:1]:
+            for item in _items(frame, sequence)[:1]:
+                if keyword in item:
+                    return item
+    return header
+
+
+def _items(holder: Dataset, sequence: str) -> list[Dataset]:
+    return list(holder.get(sequence) or ())

@@ -1,0 +1,101 @@
+"""What a JPEG stream declares before its pixels: for JPEG files and for frames inside DICOM."""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from segmenter.errors import BrokenImage, ImageTooLarge
+
+# Start of frame: all of C0 to CF but DHT, JPG and DAC; F7 is JPEG-LS.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_APP1, _APP2, _SCAN = 0xE1, 0xE2, 0xDA
+
+MAX_SEGMENTS = 4_096
+# A progressive JPEG has about ten scans; each costs a pass over the whole picture.
+MAX_SCANS = 100
+
+
+class JpegHeader(NamedTuple):
+    """Declared size, and the directories that decoders would parse.
+
+    Attributes:
+        bits: per sample.
+        directories: TIFF blocks found in the header: EXIF first, then multi-picture indices.
+    """
+
+    width: int
+    height: int
+    components: int
+    bits: int
+    exif: bytes | None
+    directories: tuple[bytes, ...]
+
+
+def read_jpeg_header(content: bytes) -> JpegHeader:
+    """Read the segments up to the first scan.
+
+    Raises:
+        BrokenImage: no frame or no scan.
+        ImageTooLarge: more segments or scans than any real image.
+    """
+    frame: tuple[int, int, int, int] | None = None
+    exif, indices = b"", []
+    for marker, body in _segments(content):
+        if marker in _FRAMES:
+            frame = struct.unpack_from(">BHHB", body)
+        elif marker == _APP1 and body[:6] == b"Exif\x00\x00":
+            # Decoders join an EXIF block that is spread over several segments.
+            exif += body[6:]
+        elif marker == _APP2 and body[:4] == b"MPF\x00":
+            indices.append(body[4:])
+    if frame is None:
+        raise BrokenImage("a JPEG stream without a frame header")
+    bits, height, width, components = frame
+    blocks = ([exif] if exif else []) + indices
+    return JpegHeader(width, height, components, bits, exif or None, tuple(blocks))
+
+
+def check_scans(content: bytes) -> None:
+    """Refuse a stream with more scans than any real image.
+
+    Raises:
+        ImageTooLarge.
+    """
+    # In coded data FF is always followed by 00, so FF DA is the marker (or metadata: rare).
+    scans = content.count(b"\xff\xda")
+    if scans > MAX_SCANS:
+        raise ImageTooLarge(f"a JPEG of {scans} scans, over the limit of {MAX_SCANS}")
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield (marker, body) up to the first scan."""
+    position = 2
+    try:
+        for _ in range(MAX_SEGMENTS):
+            marker, position = _next_marker(content, position)
+            if marker in _ALONE:
+                continue
+            length = struct.unpack_from(">H", content, position)[0]
+            body = content[position + 2 : position + length]
+            if len(body) != length - 2:
+                break
+            yield marker, body
+            if marker == _SCAN:
+                return
+            position += length
+        else:
+            raise ImageTooLarge(f"a JPEG header of more than {MAX_SEGMENTS} segments")
+    except (struct.error, ValueError):
+        pass
+    raise BrokenImage("a JPEG stream that ends before its pixels")
+
+
+def _next_marker(content: bytes, position: int) -> tuple[int, int]:
+    """Return the next marker code and the position after it."""
+    position = content.index(b"\xff", position)
+    while content[position : position + 1] == b"\xff":
+        position += 1
+    if position >= len(content):
+        raise ValueError("no marker left")
+    return content[position], position + 1

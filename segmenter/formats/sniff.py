@@ -1,0 +1,63 @@
+"""Tells formats by their content; a file's name is never looked at."""
+
+from typing import Literal
+
+from segmenter.errors import UnsupportedImage
+
+RasterFormat = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif"]
+Format = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif", "dicom"]
+
+_MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+    (b"II+\x00", "tiff"),
+    (b"MM\x00+", "tiff"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+)
+
+# Offset, bytes, what to call it: formats people do send, named so that they learn why not.
+_STRANGERS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x1f\x8b", "gzip-compressed content (such as NIfTI)"),
+    (344, b"n+1\x00", "a NIfTI volume"),
+    (4, b"ftyp", "a video, HEIC or AVIF file"),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 file"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
+    (0, b"<", "XML or SVG text"),
+)
+# Group 2, element 0, "UL": where file meta information begins. Without the prefix before it the
+# file is not DICOM (PS3.10, 7.1), whatever its preamble looks like.
+_META = b"\x02\x00\x00\x00UL"
+READ_HERE = "PNG, JPEG, TIFF, WebP, BMP, GIF and DICOM are read"
+
+
+def sniff(content: bytes) -> Format:
+    """Name the format of an upload.
+
+    A DICOM preamble may hold another format's magic (PS3.10, 7.1), so DICOM is looked for first.
+
+    Raises:
+        UnsupportedImage: none of the formats read here.
+    """
+    if content[128:132] == b"DICM":
+        return "dicom"
+    if _META in (content[:6], content[4:10], content[132:138]):
+        raise UnsupportedImage("this is DICOM without its preamble and DICM prefix")
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "webp"
+    for magic, name in _MAGIC:
+        if content.startswith(magic):
+            return name
+    raise UnsupportedImage(f"this is {_stranger(content)}; {READ_HERE}")
+
+
+def _stranger(content: bytes) -> str:
+    for offset, magic, name in _STRANGERS:
+        if content[offset : offset + len(magic)] == magic:
+            return name
+    return "no image format known here"
