@@ -106,12 +106,15 @@ def draw_overlay(image: RgbImage, masks: Sequence[LabelledMask]) -> bytes:
     scale = size.width / image.shape[1]
     for index, (item, _) in enumerate(shown):
         lettering.frame(item.box, scale, _colour(index))
-    lettering.name([item.label for item, _ in shown[:MAX_PLATES]], strokes)
-    if not shown:
-        lettering.note(NO_MASK)
-    elif len(shown) > MAX_PLATES:
-        lettering.note(f"and {len(shown) - MAX_PLATES} more")
+    labels = [item.label for item, _ in shown]
+    lettering.name(labels[:MAX_PLATES], strokes, note=_note(len(labels)))
     return _encoded(picture)
+
+
+def _note(count: int) -> str:
+    if count == 0:
+        return NO_MASK
+    return f"and {count - MAX_PLATES} more" if count > MAX_PLATES else ""
 
 
 def draw_sheet(image: RgbImage, panels: Sequence[Panel]) -> bytes:

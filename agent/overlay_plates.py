@@ -31,11 +31,19 @@ class Lettering:
         self._small: Font = ImageFont.load_default(max(12, font_px // 2))
         self._pad = max(4, font_px // 4)
 
-    def name(self, labels: Sequence[str], strokes: Sequence[tuple[Stroke, Colour]]) -> None:
-        """Write each label on a plate in its mask's colour, off every mask of the picture."""
+    def name(
+        self, labels: Sequence[str], strokes: Sequence[tuple[Stroke, Colour]], *, note: str = ""
+    ) -> None:
+        """Write each label on a plate in its mask's colour, off every mask of the picture.
+
+        Masks beyond the labels get no plate; `note` goes to the left upper corner.
+        """
         texts = [plain(label) for label in labels]
         named = strokes[: len(texts)]
         occupied = covered(Size(*self._picture.size), [stroke for stroke, _ in strokes])
+        if note:
+            taken = self._note(note)
+            occupied[: taken.height, : taken.width] = True
         sizes = [self._plate_size(text) for text in texts]
         places = place_plates(occupied, [stroke.box() for stroke, _ in named], sizes)
         for place, size, (stroke, colour) in zip(places, sizes, named, strict=True):
@@ -51,9 +59,11 @@ class Lettering:
         start = (corner[0] + size.width + 2 * self._pad, corner[1] + size.height / 2)
         self._draw.text(start, plain(remark), fill=PAPER, font=self._small, anchor="lm")
 
-    def note(self, text: str) -> None:
-        """Write a remark on a neutral plate in the left upper corner."""
+    def _note(self, text: str) -> Size:
+        """Write on a neutral plate in the left upper corner; return the room it takes there."""
         self._plate((PLATE_GAP_PX, PLATE_GAP_PX), plain(text), fill=SLATE, ink=PAPER)
+        size = self._plate_size(plain(text))
+        return Size(PLATE_GAP_PX + size.width, PLATE_GAP_PX + size.height)
 
     def frame(
         self, box: Box | None, scale: float, colour: Colour, *, origin: tuple[int, int] = (0, 0)
