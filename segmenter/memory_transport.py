@@ -72,7 +72,7 @@ class MemoryTransport:
         """See `segmenter.transport.CallerSide`."""
         self.finish(job_id, cancelled())
 
-    async def workers(self) -> tuple[Presence, ...]:
+    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
         """See `segmenter.transport.CallerSide`."""
         return tuple(self._alive.values())
 

@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 # Cancelling after the deadline is a courtesy to the workers; the caller waits no longer for it.
 CANCEL_TIMEOUT_S = 1.0
-# Who asks for the live workers wants to know now.
-WORKERS_TIMEOUT_S = 2.0
 # Notices read at once; bounds one answer of Redis, nothing else.
 NOTICES_A_READ = 256
 
@@ -104,14 +102,14 @@ class RedisCaller:
         arguments: list[str | int] = ["", "", answer, job_id, ttl_ms, MAX_NOTICES]
         await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
 
-    async def workers(self) -> tuple[Presence, ...]:
+    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
         """See `segmenter.transport.CallerSide`."""
         keys = [self._keys.heartbeats, self._keys.presences]
         rows = cast(
             "list[bytes | None]",
             await retried(
                 lambda: self._workers(keys=keys, args=[self._alive_ms]),
-                timeout_s=WORKERS_TIMEOUT_S,
+                timeout_s=timeout_s,
             ),
         )
         return tuple(Presence.model_validate_json(row) for row in rows if row is not None)

@@ -68,7 +68,7 @@ class CallerSide(Protocol):
         """
         ...
 
-    async def workers(self) -> tuple[Presence, ...]:
+    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
         """Return who is alive.
 
         Raises:

@@ -1,0 +1,105 @@
+"""`QueuedSegmenter`: the segmenter that callers use, with a queue and a worker behind it.
+
+Shared: one by all requests of one event loop; its only state is the last capabilities. Guaranteed:
+each call ends at its deadline, and a caller that leaves or runs out of time cancels its job.
+"""
+
+import asyncio
+import time
+from contextlib import suppress
+from uuid import uuid4
+
+from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
+from segmenter.errors import InvalidPrompt, JobFailed, NoWorker, TransportDown
+from segmenter.geometry import clip_box
+from segmenter.messages import Answer, Job, Presence, to_error
+from segmenter.transport import CallerSide
+
+# Capabilities change with the weights alone; asking once a minute notices a new mix of workers.
+CAPABILITIES_TTL_S = 60.0
+# A worker that restarts, or signs in again after an outage of the broker, needs about a second.
+NO_WORKER_GRACE_S = 2.0
+NO_WORKER_POLL_S = 0.1
+
+
+class QueuedSegmenter:
+    """`segmenter.contract.Segmenter` over a queue."""
+
+    def __init__(self, queue: CallerSide, *, grace_s: float = NO_WORKER_GRACE_S) -> None:
+        self._queue = queue
+        self._grace_s = grace_s
+        self._known: dict[str, tuple[float, Capabilities]] = {}
+
+    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
+        """See `segmenter.contract.Segmenter`."""
+        check_boxes(request)
+        deadline = time.monotonic() + timeout_s
+        await self._live(timeout_s)
+        job = Job(id=uuid4().hex, kind="segment", request=request)
+        answer = await self._call(job, deadline)
+        if answer.result is None:
+            raise JobFailed("the worker answered something else")
+        return answer.result
+
+    async def capabilities(self, *, timeout_s: float) -> Capabilities:
+        """See `segmenter.contract.Segmenter`."""
+        deadline = time.monotonic() + timeout_s
+        weights = (await self._live(timeout_s))[0].model.weights_sha256
+        asked_at, known = self._known.get(weights, (0.0, None))
+        if known is not None and time.monotonic() - asked_at < CAPABILITIES_TTL_S:
+            return known
+        answer = await self._call(Job(id=uuid4().hex, kind="capabilities"), deadline)
+        if answer.capabilities is None:
+            raise JobFailed("the worker answered something else")
+        # Only the last weights are kept: one entry, and a swap back costs one question.
+        self._known = {weights: (time.monotonic(), answer.capabilities)}
+        return answer.capabilities
+
+    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
+        """Return the live workers, for readiness; none is not an error here.
+
+        Raises:
+            TransportDown.
+        """
+        return await self._queue.workers(timeout_s=timeout_s)
+
+    async def _live(self, timeout_s: float) -> tuple[Presence, ...]:
+        deadline = time.monotonic() + min(self._grace_s, timeout_s)
+        while not (workers := await self._queue.workers(timeout_s=timeout_s)):
+            if time.monotonic() >= deadline:
+                raise NoWorker("no live worker")
+            await asyncio.sleep(NO_WORKER_POLL_S)
+        return workers
+
+    async def _call(self, job: Job, deadline: float) -> Answer:
+        try:
+            await self._queue.submit(job, timeout_s=max(deadline - time.monotonic(), 0.0))
+            left_s = max(deadline - time.monotonic(), 0.0)
+            answer = await self._queue.wait(job.id, timeout_s=left_s)
+        except asyncio.CancelledError:
+            await self._give_up(job.id)
+            raise
+        if answer.failure is not None:
+            raise to_error(answer.failure)
+        return answer
+
+    async def _give_up(self, job_id: str) -> None:
+        # Bounded by the queue's own time limit; if it fails the job only runs for nothing.
+        with suppress(TransportDown):
+            await self._queue.cancel(job_id)
+
+
+def check_boxes(request: SegmentRequest) -> None:
+    """Refuse a box that lies outside of the image.
+
+    Raises:
+        InvalidPrompt.
+    """
+    width, height = request.image.width, request.image.height
+    for number, prompt in enumerate(request.prompts):
+        for index, prompted in enumerate(prompt.boxes):
+            if clip_box(prompted.box, width=width, height=height) is None:
+                raise InvalidPrompt(
+                    f"box {prompted.box.as_tuple()} lies outside of {width} x {height} pixels",
+                    field=f"prompts.{number}.boxes.{index}",
+                )

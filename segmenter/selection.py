@@ -1,0 +1,78 @@
+"""From what a model predicts to what travels: rank, threshold, suppress, cap, encode. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from segmenter import rle
+from segmenter.backends.contract import PredictedMask, Prediction
+from segmenter.contract import Box, Mask, PromptResult
+from segmenter.geometry import box_iou, mask_box, mask_iou
+
+
+class _Ranked(NamedTuple):
+    predicted: PredictedMask
+    box: Box
+    joint: float
+
+
+def select(
+    prediction: Prediction, *, threshold: float, nms_iou: float, max_masks: int
+) -> PromptResult:
+    """Choose a prompt's masks: joint score at least `threshold`, best first, no near-duplicates."""
+    ranked = _rank(prediction)
+    good = [mask for mask in ranked if mask.joint >= threshold]
+    chosen = _suppress(good, nms_iou=nms_iou, max_masks=max_masks)
+    reason = prediction.reason
+    if reason is None and ranked and not chosen:
+        reason = f"the best mask scores {ranked[0].joint:.2f}, below the threshold {threshold:.2f}"
+    return PromptResult(
+        masks=tuple(_to_mask(mask, prediction.presence) for mask in chosen),
+        concept=prediction.concept,
+        presence=prediction.presence,
+        known=prediction.known,
+        reason=reason,
+    )
+
+
+def _rank(prediction: Prediction) -> list[_Ranked]:
+    ranked: list[_Ranked] = []
+    for predicted in prediction.masks:
+        box = mask_box(predicted.mask)
+        if box is not None:
+            ranked.append(_Ranked(predicted, box, predicted.score * prediction.presence))
+    return sorted(ranked, key=lambda mask: mask.joint, reverse=True)
+
+
+def _suppress(ranked: Sequence[_Ranked], *, nms_iou: float, max_masks: int) -> list[_Ranked]:
+    """Keep a mask unless a better one that is kept covers nearly the same.
+
+    Source: greedy non-maximum suppression by mask IoU, as in Kirillov et al. (2023), Segment
+    Anything, section 4, there by box.
+    """
+    kept: list[_Ranked] = []
+    for mask in ranked:
+        if len(kept) == max_masks:
+            break
+        if not any(_overlap(mask, better) > nms_iou for better in kept):
+            kept.append(mask)
+    return kept
+
+
+def _overlap(first: _Ranked, second: _Ranked) -> float:
+    # Most pairs do not even touch, and a mask IoU reads every pixel.
+    if box_iou(first.box, second.box) == 0.0:
+        return 0.0
+    return mask_iou(first.predicted.mask, second.predicted.mask)
+
+
+def _to_mask(ranked: _Ranked, presence: float) -> Mask:
+    mask = ranked.predicted.mask
+    return Mask(
+        rle=rle.encode(mask),
+        box=ranked.box,
+        score=ranked.predicted.score,
+        presence=presence,
+        joint=ranked.joint,
+        area_px=int(mask.sum()),
+        stability=ranked.predicted.stability,
+    )

@@ -1,0 +1,167 @@
+"""The worker: lease what is queued, embed each image once, answer every job.
+
+Shared: nothing; one `Worker` owns its backend, its embeddings and one event loop. The model runs in
+a thread, one call at a time. Guaranteed: every leased job is answered, or handed back on a stop; a
+job that fails is answered with its error, and what fails outside of a job ends the worker.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic
+
+from segmenter.backends.contract import Backend, Embedding
+from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
+from segmenter.errors import JobFailed, SegmenterError, TransportDown
+from segmenter.lru import SizedLru
+from segmenter.messages import Answer, Job, Presence, failed
+from segmenter.selection import select
+from segmenter.settings import WorkerSettings
+from segmenter.transport import Lease, WorkerSide
+
+logger = logging.getLogger(__name__)
+
+
+class Worker(Generic[Embedding]):
+    """Answers jobs with one backend until told to stop.
+
+    Args:
+        poll_s: longest wait for a job, so also how late a stop is seen.
+    """
+
+    def __init__(
+        self,
+        queue: WorkerSide,
+        backend: Backend[Embedding],
+        images: ImageStore,
+        settings: WorkerSettings,
+        *,
+        worker_id: str,
+        poll_s: float,
+    ) -> None:
+        self._queue = queue
+        self._backend = backend
+        self._images = images
+        self._max_batch = settings.max_batch
+        self._poll_s = poll_s
+        self._model = backend.capabilities.model
+        self._presence = Presence(worker_id=worker_id, model=self._model)
+        self._embeddings: SizedLru[tuple[str, str], Embedding] = SizedLru(
+            settings.max_embeddings_bytes, clock=time.monotonic
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Answer jobs until `stop` is set; then finish the running one and hand back the rest."""
+        async with self._queue.alive(self._presence):
+            while not stop.is_set():
+                leases = await self._queue.lease(limit=self._max_batch, wait_s=self._poll_s)
+                for lease in in_order(leases, self._has_embedding):
+                    await self._settle(lease, stopping=stop.is_set())
+
+    async def _settle(self, lease: Lease, *, stopping: bool) -> None:
+        try:
+            if stopping:
+                await self._queue.release(lease)
+            elif await self._queue.wanted(lease):
+                await self.answer(lease)
+            else:
+                await self._queue.answer(lease, failed(JobFailed("answered already")))
+        except TransportDown as error:
+            # Nobody can be told; the lease lapses and the job goes to whoever is there then.
+            logger.warning("job not settled", extra={"job_id": lease.job.id, "error": str(error)})
+
+    async def answer(self, lease: Lease) -> None:
+        """Run one job and leave its answer, a failure too."""
+        started = time.monotonic()
+        try:
+            answer = await self._perform(lease.job)
+        except SegmenterError as error:
+            answer = failed(error)
+        except Exception as error:  # noqa: BLE001 - a bad job is answered; its worker lives on
+            # The message may hold a patient's data, the class does not.
+            logger.error("backend failed", extra={"error": type(error).__name__})
+            answer = failed(JobFailed(f"the model failed with {type(error).__name__}"))
+        first = await self._queue.answer(lease, answer)
+        logger.info("job answered", extra=_facts(lease, answer, first, time.monotonic() - started))
+
+    async def _perform(self, job: Job) -> Answer:
+        if job.request is None:
+            return Answer(capabilities=self._backend.capabilities)
+        return Answer(result=await self._segment(job.request))
+
+    async def _segment(self, request: SegmentRequest) -> SegmentResult:
+        # The stored description counts, not the caller's; asking also keeps the image alive.
+        ref = await self._images.ref(request.image.id)
+        embedding = self._embeddings.get(self._key(ref))
+        cached, started = embedding is not None, time.monotonic()
+        if embedding is None:
+            embedding = await self._embed(ref)
+        embedded = time.monotonic()
+        results = await asyncio.to_thread(self._predict, embedding, request)
+        return SegmentResult(
+            image=ref,
+            results=tuple(results),
+            model=self._model,
+            embedding_cached=cached,
+            encode_s=0.0 if cached else embedded - started,
+            predict_s=time.monotonic() - embedded,
+        )
+
+    async def _embed(self, ref: ImageRef) -> Embedding:
+        pixels = await self._images.pixels(ref)
+        embedding = await asyncio.to_thread(self._backend.embed, pixels)
+        size_bytes = self._backend.embedding_bytes(embedding)
+        self._embeddings.put(self._key(ref), embedding, size_bytes)
+        return embedding
+
+    def _predict(self, embedding: Embedding, request: SegmentRequest) -> list[PromptResult]:
+        threshold = request.threshold
+        if threshold is None:
+            threshold = self._backend.capabilities.threshold
+        predictions = self._backend.predict(embedding, request.prompts, threshold=request.threshold)
+        assert len(predictions) == len(request.prompts)
+        return [
+            select(
+                prediction,
+                threshold=threshold,
+                nms_iou=request.nms_iou,
+                max_masks=request.max_masks,
+            )
+            for prediction in predictions
+        ]
+
+    def _has_embedding(self, request: SegmentRequest) -> bool:
+        return self._key(request.image) in self._embeddings
+
+    def _key(self, ref: ImageRef) -> tuple[str, str]:
+        return ref.sha256, self._model.weights_sha256
+
+
+def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]) -> list[Lease]:
+    """Sort a batch: jobs without an image, then embedded images, then new ones image by image."""
+    groups: dict[str, list[Lease]] = {}
+    for lease in leases:
+        request = lease.job.request
+        groups.setdefault("" if request is None else request.image.sha256, []).append(lease)
+
+    def rank(group: list[Lease]) -> int:
+        request = group[0].job.request
+        if request is None:
+            return 0
+        return 1 if is_cheap(request) else 2
+
+    return [lease for group in sorted(groups.values(), key=rank) for lease in group]
+
+
+def _facts(lease: Lease, answer: Answer, first: bool, seconds: float) -> dict[str, object]:
+    failure, result = answer.failure, answer.result
+    return {
+        "job_id": lease.job.id,
+        "kind": lease.job.kind,
+        "attempt": lease.attempt,
+        "first": first,
+        "error": failure.error if failure else None,
+        "masks": sum(len(each.masks) for each in result.results) if result else None,
+        "seconds": round(seconds, 4),
+    }

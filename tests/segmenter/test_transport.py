@@ -1,0 +1,293 @@
+"""What both queues guarantee; every test runs over memory and over a real Redis."""
+
+import asyncio
+
+import pytest
+
+from segmenter.errors import DeadlineExceeded, JobFailed, QueueFull
+from segmenter.messages import to_error
+from segmenter.settings import QueueSettings
+from tests.segmenter.queues import (
+    PATIENCE_S,
+    Queue,
+    lease_one,
+    memory_queue,
+    new_job,
+    presence,
+    redis_queue,
+    run,
+    some_answer,
+)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def over(request, prefix):
+    """Run a scenario over a fresh queue with the given settings."""
+
+    def start(scenario, **settings):
+        chosen = QueueSettings(prefix=prefix, poll_s=0.1, **settings)
+        if request.param == "memory":
+            run(scenario, lambda: memory_queue(chosen))
+            return
+        server = request.getfixturevalue("redis_server")
+        run(scenario, lambda: redis_queue(server.url, chosen))
+
+    return start
+
+
+def test_an_answer_reaches_its_caller(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        waiting = asyncio.create_task(queue.caller.wait(job.id, timeout_s=PATIENCE_S))
+        lease = await lease_one(worker)
+        assert (lease.job, lease.attempt) == (job, 1)
+        assert await worker.answer(lease, some_answer())
+        assert await waiting == some_answer()
+
+    over(scenario)
+
+
+def test_an_answer_that_came_before_the_wait_is_found(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await worker.answer(await lease_one(worker), some_answer())
+        assert await queue.caller.wait(job.id, timeout_s=PATIENCE_S) == some_answer()
+
+    over(scenario)
+
+
+def test_many_callers_get_their_own_answers(over):
+    async def scenario(queue: Queue):
+        worker, jobs = await queue.worker("a"), [new_job() for _ in range(30)]
+        for job in jobs:
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        waits = [queue.caller.wait(job.id, timeout_s=PATIENCE_S) for job in jobs]
+        waiting = asyncio.gather(*waits)
+        for _ in jobs:
+            lease = await lease_one(worker)
+            await worker.answer(lease, some_answer(lease.job.id))
+        answers = await waiting
+        assert [answer.capabilities.concepts[0] for answer in answers] == [job.id for job in jobs]
+
+    over(scenario)
+
+
+def test_jobs_are_handed_out_in_order_and_in_batches_of_what_is_queued(over):
+    async def scenario(queue: Queue):
+        worker, jobs = await queue.worker("a"), [new_job() for _ in range(5)]
+        assert await worker.lease(limit=8, wait_s=0.05) == []
+        for job in jobs:
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        first = [await lease_one(worker)]
+        rest = await worker.lease(limit=3, wait_s=1.0)
+        last = await worker.lease(limit=3, wait_s=1.0)
+        assert [lease.job for lease in [*first, *rest, *last]] == jobs
+
+    over(scenario)
+
+
+def test_a_job_of_a_silent_worker_goes_to_another_one(over):
+    async def scenario(queue: Queue):
+        silent, job = await queue.worker("silent"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        assert await lease_one(silent) is not None
+        other = await queue.worker("other")
+        lease = await lease_one(other)
+        assert (lease.job, lease.attempt) == (job, 2)
+        await other.answer(lease, some_answer())
+        assert await queue.caller.wait(job.id, timeout_s=PATIENCE_S) == some_answer()
+
+    over(scenario, lease_s=0.4)
+
+
+def test_a_job_longer_than_its_lease_stays_with_its_live_worker(over):
+    async def scenario(queue: Queue):
+        busy, job = await queue.worker("busy"), new_job()
+        other = await queue.worker("other")
+        async with busy.alive(presence("busy")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            lease = await lease_one(busy)
+            assert await lease_one(other, wait_s=1.5) is None
+            assert await busy.answer(lease, some_answer())
+
+    over(scenario, lease_s=0.5)
+
+
+def test_a_job_that_kills_its_workers_becomes_a_dead_letter_and_a_failure(over):
+    async def scenario(queue: Queue):
+        job = new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        for attempt in (1, 2):
+            worker = await queue.worker(f"victim-{attempt}")
+            assert (await lease_one(worker)).attempt == attempt
+        survivor = await queue.worker("survivor")
+        waiting = asyncio.create_task(queue.caller.wait(job.id, timeout_s=PATIENCE_S))
+        assert await lease_one(survivor, wait_s=1.0) is None
+        assert isinstance(to_error((await waiting).failure), JobFailed)
+        assert await queue.dead_letters() == 1
+
+    over(scenario, lease_s=0.3, max_attempts=2)
+
+
+def test_a_wait_ends_at_its_deadline_and_cancels_the_job(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        with pytest.raises(DeadlineExceeded, match=r"0\.1 s"):
+            await queue.caller.wait(job.id, timeout_s=0.1)
+        assert await lease_one(worker, wait_s=0.3) is None
+
+    over(scenario)
+
+
+def test_a_job_past_its_deadline_is_not_started(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=0.05)
+        await asyncio.sleep(0.1)
+        assert await lease_one(worker, wait_s=0.3) is None
+        answer = await queue.caller.wait(job.id, timeout_s=PATIENCE_S)
+        assert isinstance(to_error(answer.failure), DeadlineExceeded)
+
+    over(scenario)
+
+
+def test_a_cancelled_job_is_not_started(over):
+    async def scenario(queue: Queue):
+        worker, job, next_job = await queue.worker("a"), new_job(), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await queue.caller.submit(next_job, timeout_s=PATIENCE_S)
+        await queue.caller.cancel(job.id)
+        assert (await lease_one(worker)).job == next_job
+        answer = await queue.caller.wait(job.id, timeout_s=PATIENCE_S)
+        assert answer.failure.error == "JobCancelled"
+
+    over(scenario)
+
+
+def test_a_running_job_that_is_cancelled_is_unwanted_and_its_answer_void(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        lease = await lease_one(worker)
+        assert await worker.wanted(lease)
+        await queue.caller.cancel(job.id)
+        assert not await worker.wanted(lease)
+        assert not await worker.answer(lease, some_answer())
+
+    over(scenario)
+
+
+def test_of_two_workers_that_finish_the_same_job_the_first_answers(over):
+    async def scenario(queue: Queue):
+        slow, job = await queue.worker("slow"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        lost = await lease_one(slow)
+        quick = await queue.worker("quick")
+        assert await quick.answer(await lease_one(quick), some_answer("quick"))
+        assert not await slow.answer(lost, some_answer("slow"))
+        assert await queue.caller.wait(job.id, timeout_s=PATIENCE_S) == some_answer("quick")
+
+    over(scenario, lease_s=0.3)
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(over):
+    async def scenario(queue: Queue):
+        for _ in range(2):
+            await queue.caller.submit(new_job(), timeout_s=PATIENCE_S)
+        refused = new_job()
+        with pytest.raises(QueueFull, match="2 jobs are queued, the limit is 2") as caught:
+            await queue.caller.submit(refused, timeout_s=PATIENCE_S)
+        assert caught.value.retry_after_s > 0
+        with pytest.raises(JobFailed, match="no job"):
+            await queue.caller.wait(refused.id, timeout_s=PATIENCE_S)
+
+    over(scenario, max_depth=2)
+
+
+def test_an_answered_job_makes_room(over):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        await queue.caller.submit(new_job(), timeout_s=PATIENCE_S)
+        await worker.answer(await lease_one(worker), some_answer())
+        await queue.caller.submit(new_job(), timeout_s=PATIENCE_S)
+
+    over(scenario, max_depth=1)
+
+
+def test_a_job_submitted_twice_runs_once(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await worker.answer(await lease_one(worker), some_answer())
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        assert await lease_one(worker, wait_s=0.3) is None
+
+    over(scenario)
+
+
+def test_waiting_for_an_unknown_job_fails_at_once(over):
+    async def scenario(queue: Queue):
+        with pytest.raises(JobFailed, match="no job"):
+            await queue.caller.wait(new_job().id, timeout_s=PATIENCE_S)
+
+    over(scenario)
+
+
+def test_cancelling_an_unknown_job_changes_nothing(over):
+    async def scenario(queue: Queue):
+        await queue.caller.cancel(new_job().id)
+
+    over(scenario)
+
+
+def test_workers_are_seen_while_they_live(over):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
+        async with worker.alive(presence("a")):
+            assert await queue.caller.workers(timeout_s=PATIENCE_S) == (presence("a"),)
+        assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
+
+    over(scenario)
+
+
+def test_a_job_handed_back_is_free_at_once_and_costs_no_attempt(over):
+    async def scenario(queue: Queue):
+        leaving, job = await queue.worker("leaving"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await leaving.release(await lease_one(leaving))
+        lease = await lease_one(await queue.worker("other"), wait_s=5.0)
+        assert (lease.job, lease.attempt) == (job, 1)
+
+    over(scenario, lease_s=30.0)
+
+
+def test_a_job_taken_over_by_another_worker_cannot_be_handed_back(over):
+    async def scenario(queue: Queue):
+        slow, job = await queue.worker("slow"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        lost = await lease_one(slow)
+        quick = await queue.worker("quick")
+        async with quick.alive(presence("quick")):
+            lease = await lease_one(quick)
+            await slow.release(lost)
+            assert await lease_one(slow, wait_s=0.5) is None
+            assert await quick.answer(lease, some_answer())
+
+    over(scenario, lease_s=0.3)
+
+
+def test_an_empty_result_and_a_failure_are_told_apart(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await worker.answer(await lease_one(worker), some_answer())
+        answer = await queue.caller.wait(job.id, timeout_s=PATIENCE_S)
+        assert answer.failure is None
+        assert answer.capabilities is not None
+
+    over(scenario)
