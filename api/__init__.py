@@ -1,1 +1,3 @@
-"""HTTP front and command line."""
+"""The HTTP front and the command line."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,271 @@
+"""What clients get: plain closed models, snake_case, boxes as [x0, y0, x1, y1]."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BoxOut = Annotated[
+    tuple[float, float, float, float],
+    Field(
+        description="x0, y0, x1, y1: half-open, pixels of the original upright image",
+        examples=[[222.0, 151.0, 307.0, 212.0]],
+    ),
+]
+StatusOut = Literal["found", "not_found", "uncertain", "failed"]
+VerdictOut = Literal["accept", "partial", "reject"]
+
+
+class Answer(BaseModel):
+    """Closed: nothing gets out that is not declared here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SpacingOut(Answer):
+    """Physical pixel size, as the file states it."""
+
+    row_mm: float
+    column_mm: float
+    source: Annotated[str, Field(examples=["PixelSpacing"])]
+
+
+class ImageOut(Answer):
+    """A stored image; `rendering` names the rule that made 8-bit pixels of stored values."""
+
+    image_id: str
+    width: int
+    height: int
+    format: str
+    modality: str | None
+    spacing: SpacingOut | None
+    rendering: str
+
+
+class RleOut(Answer):
+    """COCO run lengths: size is [height, width], counts the compressed string."""
+
+    size: tuple[int, int]
+    counts: str
+
+
+class MaskOut(Answer):
+    """One mask. `score` is raw, `joint` is score x presence: what masks are ranked by."""
+
+    id: Annotated[str, Field(examples=["m1"])]
+    label: str
+    concept: str | None
+    rle: RleOut
+    box: BoxOut
+    score: float
+    presence: float
+    joint: float
+    area_px: int
+    area_mm2: Annotated[float | None, Field(description="null unless the spacing is known")]
+    spacing_source: str | None
+    round: Annotated[int | None, Field(description="null for direct prompts")]
+    verdict: Annotated[VerdictOut | None, Field(description="null where nobody inspected it")]
+    png_url: str | None
+    png: Annotated[str | None, Field(description="base64, on request, direct prompts only")] = None
+
+
+class ModelOut(Answer):
+    """Which weights answered."""
+
+    kind: str
+    weights_id: str
+    weights_sha256: str
+
+
+class PlannerOut(Answer):
+    """Who planned and judged; `fallbacks`: each step the rules took over, and why."""
+
+    kind: Literal["rules", "gemini", "openai"]
+    model: str | None
+    fallbacks: tuple[str, ...]
+
+
+class UsageOut(Answer):
+    """What the MLLM cost."""
+
+    calls: int
+    input_tokens: int
+    output_tokens: int
+
+
+class ProvenanceOut(Answer):
+    """Where a result comes from; planner and prompts_version are null for direct prompts."""
+
+    segmenter: ModelOut | None
+    planner: PlannerOut | None
+    prompts_version: str | None
+    rounds: int
+    usage: UsageOut
+    seconds: float
+
+
+class ConceptResult(Answer):
+    """What one prompt gave. No masks means: looked and found none (or not known, see reason)."""
+
+    prompt: Annotated[int, Field(description="index of the prompt, from 0")]
+    text: str | None
+    concept: str | None
+    known: bool
+    presence: float
+    reason: str | None
+    masks: tuple[MaskOut, ...]
+
+
+class SegmentAnswer(Answer):
+    """Results in the order of the prompts, never merged."""
+
+    image: ImageOut
+    results: tuple[ConceptResult, ...]
+    needs_review: bool
+    embedding_cached: bool
+    provenance: ProvenanceOut
+
+
+class TargetOut(Answer):
+    """One thing the request asked for, and how it ended."""
+
+    id: str
+    label: str
+    status: StatusOut
+    reason: str
+    masks: tuple[MaskOut, ...]
+
+
+class PlanOut(Answer):
+    """What the planner made of the request."""
+
+    decision: Literal["segment", "absent", "unclear"]
+    modality: str
+    note: str
+
+
+class PromptBoxOut(Answer):
+    """A box given to the model."""
+
+    box: BoxOut
+    label: Literal["positive", "negative"]
+
+
+class CallOut(Answer):
+    """One prompt to the model; `reason` says why it gave no mask."""
+
+    target: str
+    concept: str | None
+    boxes: tuple[PromptBoxOut, ...]
+    threshold: float | None
+    reason: str
+
+
+class JudgedOut(Answer):
+    """A mask some call gave, returned or not, as it was judged in this round."""
+
+    id: str
+    target: str
+    concept: str | None
+    box: BoxOut
+    joint: float
+    area_px: int
+    verdict: VerdictOut | None
+    issue: str | None
+    by: Literal["rules", "mllm", "client"] | None
+    png_url: str
+
+
+class RoundOut(Answer):
+    """Segment and inspect, once."""
+
+    number: int
+    planner: str
+    calls: tuple[CallOut, ...]
+    masks: tuple[JudgedOut, ...]
+    next: Literal["stop", "segment", "absent"]
+    picture_url: str
+
+
+class RunAnswer(Answer):
+    """A run: its plan, rounds and targets."""
+
+    id: str
+    thread_id: str
+    created_at: datetime
+    request: str
+    image: ImageOut
+    status: StatusOut
+    message: str
+    needs_review: bool
+    error: str | None
+    plan: PlanOut | None
+    rounds: tuple[RoundOut, ...]
+    targets: tuple[TargetOut, ...]
+    overlay_url: str
+    provenance: ProvenanceOut
+
+
+class ThreadAnswer(Answer):
+    """A conversation about one image."""
+
+    id: str
+    created_at: datetime
+    image: ImageOut
+    runs: tuple[str, ...]
+    requests: tuple[str, ...]
+    targets: tuple[TargetOut, ...]
+
+
+class LimitsOut(Answer):
+    """Bounds of a request."""
+
+    max_upload_bytes: int
+    max_prompts: int
+    max_boxes: int
+    max_masks: int
+    max_text_chars: int
+    max_request_chars: int
+    max_rounds: int
+    segment_timeout_s: float
+    run_timeout_s: float
+    image_ttl_s: float
+    record_ttl_s: float
+
+
+class PlannersOut(Answer):
+    """Who can plan here."""
+
+    available: tuple[str, ...]
+    default: str
+
+
+class CapabilitiesAnswer(Answer):
+    """What this service can do; concepts is null for an open vocabulary."""
+
+    version: str
+    model: ModelOut
+    concepts: tuple[str, ...] | None
+    prompts: tuple[str, ...]
+    negative_boxes: bool
+    threshold: float
+    planners: PlannersOut
+    egress: Literal["off", "deidentified"]
+    image_formats: tuple[str, ...]
+    mask_formats: tuple[str, ...]
+    limits: LimitsOut
+    disclaimer: str
+
+
+class LiveAnswer(Answer):
+    """The process answers."""
+
+    status: Literal["live"] = "live"
+
+
+class ReadyAnswer(Answer):
+    """Queue reachable, a live worker, a loaded model."""
+
+    status: Literal["ready"] = "ready"
+    workers: int
+    model: ModelOut

@@ -1,0 +1,89 @@
+"""Builds the FastAPI app: guards, routes, errors, document. Nothing is opened before it starts."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import Lifespan
+
+from api import VERSION
+from api.auth import Keyring
+from api.guards import ANY_HOST, LOOPBACK_HOSTS, BodyLimit, OriginGuard, SecurityHeaders
+from api.openapi import TITLE, describe
+from api.parts import Parts
+from api.problems import install
+from api.routes import agent, images, runs, segment, service, threads
+from api.settings import Settings
+from segmenter.settings import MEBIBYTE
+
+ROUTERS = (
+    segment.router,
+    agent.router,
+    images.router,
+    runs.router,
+    threads.router,
+    service.router,
+)
+VERSION_PREFIX = "/v1"
+# Beside the image: form fields and JSON around it.
+BODY_MARGIN_BYTES = MEBIBYTE
+
+PartsOpener = Callable[[], AbstractAsyncContextManager[Parts]]
+
+
+def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
+    """Build the app; the parts are opened when it starts and closed when it stops."""
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        lifespan=_lifespan(open_parts),
+        docs_url="/docs" if settings.serves_docs else None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.serves_docs else None,
+    )
+    app.state.settings = settings
+    app.state.keyring = Keyring(settings.api_keys)
+    for router in ROUTERS:
+        app.include_router(router)
+        app.include_router(router, prefix=VERSION_PREFIX, include_in_schema=False)
+    install(app)
+    _guard(app, settings)
+    _document(app)
+    return app
+
+
+def _lifespan(open_parts: PartsOpener) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            yield
+
+    return lifespan
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Wrap the app; what is added last sees a request first."""
+    # Base64 takes four bytes for three.
+    max_bytes = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
+    app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    app.add_middleware(OriginGuard, hosts=allowed_hosts(settings))
+    app.add_middleware(SecurityHeaders)
+
+
+def allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the names this service answers to; without a key only the loopback's."""
+    if settings.allowed_hosts:
+        return settings.allowed_hosts
+    return (ANY_HOST,) if settings.api_keys else LOOPBACK_HOSTS
+
+
+def _document(app: FastAPI) -> None:
+    document = None
+
+    def cached() -> dict[str, object]:
+        nonlocal document
+        document = document or describe(app)
+        return document
+
+    app.openapi = cached  # type: ignore[method-assign]  # FastAPI's documented way

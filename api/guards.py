@@ -1,0 +1,114 @@
+"""What every request passes first: host, origin, size; and the headers of every answer."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import BodyTooLarge, ForeignOrigin
+from api.problems import to_response
+
+ANY_HOST = "*"
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+DOCS_PATHS = ("/docs", "/redoc")
+# Answers hold patient data: nothing may keep, frame, sniff or run them.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+# FastAPI's documentation pages load their script from there, in the reader's browser.
+DOCS_POLICY = (
+    "default-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com;"
+    " script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net;"
+    " style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+)
+
+
+class SecurityHeaders:
+    """Put the headers on every answer, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and dress the answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                if scope["path"] in DOCS_PATHS:
+                    headers["Content-Security-Policy"] = DOCS_POLICY
+            await send(message)
+
+        await self._app(scope, receive, dressed)
+
+
+class OriginGuard:
+    """Refuse foreign names (DNS rebinding) and pages of other sites (forms need no CORS)."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        if scope["type"] == "http" and not self._admits(Headers(scope=scope)):
+            refused = ForeignOrigin("this Host or Origin is not allowed")
+            await to_response(refused)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _admits(self, headers: Headers) -> bool:
+        host = headers.get("host", "")
+        if ANY_HOST not in self._hosts and host_name(host) not in self._hosts:
+            return False
+        origin = headers.get("origin")
+        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+
+
+class BodyLimit:
+    """Count a body's bytes as they come; Content-Length is only believed when it is too big."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 413."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        too_large = BodyTooLarge(f"the body is over the limit of {self._max_bytes} bytes")
+        declared = Headers(scope=scope).get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared) > self._max_bytes:
+            await to_response(too_large)(scope, receive, send)
+            return
+        count = 0
+
+        async def counted() -> Message:
+            nonlocal count
+            message = await receive()
+            count += len(message.get("body", b""))
+            if count > self._max_bytes:
+                raise too_large
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def host_name(host: str) -> str:
+    """Take the port and the brackets of an IPv6 address off a Host header."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,104 @@
+"""Idempotency-Key: the same request sent twice runs once, also across processes.
+
+Shared: one record per caller and key. `put_new` decides which of two simultaneous requests runs;
+the other one gets the same run, 409 while it runs, or 422 for another payload.
+A process that dies leaves "running" behind; that record outlives the run's deadline only shortly.
+
+Source: IETF draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.state import AgentRequest, RunRecord
+from api.errors import KeyInUse, KeyReused
+from segmenter.contract import Frozen, RecordStore
+from segmenter.errors import SegmenterError
+
+# Between a run's deadline and the release of a key whose process died.
+GRACE_S = 30.0
+IdempotencyKey = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+
+
+class KeyRecord(Frozen):
+    """What is kept under a key; `run_id` is None while it runs."""
+
+    fingerprint: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Once:
+    """Runs a request once per key.
+
+    Attributes:
+        running_ttl_s: how long a key stays taken if its process dies.
+        done_ttl_s: how long the answer is remembered; as long as the run itself.
+    """
+
+    records: RecordStore
+    running_ttl_s: float
+    done_ttl_s: float
+
+    async def run(
+        self,
+        key: str,
+        fingerprint: str,
+        *,
+        start: Callable[[], Awaitable[RunRecord]],
+        recall: Callable[[str], Awaitable[RunRecord]],
+    ) -> tuple[RunRecord, bool]:
+        """Return the run of this key, and whether it is a replay.
+
+        `key` is from `record_key`, `fingerprint` of the payload from `fingerprint_of`. If `start`
+        raises, the key is free again; `recall` reads a run that was made before.
+
+        Raises:
+            KeyInUse: the first request still runs.
+            KeyReused: the key came with another payload before.
+        """
+        record = KeyRecord(fingerprint=fingerprint)
+        if not await self._claim(key, record):
+            return await recall(await self._known_run(key, fingerprint)), True
+        try:
+            run = await start()
+        except BaseException:
+            # If the store is out as well, the record lapses by itself.
+            with contextlib.suppress(SegmenterError):
+                await self.records.delete(key)
+            raise
+        done = record.model_copy(update={"run_id": run.id})
+        await self.records.put(key, done.model_dump_json().encode(), ttl_s=self.done_ttl_s)
+        return run, False
+
+    async def _claim(self, key: str, record: KeyRecord) -> bool:
+        return await self.records.put_new(
+            key, record.model_dump_json().encode(), ttl_s=self.running_ttl_s
+        )
+
+    async def _known_run(self, key: str, fingerprint: str) -> str:
+        known = await self.records.get(key)
+        if known is None:
+            # It ended in an error or expired between our two looks.
+            raise KeyInUse("the first request with this key has just ended; send it again")
+        record = KeyRecord.model_validate_json(known)
+        if record.fingerprint != fingerprint:
+            raise KeyReused("this key came with another payload before; use a new one")
+        if record.run_id is None:
+            raise KeyInUse("the first request with this key still runs")
+        return record.run_id
+
+
+def record_key(caller: str, key: str) -> str:
+    """Name the record of a caller's key; what a client sent never becomes a part of it."""
+    return "idempotency:" + hashlib.sha256(f"{caller}\n{key}".encode()).hexdigest()
+
+
+def fingerprint_of(request: AgentRequest) -> str:
+    """Digest a payload; the image counts by its content."""
+    return hashlib.sha256(request.model_dump_json().encode()).hexdigest()

@@ -1,0 +1,90 @@
+"""What routes and command line do alike: find the image, check boxes, run direct prompts."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Iterable
+
+from api.answers import SegmentAnswer
+from api.errors import FieldFault, InvalidFields
+from api.parts import Parts
+from api.render import mask_ids, to_segment_answer
+from api.requests import AgentBody, SegmentBody
+from segmenter import rle
+from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
+from segmenter.formats.raster import encode_mask_png
+from segmenter.geometry import clip_box
+
+
+async def stored_image(
+    images: ImageStore, content: bytes | None, image_id: str | None
+) -> ImageRef | None:
+    """Store what was sent, or look up what was sent before; None if the request names no image.
+
+    Raises:
+        InvalidFields: both are given.
+        UnsupportedImage, BrokenImage, ImageTooLarge, ImageNotFound: see `segmenter.errors`.
+    """
+    if content is not None and image_id is not None:
+        raise InvalidFields(FieldFault("image_id", "give image or image_id, not both"))
+    if content is not None:
+        return await images.put(content)
+    return None if image_id is None else await images.ref(image_id)
+
+
+async def answer_prompts(
+    parts: Parts, body: SegmentBody, content: bytes | None, *, timeout_s: float
+) -> SegmentAnswer:
+    """Run direct prompts on one image.
+
+    Raises:
+        InvalidFields: no image, or two of them.
+        SegmenterError: see `segmenter.errors`; a box that misses the image is an InvalidPrompt.
+    """
+    started = time.monotonic()
+    image = await stored_image(parts.images, content, body.image_id)
+    if image is None:
+        raise InvalidFields(FieldFault("image", "an image or an image_id is needed"))
+    asked = body.to_request(image)
+    result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
+    pngs = await asyncio.to_thread(_pngs, result) if body.include_png else {}
+    return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
+
+
+def check_request(body: AgentBody, image: ImageRef | None) -> None:
+    """Refuse a request without image or thread, and boxes that miss the image.
+
+    Raises:
+        InvalidFields: names each such field.
+    """
+    if image is not None:
+        _check_boxes(_request_boxes(body), image)
+    elif body.thread_id is None:
+        raise InvalidFields(FieldFault("image", "an image, an image_id or a thread_id is needed"))
+
+
+def _request_boxes(body: AgentBody) -> Iterable[tuple[str, Box]]:
+    if body.box is not None:
+        yield "box", body.box
+    for index, edit in enumerate(body.edits):
+        if edit.box is not None:
+            yield f"edits[{index}].box", edit.box
+
+
+def _check_boxes(boxes: Iterable[tuple[str, Box]], image: ImageRef) -> None:
+    """Refuse boxes, each given with the path of its field, that miss the image altogether."""
+    outside = [
+        FieldFault(field, f"lies outside of the image of {image.width} x {image.height} pixels")
+        for field, box in boxes
+        if clip_box(box, width=image.width, height=image.height) is None
+    ]
+    if outside:
+        raise InvalidFields(*outside)
+
+
+def _pngs(result: SegmentResult) -> dict[str, str]:
+    masks = (mask for found in result.results for mask in found.masks)
+    return {
+        mask_id: base64.b64encode(encode_mask_png(rle.decode(mask.rle))).decode("ascii")
+        for mask_id, mask in zip(mask_ids(result), masks, strict=True)
+    }

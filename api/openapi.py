@@ -1,0 +1,140 @@
+"""The OpenAPI document: error responses, request bodies, examples, and its export."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from api import VERSION
+from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
+from api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
+from api.requests import (
+    AgentBody,
+    Body,
+    ImageBody,
+    SegmentBody,
+    form_schema,
+)
+
+DISCLAIMER = "not a medical device"
+TITLE = "MedSAM-3 Agent"
+DESCRIPTION = (
+    "Segments medical images from plain clinical words. Research software, "
+    f"{DISCLAIMER}: every result is for review by a qualified person."
+)
+SCHEMAS = "#/components/schemas/"
+EXPORTED = Path(__file__).with_name("openapi.json")
+BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody)
+SAMPLE_ID = "img_" + "0" * 64
+
+SEGMENT_EXAMPLE = {
+    "image_id": SAMPLE_ID,
+    "prompts": [
+        {"text": "breast tumor"},
+        {"text": "breast tumor", "boxes": [{"box": [222, 151, 307, 212], "label": "positive"}]},
+    ],
+    "threshold": 0.5,
+    "max_masks": 5,
+}
+AGENT_EXAMPLE = {"request": "Outline the breast tumour", "image_id": SAMPLE_ID, "max_rounds": 3}
+IMAGE_EXAMPLE = {"image": "data:image/png;base64,iVBORw0KGgo="}
+
+CONVENIENCE = {
+    "concept": {"type": "array", "items": {"type": "string"}, "description": "one prompt each"},
+    "box": {"type": "string", "description": "x0,y0,x1,y1", "examples": ["222,151,307,212"]},
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Declare error responses, each with an example of every problem that has its status."""
+    every = {*statuses, 401, 403, 500}
+    return {status: _problem_response(status) for status in sorted(every)}
+
+
+def png_response() -> dict[int | str, dict[str, Any]]:
+    """Declare a picture."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": "A picture", "content": {"image/png": binary}}}
+
+
+def body_of(
+    model: type[Body], example: Mapping[str, Any], *, form: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Declare a body that comes as JSON or as a form; `form`: fields that only the form has."""
+    fields = form_schema(model, dict(form or {}))
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {"schema": fields},
+                "application/json": {
+                    "schema": {"$ref": SCHEMAS + model.__name__},
+                    "example": dict(example),
+                },
+            },
+        }
+    }
+
+
+SEGMENT_BODY = body_of(SegmentBody, SEGMENT_EXAMPLE, form=CONVENIENCE)
+AGENT_BODY = body_of(AgentBody, AGENT_EXAMPLE, form={"box": CONVENIENCE["box"]})
+IMAGE_BODY = body_of(ImageBody, IMAGE_EXAMPLE)
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Build the document of an app."""
+    document = get_openapi(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[
+            {"url": "/", "description": "as it is"},
+            {"url": "/v1", "description": "the same routes under a version"},
+        ],
+        routes=app.routes,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    models: tuple[type[BaseModel], ...] = (Problem, *BODIES)
+    for model in models:
+        schemas.update(_components(model))
+    return document
+
+
+def export(app: FastAPI) -> str:
+    """Write the document as the text that is kept in the repository."""
+    return json.dumps(describe(app), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _components(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=SCHEMAS + "{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    known = [*KINDS.values(), *FRAMEWORK_KINDS.values(), INTERNAL]
+    kinds = {kind.slug: kind for kind in known if kind.status == status}
+    return {
+        "description": " or ".join(kind.title for kind in kinds.values()),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": SCHEMAS + "Problem"},
+                "examples": {slug: {"value": _example(kind)} for slug, kind in kinds.items()},
+            }
+        },
+    }
+
+
+def _example(kind: Kind) -> dict[str, Any]:
+    fields = [{"field": "prompts[0].text", "message": "must not be blank"}]
+    return {
+        "type": TYPE_PREFIX + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.detail or kind.title,
+        "errors": fields if kind.slug == "invalid-field" else [],
+    }

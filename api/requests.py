@@ -1,0 +1,198 @@
+"""What clients may send, closed and strict; and its translation into the contracts behind."""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS, AgentRequest, Edit
+from segmenter.contract import (
+    MAX_BOXES,
+    MAX_MASKS,
+    MAX_PROMPTS,
+    MAX_TEXT_CHARS,
+    Box,
+    BoxPrompt,
+    ImageRef,
+    Prompt,
+    SegmentRequest,
+    Share,
+)
+
+BOX_SCHEMA = {
+    "type": "array",
+    "items": {"type": "number"},
+    "minItems": 4,
+    "maxItems": 4,
+    "description": "x0, y0, x1, y1: half-open, pixels of the original upright image",
+    "examples": [[222, 151, 307, 212]],
+}
+IMAGE_NOTE = "base64, or a data URI; URLs are never fetched"
+MAX_EDITS = 20
+
+
+def _sides(value: object) -> object:
+    """Turn four numbers into a box's fields; anything else is left to the box to refuse."""
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) != 4 or not all(_is_number(side) for side in value):
+        raise ValueError("a box is four finite numbers: x0, y0, x1, y1")
+    return dict(zip(("x0", "y0", "x1", "y1"), map(float, value), strict=True))
+
+
+def _is_number(side: object) -> bool:
+    # Far beyond any image; a longer integer would not become a float.
+    return (
+        isinstance(side, int | float)
+        and not isinstance(side, bool)
+        and abs(side) < 1e9
+        and math.isfinite(side)
+    )
+
+
+def _stripped(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text.strip()
+
+
+BoxIn = Annotated[Box, BeforeValidator(_sides), WithJsonSchema(BOX_SCHEMA)]
+ImageText = Annotated[str, Field(min_length=1, description=IMAGE_NOTE)]
+ImageId = Annotated[str, Field(pattern=r"^img_[0-9a-f]{64}$", description="from POST /images")]
+ThreadId = Annotated[str, Field(pattern=r"^thr_[A-Za-z0-9]{1,64}$")]
+ConceptText = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_stripped)
+]
+Words = Annotated[str, Field(min_length=1, max_length=MAX_REQUEST_CHARS), AfterValidator(_stripped)]
+
+
+class Body(BaseModel):
+    """Closed and strict: what is not understood is refused, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class BoxPromptIn(Body):
+    """A box as a prompt."""
+
+    box: BoxIn
+    label: Literal["positive", "negative"] = "positive"
+
+
+class PromptIn(Body):
+    """One prompt: a concept, boxes, or both; at least a text or one positive box."""
+
+    text: ConceptText | None = None
+    boxes: Annotated[tuple[BoxPromptIn, ...], Field(max_length=MAX_BOXES)] = ()
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "PromptIn":
+        if self.text is None and all(box.label == "negative" for box in self.boxes):
+            raise ValueError("a prompt needs a text or at least one positive box")
+        return self
+
+    def to_prompt(self) -> Prompt:
+        """Translate into the segmenter's words."""
+        boxes = tuple(BoxPrompt(box=item.box, label=item.label) for item in self.boxes)
+        return Prompt(text=self.text, boxes=boxes)
+
+
+class ImagePart(Body):
+    """Where a request's image comes from: its bytes, or an earlier upload."""
+
+    image: ImageText | None = None
+    image_id: ImageId | None = None
+
+
+class SegmentBody(ImagePart):
+    """Direct prompts on one image; every prompt gets its own result."""
+
+    prompts: Annotated[tuple[PromptIn, ...], Field(min_length=1, max_length=MAX_PROMPTS)]
+    threshold: Annotated[
+        Share | None, Field(description="masks below it are dropped; null: the model's own")
+    ] = None
+    nms_iou: Annotated[
+        Share, Field(description="of two masks of one prompt overlapping more, one is dropped")
+    ] = 0.5
+    max_masks: Annotated[int, Field(ge=1, le=MAX_MASKS, description="per prompt, best first")] = 20
+    include_png: Annotated[bool, Field(description="add each mask as a base64 PNG")] = False
+
+    def to_request(self, image: ImageRef) -> SegmentRequest:
+        """Translate into the segmenter's words."""
+        return SegmentRequest(
+            image=image,
+            prompts=tuple(prompt.to_prompt() for prompt in self.prompts),
+            threshold=self.threshold,
+            nms_iou=self.nms_iou,
+            max_masks=self.max_masks,
+        )
+
+
+class EditIn(Body):
+    """A person's word on a thread: accept or reject a mask, or give a box for a target."""
+
+    action: Literal["accept", "reject", "box"]
+    mask_id: Annotated[str, Field(pattern=r"^m[1-9][0-9]{0,5}$")] | None = None
+    box: BoxIn | None = None
+    label: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "EditIn":
+        if self.action == "box":
+            if self.box is None or self.mask_id is not None:
+                raise ValueError("box needs a box, and no mask_id")
+        elif self.mask_id is None or self.box is not None or self.label is not None:
+            raise ValueError(f"{self.action} needs mask_id, and neither box nor label")
+        return self
+
+    def to_edit(self) -> Edit:
+        """Translate into the agent's words."""
+        return Edit(action=self.action, mask_id=self.mask_id, box=self.box, label=self.label)
+
+
+class AgentBody(ImagePart):
+    """A request in plain clinical words; in a thread the image is known already."""
+
+    request: Annotated[Words, Field(examples=["Outline the breast tumour"])]
+    thread_id: ThreadId | None = None
+    box: BoxIn | None = None
+    max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
+    planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
+    edits: Annotated[tuple[EditIn, ...], Field(max_length=MAX_EDITS)] = ()
+
+    def to_request(self, image: ImageRef | None) -> AgentRequest:
+        """Translate into the agent's words."""
+        return AgentRequest(
+            request=self.request,
+            image=image,
+            thread_id=self.thread_id,
+            box=self.box,
+            max_rounds=self.max_rounds,
+            planner=self.planner,
+            edits=tuple(edit.to_edit() for edit in self.edits),
+        )
+
+
+class ImageBody(Body):
+    """One image; in a form it is a file."""
+
+    image: ImageText | None = None
+
+
+def form_schema(body: type[Body], extra: dict[str, Any]) -> dict[str, Any]:
+    """Describe the multipart form that stands for a JSON body; `extra`: what only it has."""
+    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+    fields = {**schema["properties"], **extra}
+    fields["image"] = {"type": "string", "format": "binary", "description": "the file"}
+    for name in ("prompts", "edits"):
+        if name in fields:
+            fields[name] = {"type": "string", "description": f"JSON, as {name} in the JSON body"}
+    return {"type": "object", "properties": fields, "additionalProperties": False}

@@ -1,0 +1,183 @@
+"""What a person can set, read once from the environment into one frozen model."""
+
+import difflib
+from collections.abc import Mapping, MutableMapping
+from ipaddress import ip_address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+
+from segmenter.contract import Frozen
+from segmenter.settings import HOUR_S, MEBIBYTE, SegmenterSettings
+
+PREFIX = "MEDSAM3_"
+# Read by docker-compose.yml and by the tests, not by this service.
+FOREIGN_NAMES = frozenset({"MEDSAM3_REDIS_MEMORY", "MEDSAM3_SHARED"})
+# The names the SDKs' own documentation uses; ours win.
+KEY_ALIASES = {"GEMINI_API_KEY": "gemini_api_key", "OPENAI_API_KEY": "openai_api_key"}
+# LangGraph would send run states, requests included, to an outside service.
+TRACING_SWITCHES = (
+    "LANGSMITH_TRACING",
+    "LANGSMITH_TRACING_V2",
+    "LANGCHAIN_TRACING",
+    "LANGCHAIN_TRACING_V2",
+)
+# A shorter key can be guessed over the network.
+MIN_KEY_CHARS = 16
+
+
+class SettingsError(ValueError):
+    """A setting is unknown, out of range, or does not fit the others."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _long_enough(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < MIN_KEY_CHARS:
+        raise ValueError(f"each key needs at least {MIN_KEY_CHARS} characters")
+    return key
+
+
+Seconds = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+ApiKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_split)]
+Switch = Literal["auto", "on", "off"]
+
+
+class Settings(Frozen):
+    """Everything that can be set; a field ``name`` is read from ``MEDSAM3_NAME``.
+
+    Attributes:
+        redis_url: queue and stores shared by several processes; None keeps all in one process.
+        api_keys: whoever shows one of them may use the service; none only on the loopback.
+        allowed_hosts: names this service is reached by, ``*`` for any; by default the loopback's
+            names without a key, and any name with one.
+        docs: whether ``/docs`` and ``/openapi.json`` are served; ``auto``: on the loopback only.
+        planner: who plans when a request does not say.
+        egress: whether pictures and words may leave for an outside MLLM.
+        max_upload_bytes: of one image, as sent.
+        segment_timeout_s: deadline of one direct request.
+        run_timeout_s: deadline of one agent run.
+        record_ttl_s: life of runs, threads and idempotency keys.
+    """
+
+    redis_url: SecretStr | None = None
+    redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "medsam3"
+    api_keys: ApiKeys = ()
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8000
+    allowed_hosts: Names = ()
+    docs: Switch = "auto"
+    planner: Literal["rules", "gemini", "openai"] = "rules"
+    gemini_model: str | None = None
+    gemini_api_key: SecretStr | None = None
+    openai_model: str | None = None
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+    egress: Literal["off", "deidentified"] = "off"
+    backend: Literal["compact"] = "compact"
+    max_upload_bytes: Count = 64 * MEBIBYTE
+    queue_depth: Count = 256
+    segment_timeout_s: Seconds = 120.0
+    run_timeout_s: Seconds = 300.0
+    image_ttl_s: Seconds = HOUR_S
+    record_ttl_s: Seconds = 24 * HOUR_S
+
+    @property
+    def is_public(self) -> bool:
+        """Whether other machines can reach the address it binds to."""
+        if self.host == "localhost":
+            return False
+        try:
+            return not ip_address(self.host).is_loopback
+        except ValueError:
+            return True
+
+    @property
+    def serves_docs(self) -> bool:
+        """Whether the interactive documentation is there."""
+        return self.docs == "on" or (self.docs == "auto" and not self.is_public)
+
+    def for_segmenter(self) -> SegmenterSettings:
+        """Hand on what the segmenter needs to know."""
+        base = SegmenterSettings()
+        return SegmenterSettings(
+            queue=base.queue.model_copy(
+                update={"prefix": self.redis_prefix, "max_depth": self.queue_depth}
+            ),
+            store=base.store.model_copy(
+                update={"image_ttl_s": self.image_ttl_s, "max_image_bytes": self.max_upload_bytes}
+            ),
+            worker=base.worker,
+        )
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the ``MEDSAM3_*`` variables; empty ones count as not set.
+
+    Raises:
+        SettingsError: an unknown name (the nearest known one is named) or a value out of range;
+            values are never repeated, they may be secrets.
+    """
+    fields: dict[str, str] = {
+        field: environ[name] for name, field in KEY_ALIASES.items() if environ.get(name)
+    }
+    for name, value in environ.items():
+        if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
+            continue
+        field = name.removeprefix(PREFIX).lower()
+        if field not in Settings.model_fields:
+            raise SettingsError(_unknown(name))
+        if value:
+            fields[field] = value
+    try:
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        # The cause repeats the values, keys included.
+        raise SettingsError(_first_fault(error)) from None
+
+
+def refuse_unguarded(settings: Settings) -> None:
+    """Refuse to serve other machines without a key.
+
+    Raises:
+        SettingsError: the address is public and there is no key.
+    """
+    if settings.is_public and not settings.api_keys:
+        raise SettingsError(
+            f"refusing to listen on {settings.host} without a key: set MEDSAM3_API_KEYS"
+            f" (at least {MIN_KEY_CHARS} characters), or use --host 127.0.0.1"
+        )
+
+
+def forbid_tracing(environ: MutableMapping[str, str]) -> None:
+    """Switch off what libraries would send or print of requests behind our back."""
+    for name in [name for name in environ if name.startswith("LANGSMITH_")]:
+        del environ[name]
+    environ.pop("OPENAI_LOG", None)
+    for name in TRACING_SWITCHES:
+        environ[name] = "false"
+
+
+def variable(field: str) -> str:
+    """Name the environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _unknown(name: str) -> str:
+    known = [variable(field) for field in Settings.model_fields]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"unknown setting {name}; the nearest known one is {near[0]}"
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = str(fault["loc"][0]) if fault["loc"] else "settings"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{variable(field)}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,230 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from segmenter import rle
+from segmenter.contract import Rle, Spacing
+from segmenter.formats.raster import decode_mask_png
+from tests.api.doubles import MODEL, Bench
+from tests.api.problems_seen import fields, problem
+
+SPOT_BOX = [20.0, 10.0, 30.0, 18.0]
+BRIGHT = {"text": "bright spot"}
+
+
+def upload(client: TestClient, png: bytes) -> str:
+    response = client.post("/images", files={"image": png})
+    image_id: str = response.json()["image_id"]
+    return image_id
+
+
+def test_a_form_with_a_concept_gives_its_masks(client: TestClient, png: bytes) -> None:
+    response = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
+    assert response.status_code == 200
+    answer = response.json()
+    mask = answer["results"][0]["masks"][0]
+    assert mask["box"] == SPOT_BOX
+    assert mask["area_px"] == 80
+    assert (mask["id"], mask["label"], mask["concept"]) == ("m1", "bright spot", "bright spot")
+    assert (mask["score"], mask["presence"], mask["joint"]) == (0.9, 1.0, 0.9)
+    assert mask["rle"]["size"] == [30, 40]
+    assert [
+        mask[name] for name in ("area_mm2", "spacing_source", "round", "verdict", "png_url")
+    ] == [None] * 5
+    assert answer["provenance"]["segmenter"] == MODEL.model_dump()
+    assert answer["provenance"]["planner"] is None
+    assert answer["needs_review"] is False
+    assert (answer["image"]["width"], answer["image"]["height"]) == (40, 30)
+
+
+def test_json_with_base64_gives_the_same_as_a_form(
+    client: TestClient, png: bytes, png_text: str
+) -> None:
+    form = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
+    for image in (png_text, f"data:image/png;base64,{png_text}"):
+        sent = client.post("/segment", json={"image": image, "prompts": [BRIGHT]})
+        assert sent.json()["results"] == form.json()["results"]
+
+
+def test_an_earlier_upload_is_referred_to_by_its_id(client: TestClient, png: bytes) -> None:
+    image_id = upload(client, png)
+    as_json = client.post("/segment", json={"image_id": image_id, "prompts": [BRIGHT]})
+    # files makes it multipart although no file is sent.
+    as_form = client.post(
+        "/segment", files={"image_id": (None, image_id), "concept": (None, "bright spot")}
+    )
+    assert as_json.json()["results"] == as_form.json()["results"]
+    assert as_json.json()["results"][0]["masks"][0]["box"] == SPOT_BOX
+
+
+def test_several_concepts_keep_their_own_results(client: TestClient, png: bytes) -> None:
+    response = client.post(
+        "/segment", files={"image": png}, data={"concept": ["bright spot", "dark background"]}
+    )
+    first, second = response.json()["results"]
+    assert (first["prompt"], first["text"]) == (0, "bright spot")
+    assert (second["prompt"], second["text"]) == (1, "dark background")
+    assert first["masks"][0]["area_px"] + second["masks"][0]["area_px"] == 30 * 40
+    assert [first["masks"][0]["id"], second["masks"][0]["id"]] == ["m1", "m2"]
+
+
+def test_prompts_travel_as_json_in_a_form(client: TestClient, bench: Bench, png: bytes) -> None:
+    prompts = [{"text": "bright spot", "boxes": [{"box": [0, 0, 25, 30], "label": "positive"}]}]
+    response = client.post(
+        "/segment",
+        files={"image": png},
+        data={
+            "prompts": json.dumps(prompts),
+            "threshold": "0.25",
+            "nms_iou": "0.75",
+            "max_masks": "3",
+        },
+    )
+    assert response.json()["results"][0]["masks"][0]["box"] == [20.0, 10.0, 25.0, 18.0]
+    asked = bench.segmenter.asked[0]
+    assert (asked.threshold, asked.nms_iou, asked.max_masks) == (0.25, 0.75, 3)
+
+
+def test_a_box_alone_is_a_prompt(client: TestClient, png: bytes) -> None:
+    response = client.post("/segment", files={"image": png}, data={"box": "0,0,25,30"})
+    result = response.json()["results"][0]
+    assert (result["text"], result["concept"]) == (None, None)
+    assert result["masks"][0]["label"] == "box"
+
+
+def test_masks_come_as_png_on_request(client: TestClient, png: bytes) -> None:
+    response = client.post(
+        "/segment", files={"image": png}, data={"concept": "bright spot", "include_png": "true"}
+    )
+    mask = response.json()["results"][0]["masks"][0]
+    drawn = decode_mask_png(base64.b64decode(mask["png"]))
+    assert (drawn == rle.decode(Rle(size=mask["rle"]["size"], counts=mask["rle"]["counts"]))).all()
+
+
+def test_an_unknown_concept_says_so_and_wants_review(client: TestClient, png: bytes) -> None:
+    response = client.post("/segment", files={"image": png}, data={"concept": "left ventricle"})
+    result = response.json()["results"][0]
+    assert (result["known"], result["masks"], result["reason"]) == (
+        False,
+        [],
+        "not a known concept",
+    )
+    assert response.json()["needs_review"] is True
+
+
+def test_a_doubtful_mask_wants_review(client: TestClient, bench: Bench, png: bytes) -> None:
+    bench.segmenter.score = 0.4
+    response = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
+    assert response.json()["needs_review"] is True
+
+
+def test_areas_are_physical_only_where_the_file_states_its_spacing(
+    client: TestClient, bench: Bench, png: bytes
+) -> None:
+    from api.render import area_mm2
+    from tests.api.doubles import read, to_mask
+
+    ref, pixels = read(png)
+    mask = to_mask(pixels[..., 0] > 127)
+    spaced = ref.model_copy(
+        update={"spacing": Spacing(row_mm=0.5, column_mm=0.25, source="PixelSpacing")}
+    )
+    assert area_mm2(mask, ref) is None
+    assert area_mm2(mask, spaced) == pytest.approx(80 * 0.125)
+
+
+def test_the_same_handler_answers_under_v1(client: TestClient, png: bytes) -> None:
+    response = client.post("/v1/segment", files={"image": png}, data={"concept": "bright spot"})
+    assert response.json()["results"][0]["masks"][0]["box"] == SPOT_BOX
+
+
+JSON_FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("no image", {"prompts": [BRIGHT]}, "image"),
+    ("no prompts", {"image": "IMAGE"}, "prompts"),
+    ("empty prompts", {"image": "IMAGE", "prompts": []}, "prompts"),
+    ("seventeen prompts", {"image": "IMAGE", "prompts": [BRIGHT] * 17}, "prompts"),
+    ("empty prompt", {"image": "IMAGE", "prompts": [{}]}, "prompts[0]"),
+    ("blank text", {"image": "IMAGE", "prompts": [BRIGHT, {"text": " "}]}, "prompts[1].text"),
+    ("long text", {"image": "IMAGE", "prompts": [{"text": "x" * 101}]}, "prompts[0].text"),
+    ("text of another type", {"image": "IMAGE", "prompts": [{"text": 5}]}, "prompts[0].text"),
+    ("unknown field", {"image": "IMAGE", "prompts": [BRIGHT], "colour": 1}, "colour"),
+    (
+        "unknown nested field",
+        {"image": "IMAGE", "prompts": [{"text": "a", "colour": 1}]},
+        "prompts[0].colour",
+    ),
+    ("threshold too high", {"image": "IMAGE", "prompts": [BRIGHT], "threshold": 1.1}, "threshold"),
+    ("number as text", {"image": "IMAGE", "prompts": [BRIGHT], "max_masks": "3"}, "max_masks"),
+    ("no masks wanted", {"image": "IMAGE", "prompts": [BRIGHT], "max_masks": 0}, "max_masks"),
+    ("not base64", {"image": "!!!", "prompts": [BRIGHT]}, "image"),
+    ("a URL", {"image": "https://example.org/a.png", "prompts": [BRIGHT]}, "image"),
+    ("a data URI of text", {"image": "data:text/plain,abc", "prompts": [BRIGHT]}, "image"),
+    ("a broken id", {"image_id": "img_../../x", "prompts": [BRIGHT]}, "image_id"),
+    (
+        "both sources",
+        {"image": "IMAGE", "image_id": "img_" + "0" * 64, "prompts": [BRIGHT]},
+        "image_id",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [case[1:] for case in JSON_FAULTS], ids=[case[0] for case in JSON_FAULTS]
+)
+def test_a_wrong_field_is_named(
+    client: TestClient, png_text: str, body: dict[str, Any], field: str
+) -> None:
+    if body.get("image") == "IMAGE":
+        body = {**body, "image": png_text}
+    response = client.post("/segment", json=body)
+    problem(response, 422, "invalid-field")
+    assert fields(response) == [field]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[0, 0, 10], [0, 0, 0, 10], [5, 5, 1, 9], [0, 0, "1", 1], [0, 0, True, 1], [0, 0, 10**400, 1]],
+)
+def test_a_box_without_area_or_numbers_is_refused(
+    client: TestClient, png_text: str, box: list[Any]
+) -> None:
+    body = {"image": png_text, "prompts": [{"boxes": [{"box": box}]}]}
+    response = client.post("/segment", json=body)
+    problem(response, 422, "invalid-field")
+    assert fields(response)[0] == "prompts[0].boxes[0].box"
+
+
+def test_a_prompt_of_negative_boxes_alone_is_refused(client: TestClient, png_text: str) -> None:
+    prompt = {"boxes": [{"box": [0, 0, 5, 5], "label": "negative"}]}
+    response = client.post("/segment", json={"image": png_text, "prompts": [prompt]})
+    problem(response, 422, "invalid-field")
+    assert fields(response) == ["prompts[0]"]
+
+
+FORM_FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("unknown field", {"concept": "a", "colour": "red"}, "colour"),
+    ("prompts are no JSON", {"prompts": "{"}, "prompts"),
+    ("prompts and concept", {"prompts": '[{"text": "a"}]', "concept": "b"}, "prompts"),
+    ("several concepts and a box", {"concept": ["a", "b"], "box": "0,0,5,5"}, "box"),
+    ("box of words", {"box": "a,b,c,d"}, "box"),
+    ("box of three", {"box": "1,2,3"}, "box"),
+    ("box of nan", {"box": "nan,0,1,1"}, "prompts[0].boxes[0].box"),
+    ("threshold of nan", {"concept": "a", "threshold": "nan"}, "threshold"),
+    ("threshold of words", {"concept": "a", "threshold": "high"}, "threshold"),
+    ("given twice", {"concept": "a", "threshold": ["0.1", "0.2"]}, "threshold"),
+    ("no prompts at all", {}, "prompts"),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "field"), [case[1:] for case in FORM_FAULTS], ids=[case[0] for case in FORM_FAULTS]
+)
+def test_a_wrong_form_field_is_named(
+    client: TestClient, png: bytes, data: dict[str, Any], field: str
+) -> None:
+    response = client.post("/segment", files={"image": png}, data=data)
+    problem(response, 422, "invalid-field")
+    assert fields(response) == [field]
