@@ -17,6 +17,7 @@ from segmenter.formats.decoded import DecodedImage, Window, join_rules
 from segmenter.formats.dicom_codestream import check_frame
 from segmenter.formats.dicom_grey import render_grey
 from segmenter.formats.dicom_header import DECODERS, read_dicom
+from segmenter.formats.dicom_isolated import decode_isolated
 from segmenter.formats.dicom_layout import Layout, check_native_length, read_layout
 from segmenter.formats.dicom_spacing import read_spacing
 from segmenter.formats.guard import guarded
@@ -62,6 +63,8 @@ def _decode_first_frame(header: Dataset, layout: Layout) -> tuple[Stored, str]:
         check_frame(header, layout)
     else:
         check_native_length(header, layout)
+    if DECODERS[syntax] == "gdcm":
+        return decode_isolated(header, layout)
     stored, meaning = get_decoder(syntax).as_array(
         header, index=0, raw=True, decoding_plugin=DECODERS[syntax]
     )

@@ -82,6 +82,8 @@ _KEYWORDS = (
     "PerFrameFunctionalGroupsSequence",
 )
 _META_START = 132
+# Little and big endian.
+_ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _PIXEL_GROUP = 0x7FE0
 _PIXEL_DATA = 0x7FE00010
 _FLOAT_PIXELS: tuple[BaseTag | int, ...] = (0x7FE00008, 0x7FE00009)
@@ -139,6 +141,7 @@ def _public_name(syntax: UID) -> str:
 
 def _read_header(content: bytes, attributes: _Attributes, limits: Limits) -> tuple[Dataset, int]:
     head = content[: limits.max_header_bytes]
+    _check_items(head, limits)
     wanted: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
     watch = _Watch(_at(head, attributes.start))
     header = _read(watch.stream, attributes.syntax, wanted, watch)
@@ -149,6 +152,13 @@ def _read_header(content: bytes, attributes: _Attributes, limits: Limits) -> tup
     if watch.end != len(content):
         raise BrokenImage("a DICOM file that ends within its attributes")
     raise _no_picture(header, Dataset())
+
+
+def _check_items(head: bytes, limits: Limits) -> None:
+    """Refuse more sequence items than any real header has; counting bytes may only overcount."""
+    items = sum(head.count(tag) for tag in _ITEM_TAGS)
+    if items > limits.max_items:
+        raise ImageTooLarge(f"{items} DICOM sequence items, over the limit of {limits.max_items}")
 
 
 def _at(content: bytes, start: int) -> BytesIO:

@@ -15,14 +15,16 @@ class Limits:
         max_bytes: of the upload. A full-field mammogram, uncompressed, has about 30 MiB.
         max_pixels: width x height. 40 million hold that mammogram (27 million) and a slide region.
         max_side: pixels of one side; some decoders' work grows with one side alone.
-        max_header_bytes: DICOM attributes before the pixels. Their parser takes about one second
-            per MiB of the smallest elements; real headers have some kilobytes.
+        max_header_bytes: DICOM attributes before the pixels: some kilobytes, with old overlays
+            or thousands of frames a few MiB.
+        max_items: sequence items in them. Their parser takes 20 microseconds for each.
     """
 
     max_bytes: int = 64 * MEBIBYTE
     max_pixels: int = 40_000_000
     max_side: int = 32_768
     max_header_bytes: int = 4 * MEBIBYTE
+    max_items: int = 20_000
 
 
 DEFAULT_LIMITS = Limits()
