@@ -1,0 +1,251 @@
+"""Gemini by google-genai; its sole owner.
+
+The raw HTTP body is read instead of the SDK's objects: an enum value the SDK does not know (they
+come with every model) makes it warn, which is fatal under ``-W error``, and reasons are to be
+compared by name anyway. The client is built with explicit values, so that no environment
+variable can redirect it, switch it to another service or make it record; it follows no redirect.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+import httpx2
+from google import genai
+from google.genai import errors, types
+from google.genai.client import DebugConfig
+from pydantic import SecretStr
+
+from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
+from agent.mllm.asking import Asking
+from agent.mllm.contract import Answer, Picture
+from agent.mllm.egress import host_of
+from agent.mllm.schema import Schema
+from agent.mllm.wire import (
+    UNSUPPORTED_STATUSES,
+    Mode,
+    Reply,
+    body_object,
+    count,
+    items,
+    mapping,
+    names_structure,
+    schema_words,
+)
+from agent.state import Usage
+
+# Thinking counts as output; less can end in an empty, billed answer (reference/mllm.md, 1).
+MAX_OUTPUT_TOKENS = 8192
+# Reasons that are the model's no, compared by name; every other one but STOP is a cut answer.
+REFUSALS = frozenset(
+    {
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "RECITATION",
+        "SPII",
+        "BLOCKLIST",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "LANGUAGE",
+    }
+)
+
+
+class Gemini:
+    """An `Mllm` on the generateContent wire."""
+
+    kind: Literal["gemini"] = "gemini"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        api_key: SecretStr,
+        base_url: str,
+        api_version: str = "v1beta",
+        timeout_s: float = 90.0,
+        attempts: int = 3,
+        retry_delay_s: float = 1.0,
+        thinking_level: str | None = None,
+    ) -> None:
+        """Build the client; nothing is sent yet.
+
+        Args:
+            model: name as the server knows it.
+            api_key: travels in a header, never in the URL.
+            base_url: without the version, which the SDK always adds.
+            api_version: ``v1beta`` knows the ``-latest`` names and new fields; ``v1`` does not.
+            timeout_s: per read of one attempt; `ask` has its own deadline around all.
+            attempts: how often a request is sent at most; the only layer that retries.
+            retry_delay_s: first wait between attempts.
+            thinking_level: ``low``, ``medium``, ``high``, or None for the model's own.
+        """
+        self.model = model
+        self._mode = Mode.SCHEMA
+        self._thinking_level = thinking_level
+        self._host = host_of(base_url)
+        # At DEBUG the SDK writes prompts and pictures.
+        logging.getLogger("google_genai").setLevel(logging.WARNING)
+        self._http = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
+        self._client = genai.Client(
+            api_key=api_key.get_secret_value(),
+            enterprise=False,
+            debug_config=DebugConfig(client_mode="", replays_directory="", replay_id=""),
+            http_options=types.HttpOptions(
+                base_url=base_url,
+                api_version=api_version,
+                timeout=round(timeout_s * 1000),
+                httpx_async_client=self._http,
+                retry_options=types.HttpRetryOptions(
+                    attempts=attempts, initial_delay=retry_delay_s, max_delay=8.0
+                ),
+            ),
+        )
+
+    async def ask(
+        self,
+        *,
+        system: str,
+        text: str,
+        pictures: tuple[Picture, ...],
+        schema: dict[str, object],
+        timeout_s: float,
+    ) -> Answer:
+        """Ask once; see `agent.mllm.contract.Mllm`.
+
+        Raises:
+            MllmUnavailable, MllmReplyError, MllmRefused.
+        """
+
+        async def send(system: str, text: str, pictures: tuple[Picture, ...]) -> Reply:
+            return await self._descend(system, text, pictures, schema)
+
+        asking = Asking(send, host=self._host, model=self.model)
+        return await asking.ask(system, text, pictures, schema=schema, timeout_s=timeout_s)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._http.aclose()
+        self._client.close()
+
+    async def _descend(
+        self, system: str, text: str, pictures: tuple[Picture, ...], schema: Schema
+    ) -> Reply:
+        """Send; where the server cannot bind the answer, loosen the mode for good and repeat."""
+        while True:
+            mode = self._mode
+            try:
+                return _read(await self._send(system, text, pictures, schema, mode=mode))
+            except errors.APIError as error:
+                below = mode.below()
+                if below is None or not _is_unsupported(error):
+                    raise MllmUnavailable(f"{self._host} answered {error.code}") from None
+                # Another call may have stepped down meanwhile; never climb back.
+                self._mode = max(self._mode, below, key=list(Mode).index)
+
+    async def _send(
+        self,
+        system: str,
+        text: str,
+        pictures: tuple[Picture, ...],
+        schema: Schema,
+        *,
+        mode: Mode,
+    ) -> str | None:
+        try:
+            response = await self._client.aio.models.generate_content(
+                model=self.model,
+                contents=[types.Content(role="user", parts=_parts(text, pictures, schema, mode))],
+                config=self._config(system, schema, mode),
+            )
+        except httpx2.TimeoutException:
+            raise MllmUnavailable(f"no answer from {self._host} in time") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
+            raise MllmUnavailable(f"no connection to {self._host}") from None
+        except ValueError:
+            raise MllmReplyError("the server's answer is not JSON") from None
+        raw = response.sdk_http_response
+        return None if raw is None else raw.body
+
+    def _config(self, system: str, schema: Schema, mode: Mode) -> types.GenerateContentConfig:
+        config = types.GenerateContentConfig(
+            system_instruction=system,
+            max_output_tokens=MAX_OUTPUT_TOKENS,
+            should_return_http_response=True,
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            automatic_continuation=False,
+        )
+        if mode is not Mode.TEXT:
+            config.response_mime_type = "application/json"
+        if mode is Mode.SCHEMA:
+            config.response_json_schema = dict(schema)
+        if self._thinking_level is not None:
+            level = types.ThinkingLevel(self._thinking_level.upper())
+            config.thinking_config = types.ThinkingConfig(thinking_level=level)
+        return config
+
+
+def _parts(
+    text: str, pictures: tuple[Picture, ...], schema: Schema, mode: Mode
+) -> list[types.Part]:
+    parts: list[types.Part] = []
+    for picture in pictures:
+        parts.append(types.Part.from_text(text=f"{picture.caption}:"))
+        parts.append(types.Part.from_bytes(data=picture.png, mime_type="image/png"))
+    words = text if mode is Mode.SCHEMA else text + schema_words(schema)
+    return [*parts, types.Part.from_text(text=words)]
+
+
+def _is_unsupported(error: errors.APIError) -> bool:
+    spoken = f"{error.message} {json.dumps(error.details, default=str)}"
+    return error.code in UNSUPPORTED_STATUSES and names_structure(spoken)
+
+
+def _read(body: str | None) -> Reply:
+    """Return the words of a response.
+
+    Raises:
+        MllmRefused, MllmReplyError.
+    """
+    response = body_object(body)
+    if mapping(response.get("promptFeedback")).get("blockReason"):
+        raise MllmRefused("the provider blocked the question")
+    candidates = items(response.get("candidates"))
+    if not candidates:
+        raise MllmReplyError("the answer has no candidate")
+    candidate = mapping(candidates[0])
+    unfinished = _unfinished(candidate.get("finishReason"))
+    if unfinished is not None:
+        raise unfinished
+    text = "".join(_texts(candidate))
+    if not text:
+        raise MllmReplyError("the answer has no text")
+    return Reply(text, _usage(mapping(response.get("usageMetadata"))))
+
+
+def _unfinished(reason: object) -> MllmError | None:
+    if reason is None or reason == "STOP":
+        return None
+    if reason in REFUSALS:
+        return MllmRefused("the provider blocked the answer")
+    if reason == "MAX_TOKENS":
+        return MllmReplyError("the answer was cut at the token limit")
+    return MllmReplyError("the answer did not end as an answer does")
+
+
+def _texts(candidate: Mapping[str, object]) -> list[str]:
+    parts = map(mapping, items(mapping(candidate.get("content")).get("parts")))
+    texts = (part.get("text") for part in parts if not part.get("thought"))
+    return [text for text in texts if isinstance(text, str)]
+
+
+def _usage(metadata: object) -> Usage:
+    tokens = mapping(metadata)
+    return Usage(
+        calls=1,
+        input_tokens=count(tokens.get("promptTokenCount")),
+        output_tokens=count(tokens.get("candidatesTokenCount"))
+        + count(tokens.get("thoughtsTokenCount")),
+    )

@@ -1,0 +1,407 @@
+"""Both adapters with the real SDKs against a scripted server."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import SecretStr
+
+from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
+from agent.mllm.contract import Answer, Mllm, Picture
+from agent.mllm.gemini import Gemini
+from agent.mllm.openai_chat import OpenAiChat
+from agent.overlay import render_clean
+from tests.agent.loopback import (
+    Received,
+    Step,
+    gemini_answer,
+    loopback,
+    openai_answer,
+    says,
+    sends,
+)
+
+KEY = "secret-key-1234"
+SCHEMA: dict[str, object] = {
+    "type": "object",
+    "properties": {
+        "decision": {"type": "string", "enum": ["yes", "no"]},
+        "note": {"type": ["string", "null"]},
+    },
+    "required": ["decision", "note"],
+    "additionalProperties": False,
+}
+GOOD = {"decision": "yes", "note": None}
+PNG = render_clean(np.full((8, 12, 3), 50, dtype=np.uint8))
+PICTURE = Picture(png=PNG, width=768, height=512, caption="Picture 1")
+
+WIRES = [pytest.param("gemini", id="gemini"), pytest.param("openai", id="openai")]
+
+
+def build(wire: str, url: str, *, retries: int = 0, timeout_s: float = 5.0) -> Mllm:
+    key = SecretStr(KEY)
+    if wire == "gemini":
+        return Gemini(
+            model="m-1",
+            api_key=key,
+            base_url=url,
+            timeout_s=timeout_s,
+            attempts=retries + 1,
+            retry_delay_s=0.01,
+        )
+    return OpenAiChat(
+        model="m-1", api_key=key, base_url=f"{url}/v1", timeout_s=timeout_s, retries=retries
+    )
+
+
+def asked(mllm: Mllm, *, timeout_s: float = 5.0, times: int = 1) -> Answer:
+    async def run() -> Answer:
+        try:
+            for _ in range(times):
+                answer = await mllm.ask(
+                    system="You judge.",
+                    text="Is it there? patient-words",
+                    pictures=(PICTURE,),
+                    schema=SCHEMA,
+                    timeout_s=timeout_s,
+                )
+            return answer
+        finally:
+            await mllm.aclose()
+
+    return asyncio.run(run())
+
+
+def ask_script(wire: str, *script: Step | Callable[[Received], Step], **rest: Any) -> Answer:
+    with loopback(*script) as server:
+        return asked(build(wire, server.url), **rest)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_question_travels_whole_and_its_answer_comes_back(wire: str) -> None:
+    with loopback(says(GOOD)) as server:
+        answer = asked(build(wire, server.url))
+    assert answer.content == GOOD
+    assert (answer.usage.calls, answer.usage.input_tokens, answer.usage.output_tokens) == (
+        1,
+        100,
+        25,
+    )
+    (request,) = server.received
+    assert request.system == "You judge."
+    assert request.words == "Picture 1:\nIs it there? patient-words"
+    assert request.pictures == [PNG]
+    assert Image.open(io.BytesIO(request.pictures[0])).info == {}
+    assert "temperature" not in json.dumps(request.settings)
+
+
+def test_gemini_is_asked_on_its_wire_with_the_schema_and_without_side_effects() -> None:
+    with loopback(says(GOOD)) as server:
+        asked(build("gemini", server.url))
+    (request,) = server.received
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert request.path == "/v1beta/models/m-1:generateContent"
+    assert headers["x-goog-api-key"] == KEY
+    assert request.settings["responseMimeType"] == "application/json"
+    assert request.settings["responseJsonSchema"] == SCHEMA
+    assert "tools" not in request.body
+
+
+def test_an_openai_server_is_asked_on_its_wire_with_the_strict_schema() -> None:
+    with loopback(says(GOOD)) as server:
+        asked(build("openai", server.url))
+    (request,) = server.received
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    assert request.path == "/v1/chat/completions"
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert "openai-organization" not in headers
+    assert request.settings["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": SCHEMA},
+    }
+
+
+UNAVAILABLE = [
+    *(pytest.param(sends({"error": {"message": "x", "code": code}}, status=code), id=str(code))
+      for code in (400, 401, 403, 404, 408, 409, 413, 429, 500, 503)),
+    pytest.param(Step(drop=True), id="dropped connection"),
+    pytest.param(Step(body=b'{"candidates"', promised_bytes=5000), id="truncated body"),
+    pytest.param(Step(status=302, headers={"Location": "http://127.0.0.1:9/"}), id="redirect"),
+    pytest.param(Step(status=502, body=b"<html>", content_type="text/html"), id="html 502"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", UNAVAILABLE)
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_server_that_does_not_serve_is_unavailable(wire: str, step: Step) -> None:
+    with pytest.raises(MllmUnavailable) as caught:
+        ask_script(wire, step)
+    assert_no_secrets(caught.value)
+
+
+def assert_no_secrets(error: BaseException) -> None:
+    assert KEY not in repr(error)
+    assert "patient-words" not in repr(error)
+    assert error.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(Step(body=b"<html>hello</html>", content_type="text/html"), id="html"),
+        pytest.param(Step(), id="empty"),
+        pytest.param(sends([]), id="list"),
+        pytest.param(sends("text"), id="string"),
+        pytest.param(sends(None), id="null"),
+        pytest.param(sends({}), id="empty object"),
+        pytest.param(sends({"error": {"message": "overloaded"}}), id="error with 200"),
+        pytest.param(sends({"choices": None, "candidates": None}), id="null choices"),
+        pytest.param(sends({"choices": [7], "candidates": [7]}), id="odd choices"),
+        pytest.param(Step(body=b'{"choices": ['), id="cut"),
+        pytest.param(Step(body=b"[" * 100_000), id="deep"),
+        pytest.param(Step(body=b"\xff\xfe\x00"), id="not utf-8"),
+    ],
+)
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_success_that_is_no_answer_is_a_reply_error(wire: str, step: Step) -> None:
+    with pytest.raises(MllmReplyError) as caught:
+        ask_script(wire, step)
+    assert_no_secrets(caught.value)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_server_that_never_answers_meets_the_deadline(wire: str) -> None:
+    with pytest.raises(MllmUnavailable):
+        ask_script(wire, Step(wait_s=10), timeout_s=0.3)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_read_that_takes_too_long_is_unavailable(wire: str) -> None:
+    with loopback(Step(wait_s=10)) as server, pytest.raises(MllmUnavailable):
+        asked(build(wire, server.url, timeout_s=0.2))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_server_that_drips_outlives_no_deadline(wire: str) -> None:
+    with loopback(Step(body=b" " * 1000, drip_s=0.05)) as server, pytest.raises(MllmUnavailable):
+        asked(build(wire, server.url, timeout_s=0.3), timeout_s=0.6)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_closed_port_is_unavailable(wire: str) -> None:
+    with loopback(says(GOOD)) as server:
+        url = server.url
+    with pytest.raises(MllmUnavailable):
+        asked(build(wire, url))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_only_the_sdk_retries_and_only_as_often_as_told(wire: str) -> None:
+    busy = sends({"error": {"message": "busy"}}, status=429, headers={"retry-after-ms": "1"})
+    with loopback(busy, says(GOOD)) as server:
+        assert asked(build(wire, server.url, retries=1)).content == GOOD
+    assert len(server.received) == 2
+    with loopback(busy) as server, pytest.raises(MllmUnavailable):
+        asked(build(wire, server.url, retries=1))
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        pytest.param("gemini", {"promptFeedback": {"blockReason": "SAFETY"}}, id="prompt blocked"),
+        pytest.param("gemini", gemini_answer("", "SAFETY"), id="answer blocked"),
+        pytest.param("gemini", gemini_answer("{}", "PROHIBITED_CONTENT"), id="prohibited"),
+        pytest.param("openai", openai_answer(None, refusal="I cannot"), id="refusal"),
+        pytest.param("openai", openai_answer(None, "content_filter"), id="content filter"),
+    ],
+)
+def test_a_refusal_is_told_apart(wire: str, body: object) -> None:
+    with pytest.raises(MllmRefused):
+        ask_script(wire, sends(body))
+
+
+def test_a_filtered_question_is_a_refusal() -> None:
+    body = {"error": {"message": "filtered", "code": "content_filter"}}
+    with pytest.raises(MllmRefused):
+        ask_script("openai", sends(body, status=400))
+
+
+@pytest.mark.parametrize(
+    ("wire", "finish"),
+    [("gemini", "MAX_TOKENS"), ("gemini", "A_REASON_OF_TOMORROW"), ("openai", "length")],
+)
+def test_a_cut_answer_is_never_taken_for_a_whole_one(wire: str, finish: str) -> None:
+    with loopback(says(GOOD, finish=finish)) as server, pytest.raises(MllmReplyError):
+        asked(build(wire, server.url))
+    assert len(server.received) == 1
+
+
+def test_unknown_words_of_tomorrow_s_gemini_do_no_harm() -> None:
+    body = gemini_answer(json.dumps(GOOD))
+    body["candidates"][0]["safetyRatings"] = [{"category": "NEW", "probability": "ODD"}]
+    body["usageMetadata"]["trafficType"] = "NEW"
+    body["candidates"][0]["content"]["parts"].insert(0, {"text": "hm {}", "thought": True})
+    assert ask_script("gemini", sends(body)).content == GOOD
+
+
+@pytest.mark.parametrize("finish", [None, "eos", "stop"])
+def test_finish_reasons_of_other_servers_pass(finish: str | None) -> None:
+    body = openai_answer(json.dumps(GOOD))
+    body["choices"][0]["finish_reason"] = finish
+    body["usage"] = None
+    del body["id"]
+    assert ask_script("openai", sends(body)).content == GOOD
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param({"content": [{"type": "text", "text": json.dumps(GOOD)}]}, id="parts"),
+        pytest.param({"tool_calls": [{"function": {"arguments": GOOD}}]}, id="call, object"),
+        pytest.param({"tool_calls": [{"function": {"arguments": json.dumps(GOOD)}}]}, id="call"),
+        pytest.param(
+            {"content": json.dumps(GOOD), "reasoning_content": '{"decision": "no"}'}, id="thoughts"
+        ),
+    ],
+)
+def test_answers_in_odd_places_are_found(message: dict[str, Any]) -> None:
+    body = openai_answer(None)
+    body["choices"][0]["message"].update(message)
+    assert ask_script("openai", sends(body)).content == GOOD
+
+
+def test_thoughts_alone_are_no_answer() -> None:
+    body = openai_answer(None, reasoning_content=json.dumps(GOOD))
+    with pytest.raises(MllmReplyError):
+        ask_script("openai", sends(body))
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_one_repair_turn_shows_the_fault_and_the_words_but_no_picture(wire: str) -> None:
+    bad = '{"decision": "maybe"}' + "x" * 5000
+    with loopback(says(bad), says(GOOD)) as server:
+        answer = asked(build(wire, server.url))
+    assert answer.content == GOOD
+    assert answer.usage.calls == 2
+    _, second = server.received
+    assert second.pictures == []
+    assert "'decision' must be one of yes, no" in second.words
+    assert '{"decision": "maybe"}' in second.words
+    assert len(second.words) < 2500
+    assert "patient-words" not in second.words
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_there_is_no_second_repair_turn(wire: str) -> None:
+    with loopback(says("no idea")) as server, pytest.raises(MllmReplyError) as caught:
+        asked(build(wire, server.url))
+    assert len(server.received) == 2
+    assert "no idea" not in str(caught.value)
+
+
+REFUSED_SCHEMA = {
+    "error": {
+        "message": "Unknown name response_format / responseJsonSchema: not supported",
+        "code": 400,
+        "status": "INVALID_ARGUMENT",
+    }
+}
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_the_ladder_steps_down_and_is_remembered(wire: str) -> None:
+    with loopback(sends(REFUSED_SCHEMA, status=400), says(GOOD)) as server:
+        answer = asked(build(wire, server.url), times=2)
+    assert answer.content == GOOD
+    first, second, third = server.received
+    assert "schema" in json.dumps(first.settings).lower()
+    for later in (second, third):
+        assert "schema" not in json.dumps(later.settings).lower()
+        assert "json" in json.dumps(later.settings).lower()
+        assert '"enum":["yes","no"]' in later.words
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_the_foot_of_the_ladder_is_plain_text(wire: str) -> None:
+    refused = sends(REFUSED_SCHEMA, status=422)
+    with loopback(refused, refused, says(f"Sure!\n```json\n{json.dumps(GOOD)}\n```")) as server:
+        assert asked(build(wire, server.url)).content == GOOD
+    assert "json" not in json.dumps(server.received[-1].settings).lower()
+    with loopback(refused) as server, pytest.raises(MllmUnavailable):
+        asked(build(wire, server.url))
+    assert len(server.received) == 3
+
+
+def test_the_name_of_the_token_limit_is_swapped_once() -> None:
+    body = {"error": {"message": "Unsupported parameter", "param": "max_completion_tokens"}}
+    with loopback(sends(body, status=400), says(GOOD)) as server:
+        asked(build("openai", server.url))
+    assert "max_tokens" in server.received[1].settings
+    assert "response_format" in server.received[1].settings
+    both = {"error": {"message": "neither max_tokens nor max_completion_tokens"}}
+    with loopback(sends(both, status=400)) as server, pytest.raises(MllmUnavailable):
+        asked(build("openai", server.url))
+    assert len(server.received) == 2
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_the_environment_cannot_redirect(wire: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_BASE_URL", "GOOGLE_GEMINI_BASE_URL", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("OPENAI_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_ORG_ID"):
+        monkeypatch.setenv(name, "from-the-environment")
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    monkeypatch.setenv("GOOGLE_GENAI_CLIENT_MODE", "record")
+    with loopback(says(GOOD)) as server:
+        assert asked(build(wire, server.url)).content == GOOD
+    assert "from-the-environment" not in json.dumps(server.received[0].headers)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_the_audit_line_holds_digests_and_no_content(
+    wire: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        ask_script(wire, says(GOOD))
+    lines = [record for record in caplog.records if record.name == "agent.mllm.audit"]
+    assert [record.getMessage() for record in lines] == ["mllm call"]
+    audit = vars(lines[0])
+    assert audit["host"] == "127.0.0.1"
+    assert audit["model"] == "m-1"
+    assert audit["outcome"] == "answered"
+    assert audit["images"][0]["bytes"] == len(PNG)
+    assert (audit["input_tokens"], audit["output_tokens"]) == (100, 25)
+    everything = "".join(str(vars(record)) for record in caplog.records)
+    assert "patient-words" not in everything
+    assert KEY not in everything
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_failed_call_is_audited_too(wire: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), pytest.raises(MllmError):
+        ask_script(wire, Step(status=500))
+    (line,) = [record for record in caplog.records if record.name == "agent.mllm.audit"]
+    assert vars(line)["outcome"] == "MllmUnavailable"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_cancelling_a_question_returns_at_once(wire: str) -> None:
+    async def run(mllm: Mllm) -> None:
+        question = asyncio.create_task(
+            mllm.ask(system="", text="x", pictures=(), schema=SCHEMA, timeout_s=30)
+        )
+        await asyncio.sleep(0.2)
+        question.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(question, 2)
+        await mllm.aclose()
+
+    with loopback(Step(wait_s=10)) as server:
+        asyncio.run(run(build(wire, server.url)))
