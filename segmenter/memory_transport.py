@@ -63,8 +63,9 @@ class MemoryTransport:
         entry = self._open.get(job_id) or self._answered.get(job_id)
         if entry is None:
             raise JobFailed(f"there is no job {job_id!r}")
-        with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(entry.answer), timeout_s)
+        await asyncio.wait({entry.answer}, timeout=timeout_s)
+        if entry.answer.done():
+            return entry.answer.result()
         await self.cancel(job_id)
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
@@ -107,7 +108,8 @@ class MemoryTransport:
         """Wait until something may be queued, at most `wait_s`."""
         self._arrived.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await self._arrived.wait()
 
     def is_open(self, job_id: str) -> bool:
         """Tell whether the job still lacks an answer."""

@@ -3,20 +3,22 @@
 Shared: one `RedisCaller` by all requests of one event loop. It has a reply stream of its own and
 one task that reads it; each waiting request owns one future. Guaranteed: a notice names an answer
 that is stored already; after an outage every pending answer is looked up, so a lost notice costs
-time but no answer. Submitting, cancelling and reading may run twice and are retried.
+time but no answer. Submitting, cancelling and reading may run twice and are retried. No deadline
+depends on cancelling a command: a cancellation can get lost on the way through redis-py (seen with
+Python 3.11.7 and redis-py 8.1.0 on a reader that had just been started).
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import cast
 from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from segmenter.errors import DeadlineExceeded, JobFailed
+from segmenter.errors import DeadlineExceeded, JobFailed, SegmenterError
 from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
 from segmenter.redis_link import Backoff, open_client, read_entries, retried
 from segmenter.redis_scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
@@ -37,13 +39,14 @@ async def open_caller(url: str, settings: QueueSettings) -> AsyncIterator["Redis
     commands = open_client(url)
     reading = open_client(url, blocking_s=settings.poll_s)
     caller = RedisCaller(commands, reading, settings)
-    reader = asyncio.create_task(caller.read_replies())
+    stop = asyncio.Event()
+    reader = asyncio.create_task(caller.read_replies(stop))
     try:
         yield caller
     finally:
+        stop.set()
         reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await reader
+        await asyncio.wait({reader})
         await reading.aclose()
         await commands.aclose()
 
@@ -83,16 +86,17 @@ class RedisCaller:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         # Before the look-up: an answer between the two would go unnoticed the other way round.
         self._pending[job_id] = future
+        look_up = asyncio.create_task(self._look_up(job_id, timeout_s))
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._look_up(job_id, timeout_s)
-                return await future
-        except TimeoutError:
-            # Raises TransportDown when it was Redis that kept the answer back.
-            await self.cancel(job_id)
-            raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s") from None
+            await asyncio.wait({future}, timeout=timeout_s)
         finally:
             del self._pending[job_id]
+            look_up.cancel()
+        if future.done():
+            return future.result()
+        # Raises TransportDown when it was Redis that kept the answer back.
+        await self.cancel(job_id)
+        raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def cancel(self, job_id: str) -> None:
         """See `segmenter.transport.CallerSide`."""
@@ -114,10 +118,10 @@ class RedisCaller:
         )
         return tuple(Presence.model_validate_json(row) for row in rows if row is not None)
 
-    async def read_replies(self) -> None:
-        """Hand answers to their waiters until cancelled; an outage is waited out."""
+    async def read_replies(self, stop: asyncio.Event) -> None:
+        """Hand answers to their waiters until stopped; an outage is waited out."""
         last_id, backoff, interrupted = "0-0", Backoff(), False
-        while True:
+        while not stop.is_set():
             try:
                 if interrupted:
                     await self._collect(list(self._pending))
@@ -134,12 +138,15 @@ class RedisCaller:
         return round(self._settings.lease_s * 1000)
 
     async def _look_up(self, job_id: str, timeout_s: float) -> None:
-        known = await retried(
-            lambda: self._commands.exists(self._keys.job(job_id)), timeout_s=timeout_s
-        )
-        if not known:
-            raise JobFailed(f"there is no job {job_id!r}")
-        await retried(lambda: self._collect([job_id]), timeout_s=timeout_s)
+        key = self._keys.job(job_id)
+        try:
+            if not await retried(lambda: self._commands.exists(key), timeout_s=timeout_s):
+                raise JobFailed(f"there is no job {job_id!r}")
+            await retried(lambda: self._collect([job_id]), timeout_s=timeout_s)
+        except SegmenterError as error:
+            future = self._pending.get(job_id)
+            if future is not None and not future.done():
+                future.set_exception(error)
 
     async def _read_notices(self, last_id: str) -> tuple[str, list[str]]:
         reply = await self._reading.xread(

@@ -279,15 +279,3 @@ def test_a_job_taken_over_by_another_worker_cannot_be_handed_back(over):
             assert await quick.answer(lease, some_answer())
 
     over(scenario, lease_s=0.3)
-
-
-def test_an_empty_result_and_a_failure_are_told_apart(over):
-    async def scenario(queue: Queue):
-        worker, job = await queue.worker("a"), new_job()
-        await queue.caller.submit(job, timeout_s=PATIENCE_S)
-        await worker.answer(await lease_one(worker), some_answer())
-        answer = await queue.caller.wait(job.id, timeout_s=PATIENCE_S)
-        assert answer.failure is None
-        assert answer.capabilities is not None
-
-    over(scenario)

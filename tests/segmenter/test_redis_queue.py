@@ -1,0 +1,286 @@
+"""What only the Redis queue promises: it survives processes and server, and trusts no entry."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+
+import pytest
+
+from segmenter.connect import Services, open_redis
+from segmenter.contract import Prompt, SegmentRequest
+from segmenter.errors import TransportDown
+from segmenter.redis_link import open_client
+from segmenter.redis_scripts import Keys
+from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
+from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
+from tests.segmenter.queues import (
+    PATIENCE_S,
+    Queue,
+    lease_one,
+    new_job,
+    presence,
+    redis_queue,
+    run,
+    some_answer,
+)
+
+DEADLINE_S = 30.0
+
+
+def settings_for(prefix: str, **queue) -> SegmenterSettings:
+    chosen = QueueSettings(prefix=prefix, **{"poll_s": 0.1, "lease_s": 1.0, **queue})
+    return SegmenterSettings(queue=chosen, worker=WorkerSettings(max_batch=2))
+
+
+def spawn(module: str, *arguments: object, **options) -> subprocess.Popen:
+    command = [sys.executable, "-W", "error", "-m", f"tests.segmenter.{module}"]
+    return subprocess.Popen([*command, *map(str, arguments)], **options)
+
+
+@contextmanager
+def worker_process(url: str, settings: SegmenterSettings, delay_s: float = 0.0) -> Iterator:
+    process = spawn("worker_process", url, settings.model_dump_json(), delay_s)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE_S) in (0, -9)
+
+
+async def workers_alive(services: Services, count: int) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            if len(await services.segmenter.workers(timeout_s=PATIENCE_S)) == count:
+                return
+            await asyncio.sleep(0.05)
+
+
+async def upload(services: Services) -> SegmentRequest:
+    ref = await services.images.put(encode_raw(bright_square()))
+    return SegmentRequest(image=ref, prompts=(Prompt(text=BRIGHT),))
+
+
+def test_a_job_of_a_killed_worker_process_is_answered_by_another(redis_server, prefix):
+    settings = settings_for(prefix)
+
+    async def scenario():
+        async with open_redis(redis_server.url, decode_raw, settings) as services:
+            request = await upload(services)
+            with worker_process(redis_server.url, settings, delay_s=60) as victim:
+                await workers_alive(services, 1)
+                call = asyncio.create_task(
+                    services.segmenter.segment(request, timeout_s=DEADLINE_S)
+                )
+                await state_of_some_job(redis_server.url, settings, b"running")
+                victim.kill()
+                with worker_process(redis_server.url, settings):
+                    assert (await call).results[0].masks[0].area_px == 64
+
+    asyncio.run(scenario())
+
+
+async def state_of_some_job(url: str, settings: SegmenterSettings, state: bytes) -> None:
+    async with asyncio.timeout(DEADLINE_S), open_client(url) as client:
+        while True:
+            for key in await client.keys(Keys(settings.queue.prefix).job("*")):
+                if await client.hget(key, "state") == state:
+                    return
+            await asyncio.sleep(0.02)
+
+
+def test_two_api_processes_and_two_workers_share_one_redis(redis_server, prefix):
+    settings = settings_for(prefix, lease_s=10.0)
+    with (
+        worker_process(redis_server.url, settings, delay_s=0.02),
+        worker_process(redis_server.url, settings, delay_s=0.02),
+    ):
+
+        async def ready():
+            async with open_redis(redis_server.url, decode_raw, settings) as services:
+                await workers_alive(services, 2)
+
+        asyncio.run(ready())
+        url, text = redis_server.url, settings.model_dump_json()
+        pipe = {"stdout": subprocess.PIPE, "text": True}
+        callers = [spawn("api_process", url, text, shade, 20, **pipe) for shade in (200, 250)]
+        assert [caller.communicate(timeout=DEADLINE_S)[0].strip() for caller in callers] == [
+            "20"
+        ] * 2
+
+
+def test_a_stopped_worker_process_hands_its_jobs_to_another(redis_server, prefix):
+    settings = settings_for(prefix, lease_s=20.0)
+
+    async def scenario():
+        async with open_redis(redis_server.url, decode_raw, settings) as services:
+            request = await upload(services)
+            with worker_process(redis_server.url, settings, delay_s=1.0) as leaving:
+                await workers_alive(services, 1)
+                calls = [services.segmenter.segment(request, timeout_s=15.0) for _ in range(4)]
+                waiting = asyncio.gather(*calls)
+                await state_of_some_job(redis_server.url, settings, b"running")
+                leaving.terminate()
+                with worker_process(redis_server.url, settings):
+                    # Well before the first worker's lease would lapse.
+                    assert len(await waiting) == 4
+                assert leaving.wait(PATIENCE_S) == 0
+
+    asyncio.run(scenario())
+
+
+def test_callers_do_not_notice_that_redis_was_away(durable_redis, prefix):
+    settings = settings_for(prefix, lease_s=5.0)
+
+    async def scenario():
+        async with open_redis(durable_redis.url, decode_raw, settings) as services:
+            request = await upload(services)
+            with worker_process(durable_redis.url, settings, delay_s=0.2):
+                await workers_alive(services, 1)
+                before = [ask(services, request) for _ in range(3)]
+                await asyncio.sleep(0.3)
+                await asyncio.to_thread(durable_redis.kill)
+                within = [ask(services, request) for _ in range(3)]
+                await asyncio.sleep(1.0)
+                await asyncio.to_thread(durable_redis.start)
+                after = [ask(services, request) for _ in range(3)]
+                results = await asyncio.gather(*before, *within, *after)
+                assert [result.results[0].masks[0].area_px for result in results] == [64] * 9
+
+    asyncio.run(scenario())
+
+
+def ask(services: Services, request: SegmentRequest) -> asyncio.Task:
+    return asyncio.create_task(services.segmenter.segment(request, timeout_s=DEADLINE_S))
+
+
+def test_a_caller_learns_that_redis_stays_away(durable_redis, prefix):
+    async def scenario(queue: Queue):
+        job = new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        durable_redis.kill()
+        with pytest.raises(TransportDown, match="Redis was out"):
+            await queue.caller.submit(new_job(), timeout_s=0.3)
+        with pytest.raises(TransportDown, match="Redis was out"):
+            await queue.caller.wait(job.id, timeout_s=0.3)
+        with pytest.raises(TransportDown, match="Redis was out"):
+            await queue.caller.workers(timeout_s=0.3)
+        durable_redis.start()
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1)
+    run(scenario, lambda: redis_queue(durable_redis.url, settings))
+
+
+def test_an_answer_whose_notice_was_lost_is_found_after_the_outage(durable_redis, prefix):
+    settings = QueueSettings(prefix=prefix, poll_s=0.1)
+
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        waiting = asyncio.create_task(queue.caller.wait(job.id, timeout_s=PATIENCE_S))
+        assert await lease_one(worker) is not None
+        async with open_client(durable_redis.url) as client:
+            # As if the server had kept the answer and lost the notice.
+            await client.set(Keys(prefix).answer(job.id), some_answer().model_dump_json())
+        durable_redis.kill()
+        await asyncio.sleep(0.3)
+        durable_redis.start()
+        assert await waiting == some_answer()
+
+    run(scenario, lambda: redis_queue(durable_redis.url, settings))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"id": "x", "body": "{}", "caller": "y"}, id="ids that are no ids"),
+        pytest.param({"nothing": "known"}, id="foreign fields"),
+        pytest.param({"id": b"\xff\xfe", "body": b"\x80\x04pickle"}, id="bytes that are no text"),
+        pytest.param({"id": "0" * 32, "body": "{", "caller": "0" * 32}, id="broken JSON"),
+    ],
+)
+def test_a_poisoned_entry_is_buried_and_the_next_job_runs(redis_server, prefix, fields):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        async with open_client(redis_server.url) as client:
+            await client.xadd(Keys(prefix).queue, fields)
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        assert (await lease_one(worker)).job == job
+        assert await queue.dead_letters() == 1
+
+    run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
+
+
+def test_a_job_of_another_schema_version_fails_at_its_caller(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        async with open_client(redis_server.url) as client:
+            [(entry_id, fields)] = await client.xrange(Keys(prefix).queue)
+            body = fields[b"body"].replace(b'"version":1', b'"version":2')
+            await client.xdel(Keys(prefix).queue, entry_id)
+            await client.xadd(Keys(prefix).queue, {**fields, b"body": body})
+        waiting = asyncio.create_task(queue.caller.wait(job.id, timeout_s=PATIENCE_S))
+        assert await lease_one(worker, wait_s=0.3) is None
+        assert (await waiting).failure.message == "no job of version 1 (1 errors)"
+
+    run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
+
+
+def test_a_deleted_stream_does_not_end_a_waiting_worker(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await worker.lease(limit=1, wait_s=0.05)
+        reading = asyncio.create_task(worker.lease(limit=1, wait_s=1.0))
+        await asyncio.sleep(0.1)
+        async with open_client(redis_server.url) as client:
+            await client.delete(Keys(prefix).queue)
+        assert await reading == []
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        assert (await lease_one(worker)).job == job
+
+    run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=1.0)))
+
+
+def test_answered_jobs_leave_nothing_in_the_stream(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        for _ in range(3):
+            await queue.caller.submit(new_job(), timeout_s=PATIENCE_S)
+            await worker.answer(await lease_one(worker), some_answer())
+        async with open_client(redis_server.url) as client:
+            assert await client.xlen(Keys(prefix).queue) == 0
+            lives = [await client.ttl(key) for key in await client.keys(Keys(prefix).job("*"))]
+        assert len(lives) == 3
+        assert all(0 < life <= 3600 for life in lives)
+
+    run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
+
+
+def test_a_job_that_hangs_is_taken_from_its_worker_although_that_lives(redis_server, prefix):
+    async def scenario(queue: Queue):
+        hanging, job = await queue.worker("hanging"), new_job()
+        other = await queue.worker("other")
+        async with hanging.alive(presence("hanging")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            await lease_one(hanging)
+            assert (await lease_one(other)).attempt == 2
+            assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6, max_hold_s=0.5)
+    run(scenario, lambda: redis_queue(redis_server.url, settings))
+
+
+def test_a_callers_connections_close_with_it(redis_server, prefix):
+    async def scenario():
+        async with open_client(redis_server.url) as client:
+            async with AsyncExitStack() as stack:
+                settings = settings_for(prefix)
+                opened = open_redis(redis_server.url, decode_raw, settings)
+                services = await stack.enter_async_context(opened)
+                await services.segmenter.workers(timeout_s=PATIENCE_S)
+                within = len(await client.client_list())
+            assert len(await client.client_list()) < within
+
+    asyncio.run(scenario())
