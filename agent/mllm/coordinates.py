@@ -1,0 +1,44 @@
+"""In which coordinates a model family speaks of boxes. Pure; translation is in `agent.replies`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class BoxStyle:
+    """How a model writes a box.
+
+    Attributes:
+        key: name of the field, which models were trained on.
+        order: ``yx`` is [y0, x0, y1, x1], ``xy`` is [x0, y0, x1, y1].
+        scale: ``thousandths`` of the picture's sides, or ``pixels`` of the picture as sent.
+    """
+
+    key: Literal["box_2d", "bbox_2d"]
+    order: Literal["yx", "xy"]
+    scale: Literal["thousandths", "pixels"]
+
+
+GEMINI_STYLE = BoxStyle("box_2d", "yx", "thousandths")
+THOUSANDTHS_STYLE = BoxStyle("bbox_2d", "xy", "thousandths")
+PIXELS_STYLE = BoxStyle("bbox_2d", "xy", "pixels")
+
+# First match wins. Source: reference/ecosystem.md, 5.1 (makers' documentation and issues).
+_FAMILIES: tuple[tuple[str, BoxStyle], ...] = (
+    ("gemini", GEMINI_STYLE),
+    ("gemma", GEMINI_STYLE),
+    ("qwen2.5-vl", PIXELS_STYLE),
+    ("qwen2.5vl", PIXELS_STYLE),
+    ("qwen", THOUSANDTHS_STYLE),
+    ("glm", THOUSANDTHS_STYLE),
+    ("deepseek", THOUSANDTHS_STYLE),
+)
+
+
+def box_style(model: str) -> BoxStyle:
+    """Return the style of a model by its name; unknown ones are asked for pixels.
+
+    The size of the picture is stated in every prompt, so pixels need no convention.
+    """
+    lowered = model.lower()
+    return next((style for name, style in _FAMILIES if name in lowered), PIXELS_STYLE)

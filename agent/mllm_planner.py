@@ -1,0 +1,136 @@
+"""A planner that asks a multimodal language model: stateless, one question a step.
+
+Pictures are rendered afresh from pixels in a thread; what comes back is checked by
+`agent.replies` before anyone acts on it. What code adds to a plan (the pair with and without the
+box, the lexicon's phrase, the thread's ids) is added by `agent.planning`.
+"""
+
+import asyncio
+from typing import Literal
+
+from agent.errors import MllmReplyError
+from agent.mllm.contract import Mllm, Picture
+from agent.mllm.coordinates import BoxStyle, box_style
+from agent.overlay import draw_crops, draw_sheet, png_size, render_clean
+from agent.overlay_layout import Size, fit
+from agent.panels import ShownPanel, choose_panels, duel_panels, to_crops, to_sheet
+from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.prompting import render_duel, render_inspect, render_plan
+from agent.replies import Seam, to_inspection, to_plan, to_winner
+from agent.reply_forms import duel_schema, inspect_schema, plan_schema
+from agent.state import Target, Usage
+from segmenter.contract import RgbImage
+
+
+class MllmPlanner:
+    """`agent.planner.Planner` by way of an `Mllm`."""
+
+    def __init__(self, mllm: Mllm, *, style: BoxStyle | None = None) -> None:
+        """Plan with a model.
+
+        Args:
+            mllm: who is asked.
+            style: the model's way with boxes; None goes by its name.
+        """
+        self._mllm = mllm
+        self._style = style or box_style(mllm.model)
+
+    @property
+    def kind(self) -> Literal["gemini", "openai"]:
+        """Which adapter is asked."""
+        return self._mllm.kind
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._mllm.model
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        """See `agent.planner.Planner`; shows the clean image.
+
+        Raises:
+            MllmError: the step failed.
+        """
+        seam = self._seam(question)
+        prompt = render_plan(question, seam)
+        clean = await asyncio.to_thread(render_clean, question.pixels)
+        answer = await self._mllm.ask(
+            system=prompt.system,
+            text=prompt.text,
+            pictures=(_picture(clean, 1),),
+            schema=plan_schema(self._style),
+            timeout_s=timeout_s,
+        )
+        return Planned(plan=to_plan(answer.content, seam), usage=answer.usage)
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        """See `agent.planner.Planner`; shows the clean image, a sheet and crops.
+
+        Raises:
+            MllmError: the step failed.
+        """
+        seam = self._seam(look.question)
+        panels = await asyncio.to_thread(choose_panels, look)
+        prompt = render_inspect(look, panels, seam)
+        answer = await self._mllm.ask(
+            system=prompt.system,
+            text=prompt.text,
+            pictures=await asyncio.to_thread(_pictures, look.question.pixels, panels),
+            schema=inspect_schema(self._style),
+            timeout_s=timeout_s,
+        )
+        inspection = to_inspection(
+            answer.content,
+            seam,
+            targets=[target.id for target in look.plan.targets],
+            panels={panel.label: panel.candidates for panel in panels},
+        )
+        if panels and not inspection.verdicts:
+            raise MllmReplyError("the answer judges no panel")
+        return Inspected(inspection=inspection, usage=answer.usage)
+
+    async def duel(
+        self,
+        look: Look,
+        first: tuple[str, ...],
+        second: tuple[str, ...],
+        *,
+        timeout_s: float,
+    ) -> tuple[Literal["first", "second", "same"], Usage]:
+        """See `agent.planner.Planner`; one question, panel A is `first`. The caller swaps.
+
+        Raises:
+            MllmError: the step failed.
+        """
+        panels = await asyncio.to_thread(duel_panels, look, first, second)
+        prompt = render_duel(look, _target_of(look, panels))
+        answer = await self._mllm.ask(
+            system=prompt.system,
+            text=prompt.text,
+            pictures=await asyncio.to_thread(_pictures, look.question.pixels, panels),
+            schema=duel_schema(),
+            timeout_s=timeout_s,
+        )
+        return to_winner(answer.content), answer.usage
+
+    def _seam(self, question: PlanQuestion) -> Seam:
+        height, width = question.pixels.shape[:2]
+        return Seam(style=self._style, shown=fit(width, height), image=Size(width, height))
+
+
+def _target_of(look: Look, panels: tuple[ShownPanel, ...]) -> Target | None:
+    named = {panel.target for panel in panels}
+    return next((target for target in look.plan.targets if target.id in named), None)
+
+
+def _pictures(pixels: RgbImage, panels: tuple[ShownPanel, ...]) -> tuple[Picture, ...]:
+    """Draw the clean image, the sheet and the crops; only the first if there is no panel."""
+    pngs = [render_clean(pixels)]
+    if panels:
+        pngs += [draw_sheet(pixels, to_sheet(panels)), draw_crops(pixels, to_crops(panels))]
+    return tuple(_picture(png, number) for number, png in enumerate(pngs, start=1))
+
+
+def _picture(png: bytes, number: int) -> Picture:
+    size = png_size(png)
+    return Picture(png=png, width=size.width, height=size.height, caption=f"Picture {number}")

@@ -1,0 +1,149 @@
+"""Which outlines a judge is shown, under which labels, in which order. Pure."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
+from agent.planner import Look
+from agent.state import Candidate
+from segmenter.contract import BinaryMask, Box
+from segmenter.geometry import mask_box
+
+INCUMBENT = "M0"
+
+
+@dataclass(frozen=True)
+class ShownPanel:
+    """One panel, as it is drawn and as it is told.
+
+    Attributes:
+        candidates: ids of the candidates whose outlines it shows.
+        colour: name of the colour it is drawn in.
+        box: around all its outlines, or None.
+        area_share: share of the image, [0, 1].
+        score: best joint score of its candidates, [0, 1].
+    """
+
+    label: str
+    target: str
+    candidates: tuple[str, ...]
+    concept: str | None
+    incumbent: bool
+    score: float
+    masks: tuple[BinaryMask, ...]
+    colour: str = ""
+    box: Box | None = None
+    area_share: float = 0.0
+
+
+def panel_label(candidate: str) -> str:
+    """Return the label under which a candidate is shown."""
+    return candidate.upper()
+
+
+def choose_panels(look: Look) -> tuple[ShownPanel, ...]:
+    """Choose at most `MAX_PANELS`: the incumbents first, then the best others, shuffled by seed.
+
+    Each candidate has its own panel while there is room; else the masks of one call share one,
+    under the label of the best of them.
+    """
+    known = {one.id: one for one in look.candidates if one.id in look.masks}
+    standing = _incumbents(look, known)[: MAX_PANELS - 1]
+    shown = {name for panel in standing for name in panel.candidates}
+    fresh = [one for one in known.values() if one.round == look.number and one.id not in shown]
+    others = _others(fresh, look.masks, MAX_PANELS - len(standing))
+    # Not for secrecy: the order must be the same when a run is repeated.
+    random.Random(look.seed * 31 + look.number).shuffle(others)
+    return tuple(_finished(panel, place) for place, panel in enumerate([*standing, *others]))
+
+
+def duel_panels(
+    look: Look, first: Sequence[str], second: Sequence[str]
+) -> tuple[ShownPanel, ShownPanel]:
+    """Return the panels A (the first set) and B (the second)."""
+    known = {one.id: one for one in look.candidates if one.id in look.masks}
+    one, two = (
+        _panel(label, [known[name] for name in names if name in known], look.masks)
+        for label, names in (("A", first), ("B", second))
+    )
+    return _finished(one, 0), _finished(two, 1)
+
+
+def to_sheet(panels: Sequence[ShownPanel]) -> list[Panel]:
+    """Return what `agent.overlay.draw_sheet` draws."""
+    return [Panel(panel.label, panel.masks) for panel in panels]
+
+
+def to_crops(panels: Sequence[ShownPanel]) -> list[LabelledMask]:
+    """Return what `agent.overlay.draw_crops` draws."""
+    return [LabelledMask(panel.label, _union(panel.masks)) for panel in panels if panel.masks]
+
+
+def _incumbents(look: Look, known: Mapping[str, Candidate]) -> list[ShownPanel]:
+    """Return a panel per target that has an incumbent: M0, or M0a, M0b ... of several."""
+    sets = [[known[name] for name in names if name in known] for names in look.incumbents.values()]
+    sets = [members for members in sets if members]
+    labels = [INCUMBENT] if len(sets) == 1 else [f"{INCUMBENT}{letter}" for letter in "abcdefgh"]
+    return [
+        _panel(label, members, look.masks, incumbent=True)
+        for label, members in zip(labels, sets, strict=False)
+    ]
+
+
+def _others(
+    fresh: Sequence[Candidate], masks: Mapping[str, BinaryMask], room: int
+) -> list[ShownPanel]:
+    groups: dict[object, list[Candidate]] = {}
+    for one in sorted(fresh, key=lambda one: -one.mask.joint):
+        key = one.id if len(fresh) <= room else (one.target, one.call)
+        groups.setdefault(key, []).append(one)
+    panels = [_panel(panel_label(group[0].id), group, masks) for group in groups.values()]
+    return _turns(panels)[:room]
+
+
+def _turns(panels: Sequence[ShownPanel]) -> list[ShownPanel]:
+    """Order panels so that every target has its best one before any has its second."""
+    seen: dict[str, int] = {}
+    ranked: list[tuple[int, int, ShownPanel]] = []
+    for place, panel in enumerate(panels):
+        turn = seen.get(panel.target, 0)
+        seen[panel.target] = turn + 1
+        ranked.append((turn, place, panel))
+    return [panel for _, _, panel in sorted(ranked, key=lambda item: item[:2])]
+
+
+def _panel(
+    label: str,
+    members: Sequence[Candidate],
+    masks: Mapping[str, BinaryMask],
+    *,
+    incumbent: bool = False,
+) -> ShownPanel:
+    best = members[0] if members else None
+    return ShownPanel(
+        label=label,
+        target=best.target if best else "",
+        candidates=tuple(one.id for one in members),
+        concept=best.concept if best else None,
+        incumbent=incumbent,
+        score=max((one.mask.joint for one in members), default=0.0),
+        masks=tuple(masks[one.id] for one in members),
+    )
+
+
+def _finished(panel: ShownPanel, place: int) -> ShownPanel:
+    """Add what depends on the place, and what is told of the area."""
+    covered = _union(panel.masks) if panel.masks else None
+    return replace(
+        panel,
+        colour=colour_name(place),
+        box=None if covered is None else mask_box(covered),
+        area_share=0.0 if covered is None else float(covered.mean()),
+    )
+
+
+def _union(masks: Sequence[BinaryMask]) -> BinaryMask:
+    return np.asarray(np.logical_or.reduce(masks), dtype=np.bool_)

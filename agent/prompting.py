@@ -1,0 +1,195 @@
+"""Renders the texts of `prompts/`: what a model is told, and nothing more.
+
+The caller's words travel as a JSON string, so they cannot end the sentence they stand in. Boxes
+are written the way the model writes them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from string import Template
+from typing import NamedTuple
+
+from agent.mllm.coordinates import BoxStyle
+from agent.panels import ShownPanel, panel_label
+from agent.planner import Look, PlanQuestion
+from agent.replies import Seam, from_box
+from agent.state import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
+from segmenter.contract import BoxPrompt, Capabilities, ImageRef
+
+NAMES = ("plan.md", "inspect.md", "duel.md")
+# More verdicts of a past round than these teach nothing.
+MAX_VERDICTS = 8
+# A closed vocabulary is listed up to this length; no model reads more with care.
+MAX_CONCEPTS = 120
+_MESSAGE = "<!-- message -->\n"
+
+
+class Prompt(NamedTuple):
+    """What is said: the standing rules, and the question."""
+
+    system: str
+    text: str
+
+
+@cache
+def prompt_texts() -> Mapping[str, str]:
+    """Read the texts that are shipped with the code."""
+    folder = resources.files("prompts")
+    return {name: folder.joinpath(name).read_text(encoding="utf-8") for name in NAMES}
+
+
+def prompts_version() -> str:
+    """Return 12 hex digits of the SHA-256 of all texts."""
+    digest = hashlib.sha256()
+    for name in NAMES:
+        digest.update(prompt_texts()[name].encode("utf-8"))
+    return digest.hexdigest()[:12]
+
+
+# Read once: the texts are part of the code.
+PROMPTS_VERSION = prompts_version()
+
+
+def render_plan(question: PlanQuestion, seam: Seam) -> Prompt:
+    """Render the question for a plan."""
+    own = "none" if question.box is None else _boxed(seam, BoxPrompt(box=question.box))
+    return _render(
+        "plan.md",
+        box_key=seam.style.key,
+        box_words=_box_words(seam.style),
+        width=seam.shown.width,
+        height=seam.shown.height,
+        facts=_facts(question.image),
+        tool=_tool(question.capabilities),
+        kept=_kept(question.kept),
+        own_box=own,
+        request=_quoted(question.request),
+    )
+
+
+def render_inspect(look: Look, panels: Sequence[ShownPanel], seam: Seam) -> Prompt:
+    """Render the question for a judgement of the panels, in the order they are shown."""
+    numbers = {target.id: place for place, target in enumerate(look.plan.targets, start=1)}
+    return _render(
+        "inspect.md",
+        box_key=seam.style.key,
+        box_words=_box_words(seam.style),
+        width=seam.shown.width,
+        height=seam.shown.height,
+        request=_quoted(look.question.request),
+        targets="\n".join(_target(numbers[one.id], one) for one in look.plan.targets),
+        number=look.number,
+        rounds=MAX_ROUNDS,
+        panels="\n".join(_panel(one, numbers, seam) for one in panels) or "none: nothing was found",
+        history=_history(look, numbers, seam),
+        tool=_tool(look.question.capabilities),
+    )
+
+
+def render_duel(look: Look, target: Target | None) -> Prompt:
+    """Render the question which of two panels is better."""
+    label = "what the request asks for" if target is None else _quoted(target.label)
+    return _render("duel.md", request=_quoted(look.question.request), target=label)
+
+
+def _render(name: str, **words: object) -> Prompt:
+    system, text = prompt_texts()[name].split(_MESSAGE)
+    return Prompt(Template(system).substitute(words), Template(text).substitute(words))
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(words.encode("utf-8", "replace").decode("utf-8"), ensure_ascii=False)
+
+
+def _box_words(style: BoxStyle) -> str:
+    order = "[y0, x0, y1, x1]" if style.order == "yx" else "[x0, y0, x1, y1]"
+    scale = (
+        "in thousandths of the picture's height and width, 0 to 1000"
+        if style.scale == "thousandths"
+        else "in pixels of the picture at the size stated"
+    )
+    return f"`{style.key}` is {order}, {scale}; the origin is the upper left corner."
+
+
+def _boxed(seam: Seam, prompt: BoxPrompt) -> str:
+    sign = "avoid " if prompt.label == "negative" else ""
+    return f"{sign}{list(from_box(prompt.box, seam))}"
+
+
+def _facts(image: ImageRef) -> str:
+    modality = f"modality {_quoted(image.modality)}" if image.modality else "modality not stated"
+    return f"{modality}, {image.width} x {image.height} pixels"
+
+
+def _tool(capabilities: Capabilities) -> str:
+    takes = f"it takes {', '.join(capabilities.prompts)}"
+    avoid = "boxes to avoid are heeded" if capabilities.negative_boxes else "avoid is ignored"
+    return f"{takes}; {avoid}; {_vocabulary(capabilities.concepts)}"
+
+
+def _vocabulary(concepts: tuple[str, ...] | None) -> str:
+    if concepts is None:
+        return "its vocabulary is open"
+    if len(concepts) > MAX_CONCEPTS:
+        return f"it knows {len(concepts)} concepts, in plain clinical words"
+    return f"as concepts it knows only these: {', '.join(concepts)}"
+
+
+def _kept(kept: Sequence[TargetResult]) -> str:
+    words = (f"{_quoted(one.target.label)} ({len(one.masks)} outlined)" for one in kept)
+    return ", ".join(words) or "nothing"
+
+
+def _target(number: int, target: Target) -> str:
+    where = f", {_quoted(target.where)}" if target.where else ""
+    return f"{number}. {_quoted(target.label)}, count {target.count}{where}"
+
+
+def _panel(panel: ShownPanel, numbers: Mapping[str, int], seam: Seam) -> str:
+    number = numbers.get(panel.target)
+    many = f", {len(panel.candidates)} outlines" if len(panel.candidates) > 1 else ""
+    standing = ", the incumbent" if panel.incumbent else ""
+    phrase = "a box alone" if panel.concept is None else f'"{panel.concept}"'
+    box = "none" if panel.box is None else list(from_box(panel.box, seam))
+    return (
+        f"{panel.label} ({panel.colour}): target {number}{standing}, asked as {phrase}{many}, "
+        f"box {box}, {panel.area_share:.1%} of the image, score {panel.score:.2f}"
+    )
+
+
+def _history(look: Look, numbers: Mapping[str, int], seam: Seam) -> str:
+    """Render all calls as a table, and what was said of the masks of earlier rounds."""
+    lines = ["round | target | concept | boxes | gave"]
+    for past in look.history:
+        lines += _calls(past.number, past.calls, past.reasons, numbers, seam)
+        lines += _judged(past)
+    return "\n".join([*lines, *_calls(look.number, look.calls, look.reasons, numbers, seam)])
+
+
+def _calls(
+    number: int,
+    calls: Sequence[Call],
+    reasons: Sequence[str],
+    numbers: Mapping[str, int],
+    seam: Seam,
+) -> list[str]:
+    gave = [("nothing" if reason else "masks") for reason in reasons]
+    gave += ["masks"] * (len(calls) - len(gave))
+    return [
+        f"{number} | {numbers.get(call.target, '-')} | {call.concept or '-'} | "
+        f"{'; '.join(_boxed(seam, box) for box in call.boxes) or '-'} | {result}"
+        for call, result in zip(calls, gave, strict=False)
+    ]
+
+
+def _judged(past: Round) -> list[str]:
+    words = [_verdict(verdict) for verdict in past.inspection.verdicts[:MAX_VERDICTS]]
+    return [f"round {past.number} was judged: {', '.join(words)}"] if words else []
+
+
+def _verdict(verdict: Verdict) -> str:
+    flaw = "" if verdict.issue == Issue.NONE else f" ({verdict.issue.value})"
+    return f"{panel_label(verdict.candidate)} {verdict.verdict}{flaw}"
