@@ -1,6 +1,5 @@
 """What clients get: plain closed models, snake_case, boxes as [x0, y0, x1, y1]."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -124,97 +123,6 @@ class SegmentAnswer(Answer):
     needs_review: bool
     embedding_cached: bool
     provenance: ProvenanceOut
-
-
-class TargetOut(Answer):
-    """One thing the request asked for, and how it ended."""
-
-    id: str
-    label: str
-    status: StatusOut
-    reason: str
-    masks: tuple[MaskOut, ...]
-
-
-class PlanOut(Answer):
-    """What the planner made of the request."""
-
-    decision: Literal["segment", "absent", "unclear"]
-    modality: str
-    note: str
-
-
-class PromptBoxOut(Answer):
-    """A box given to the model."""
-
-    box: BoxOut
-    label: Literal["positive", "negative"]
-
-
-class CallOut(Answer):
-    """One prompt to the model; `reason` says why it gave no mask."""
-
-    target: str
-    concept: str | None
-    boxes: tuple[PromptBoxOut, ...]
-    threshold: float | None
-    reason: str
-
-
-class JudgedOut(Answer):
-    """A mask some call gave, returned or not, as it was judged in this round."""
-
-    id: str
-    target: str
-    concept: str | None
-    box: BoxOut
-    joint: float
-    area_px: int
-    verdict: VerdictOut | None
-    issue: str | None
-    by: Literal["rules", "mllm", "client"] | None
-    png_url: str
-
-
-class RoundOut(Answer):
-    """Segment and inspect, once."""
-
-    number: int
-    planner: str
-    calls: tuple[CallOut, ...]
-    masks: tuple[JudgedOut, ...]
-    next: Literal["stop", "segment", "absent"]
-    picture_url: str
-
-
-class RunAnswer(Answer):
-    """A run: its plan, rounds and targets."""
-
-    id: str
-    thread_id: str
-    created_at: datetime
-    request: str
-    image: ImageOut
-    status: StatusOut
-    message: str
-    needs_review: bool
-    error: str | None
-    plan: PlanOut | None
-    rounds: tuple[RoundOut, ...]
-    targets: tuple[TargetOut, ...]
-    overlay_url: str
-    provenance: ProvenanceOut
-
-
-class ThreadAnswer(Answer):
-    """A conversation about one image."""
-
-    id: str
-    created_at: datetime
-    image: ImageOut
-    runs: tuple[str, ...]
-    requests: tuple[str, ...]
-    targets: tuple[TargetOut, ...]
 
 
 class LimitsOut(Answer):

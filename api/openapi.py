@@ -49,9 +49,9 @@ CONVENIENCE = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Declare error responses, each with an example of every problem that has its status."""
-    every = {*statuses, 401, 403, 500}
+def problems(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, Any]]:
+    """Declare error responses with every problem of their status; `keyed`: a key is needed."""
+    every = {*statuses, 403, 500} | ({401} if keyed else set())
     return {status: _problem_response(status) for status in sorted(every)}
 
 

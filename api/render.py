@@ -6,16 +6,7 @@ The one: whether a person should look at a direct result (`needs_review`).
 from collections.abc import Iterator, Mapping
 
 from agent.state import (
-    Call,
-    Candidate,
-    Provenance,
-    ResultMask,
-    Round,
-    RunRecord,
-    TargetResult,
-    ThreadRecord,
     Usage,
-    Verdict,
 )
 from api import answers
 from segmenter.contract import (
@@ -76,7 +67,7 @@ def to_segment_answer(
             planner=None,
             prompts_version=None,
             rounds=0,
-            usage=_usage(Usage()),
+            usage=to_usage(Usage()),
             seconds=round(seconds, 3),
         ),
     )
@@ -101,42 +92,6 @@ def area_mm2(mask: Mask, image: ImageRef) -> float | None:
     return mask.area_px * image.spacing.row_mm * image.spacing.column_mm
 
 
-def to_run_answer(run: RunRecord) -> answers.RunAnswer:
-    """Describe a run."""
-    plan = run.plan
-    return answers.RunAnswer(
-        id=run.id,
-        thread_id=run.thread_id,
-        created_at=run.created_at,
-        request=run.request,
-        image=to_image(run.image),
-        status=run.status.value,
-        message=run.message,
-        needs_review=run.needs_review,
-        error=run.error,
-        plan=None
-        if plan is None
-        else answers.PlanOut(decision=plan.decision, modality=plan.modality, note=plan.note),
-        rounds=tuple(_round(item, run) for item in run.rounds),
-        targets=tuple(_target(item, run.image, run.id) for item in run.targets),
-        overlay_url=f"/agent/runs/{run.id}/overlay.png",
-        provenance=_provenance(run.provenance),
-    )
-
-
-def to_thread_answer(thread: ThreadRecord) -> answers.ThreadAnswer:
-    """Describe a thread; its masks' pictures are those of its last run."""
-    last = thread.runs[-1] if thread.runs else None
-    return answers.ThreadAnswer(
-        id=thread.id,
-        created_at=thread.created_at,
-        image=to_image(thread.image),
-        runs=thread.runs,
-        requests=thread.requests,
-        targets=tuple(_target(item, thread.image, last) for item in thread.targets),
-    )
-
-
 def _concept_result(
     index: int,
     text: str | None,
@@ -154,7 +109,7 @@ def _concept_result(
         presence=found.presence,
         reason=found.reason,
         masks=tuple(
-            _mask(
+            to_mask(
                 mask,
                 image,
                 mask_id=mask_id,
@@ -168,7 +123,7 @@ def _concept_result(
     )
 
 
-def _mask(
+def to_mask(
     mask: Mask,
     image: ImageRef,
     *,
@@ -181,6 +136,7 @@ def _mask(
     png_url: str | None = None,
     png: str | None = None,
 ) -> answers.MaskOut:
+    """Describe a mask; `area` is in square millimetres."""
     return answers.MaskOut(
         id=mask_id,
         label=label,
@@ -200,97 +156,8 @@ def _mask(
     )
 
 
-def _target(result: TargetResult, image: ImageRef, run_id: str | None) -> answers.TargetOut:
-    return answers.TargetOut(
-        id=result.target.id,
-        label=result.target.label,
-        status=result.status.value,
-        reason=result.reason,
-        masks=tuple(_run_mask(item, image, run_id) for item in result.masks),
-    )
-
-
-def _run_mask(item: ResultMask, image: ImageRef, run_id: str | None) -> answers.MaskOut:
-    candidate = item.candidate
-    return _mask(
-        candidate.mask,
-        image,
-        mask_id=candidate.id,
-        label=item.label,
-        concept=candidate.concept,
-        area=item.area_mm2,
-        round_number=candidate.round,
-        verdict=item.verdict,
-        png_url=None if run_id is None else _mask_url(run_id, candidate.id),
-    )
-
-
-def _mask_url(run_id: str, mask_id: str) -> str:
-    return f"/agent/runs/{run_id}/masks/{mask_id}.png"
-
-
-def _round(item: Round, run: RunRecord) -> answers.RoundOut:
-    verdicts = {verdict.candidate: verdict for verdict in item.inspection.verdicts}
-    by_id = {candidate.id: candidate for candidate in run.candidates}
-    return answers.RoundOut(
-        number=item.number,
-        planner=item.planner,
-        calls=tuple(
-            _call(call, item.reasons[index] if index < len(item.reasons) else "")
-            for index, call in enumerate(item.calls)
-        ),
-        masks=tuple(
-            _judged(by_id[mask_id], verdicts.get(mask_id), run.id)
-            for mask_id in item.candidates
-            if mask_id in by_id
-        ),
-        next=item.inspection.next,
-        picture_url=f"/agent/runs/{run.id}/rounds/{item.number}.png",
-    )
-
-
-def _call(call: Call, reason: str) -> answers.CallOut:
-    return answers.CallOut(
-        target=call.target,
-        concept=call.concept,
-        boxes=tuple(
-            answers.PromptBoxOut(box=item.box.as_tuple(), label=item.label) for item in call.boxes
-        ),
-        threshold=call.threshold,
-        reason=reason,
-    )
-
-
-def _judged(candidate: Candidate, verdict: Verdict | None, run_id: str) -> answers.JudgedOut:
-    return answers.JudgedOut(
-        id=candidate.id,
-        target=candidate.target,
-        concept=candidate.concept,
-        box=candidate.mask.box.as_tuple(),
-        joint=candidate.mask.joint,
-        area_px=candidate.mask.area_px,
-        verdict=verdict.verdict if verdict else None,
-        issue=verdict.issue.value if verdict else None,
-        by=verdict.by if verdict else None,
-        png_url=_mask_url(run_id, candidate.id),
-    )
-
-
-def _provenance(provenance: Provenance) -> answers.ProvenanceOut:
-    planner = provenance.planner
-    return answers.ProvenanceOut(
-        segmenter=to_model(provenance.segmenter) if provenance.segmenter else None,
-        planner=answers.PlannerOut(
-            kind=planner.kind, model=planner.model, fallbacks=planner.fallbacks
-        ),
-        prompts_version=provenance.prompts_version,
-        rounds=provenance.rounds,
-        usage=_usage(provenance.usage),
-        seconds=round(provenance.seconds, 3),
-    )
-
-
-def _usage(usage: Usage) -> answers.UsageOut:
+def to_usage(usage: Usage) -> answers.UsageOut:
+    """Describe what the MLLM cost."""
     return answers.UsageOut(
         calls=usage.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
     )

@@ -132,7 +132,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
             continue
         field = name.removeprefix(PREFIX).lower()
-        if field not in Settings.model_fields:
+        if field not in Settings.model_fields or name != variable(field):
             raise SettingsError(_unknown(name))
         if value:
             fields[field] = value
@@ -172,7 +172,7 @@ def variable(field: str) -> str:
 
 def _unknown(name: str) -> str:
     known = [variable(field) for field in Settings.model_fields]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
     return f"unknown setting {name}; the nearest known one is {near[0]}"
 
 

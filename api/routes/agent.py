@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from agent.state import AgentRequest, RunRecord, Status
-from api.answers import RunAnswer
+from api.answers_run import RunAnswer
 from api.auth import Caller
 from api.bodies import read_body
 from api.errors import RunFailed
@@ -13,7 +13,7 @@ from api.idempotency import IdempotencyKey, fingerprint_of, record_key
 from api.inputs import check_request, stored_image
 from api.openapi import AGENT_BODY, problems
 from api.parts import Agent, once_of, parts_of
-from api.render import to_run_answer
+from api.render_run import to_run_answer
 from api.requests import AgentBody
 
 router = APIRouter(tags=["agent"])

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from agent.errors import InvalidRequest
-from api.answers import RunAnswer
+from api.answers_run import RunAnswer
 from api.auth import authenticated
 from api.errors import PictureGone, PictureNotFound
 from api.openapi import png_response, problems
 from api.parts import Parts, parts_of
-from api.render import to_run_answer
+from api.render_run import to_run_answer
 from segmenter.errors import ImageNotFound
 
 router = APIRouter(

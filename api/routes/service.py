@@ -85,7 +85,12 @@ def _limits(settings: Settings) -> LimitsOut:
     )
 
 
-@router.get("/health/live", operation_id="getLive", summary="Is the process alive")
+@router.get(
+    "/health/live",
+    operation_id="getLive",
+    summary="Is the process alive",
+    responses=problems(keyed=False),
+)
 async def get_live() -> LiveAnswer:
     """Answers as long as the process does; needs no key."""
     return LiveAnswer()
@@ -95,7 +100,7 @@ async def get_live() -> LiveAnswer:
     "/health/ready",
     operation_id="getReady",
     summary="Can it do its work",
-    responses=problems(503),
+    responses=problems(503, keyed=False),
 )
 async def get_ready(parts: UsedParts) -> ReadyAnswer:
     """Queue reachable, a live worker, a loaded model; needs no key."""

@@ -1,0 +1,105 @@
+"""The document: complete, and the same as the one in the repository."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import VERSION
+from api.app import create_app
+from api.openapi import EXPORTED, export
+from api.settings import Settings
+from tests.api.doubles import new_bench
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = {
+    ("post", "/segment"): "segment",
+    ("post", "/agent/segment"): "agentSegment",
+    ("post", "/images"): "uploadImage",
+    ("get", "/images/{image_id}"): "getImage",
+    ("get", "/agent/runs/{run_id}"): "getRun",
+    ("get", "/agent/runs/{run_id}/masks/{mask_id}.png"): "getMask",
+    ("get", "/agent/runs/{run_id}/overlay.png"): "getOverlay",
+    ("get", "/agent/runs/{run_id}/rounds/{number}.png"): "getRound",
+    ("get", "/agent/threads/{thread_id}"): "getThread",
+    ("delete", "/agent/threads/{thread_id}"): "eraseThread",
+    ("get", "/capabilities"): "getCapabilities",
+    ("get", "/health/live"): "getLive",
+    ("get", "/health/ready"): "getReady",
+}
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return export(create_app(Settings(), new_bench().opener()))
+
+
+@pytest.fixture(scope="module")
+def document(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_exported_document_is_the_one_that_is_served(text: str) -> None:
+    advice = "write it anew: .venv/bin/python -m api.export"
+    assert EXPORTED.read_text(encoding="utf-8") == text, advice
+
+
+def test_operation_ids_are_stable(document: dict[str, Any]) -> None:
+    found = operations(document)
+    assert {key: value["operationId"] for key, value in found.items()} == OPERATIONS
+
+
+def test_every_error_is_declared_as_a_problem_with_examples(document: dict[str, Any]) -> None:
+    for operation in operations(document).values():
+        errors = {int(code) for code in operation["responses"] if int(code) >= 400}
+        assert 500 in errors
+        for code in errors:
+            content = operation["responses"][str(code)]["content"]
+            assert list(content) == ["application/problem+json"]
+            media = content["application/problem+json"]
+            assert media["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert all(case["value"]["status"] == code for case in media["examples"].values())
+
+
+def test_bodies_come_as_json_or_form_with_examples(document: dict[str, Any]) -> None:
+    for key in (("post", "/segment"), ("post", "/agent/segment"), ("post", "/images")):
+        content = operations(document)[key]["requestBody"]["content"]
+        assert set(content) == {"multipart/form-data", "application/json"}
+        assert content["application/json"]["example"]
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any], text: str) -> None:
+    names = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_what_is_sent_is_closed(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("SegmentBody", "AgentBody", "PromptIn", "MaskOut", "RunAnswer"):
+        assert schemas[name]["additionalProperties"] is False
+
+
+def test_keys_are_declared_where_they_are_needed(document: dict[str, Any]) -> None:
+    for key, operation in operations(document).items():
+        assert ("security" in operation) is not key[1].startswith("/health")
+
+
+def test_the_document_says_what_this_is_not(document: dict[str, Any]) -> None:
+    assert "not a medical device" in document["info"]["description"]
+
+
+def test_the_version_is_the_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == VERSION
