@@ -20,7 +20,7 @@ async def main(url: str, settings: str, shade: str, jobs: str) -> None:
         calls = [services.segmenter.segment(request, timeout_s=30) for _ in range(int(jobs))]
         results = await asyncio.gather(*calls)
         right = [r.image == ref and r.results[0].masks[0].area_px == 64 for r in results]
-        print(sum(right))
+        sys.stdout.write(f"{sum(right)}\n")
 
 
 if __name__ == "__main__":

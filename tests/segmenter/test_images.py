@@ -1,0 +1,154 @@
+"""Uploads: content-addressed, described once, decoded off the loop, gone when deleted."""
+
+import asyncio
+import hashlib
+import threading
+
+import pytest
+
+from segmenter.contract import ImageRef
+from segmenter.errors import BrokenImage, ImageNotFound
+from segmenter.images import MAX_DECODES, StoredImages
+from segmenter.stores import MemoryBlobStore
+from tests.doubles import bright_square, decode_raw, encode_raw
+
+CONTENT = encode_raw(bright_square())
+
+
+class CountingDecode:
+    """`decode_raw` that counts its calls and how many ran at once."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.most_at_once = 0
+        self.threads: set[int] = set()
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, content: bytes):
+        with self._lock:
+            self.calls += 1
+            self._running += 1
+            self.most_at_once = max(self.most_at_once, self._running)
+            self.threads.add(threading.get_ident())
+        try:
+            threading.Event().wait(0.01)
+            return decode_raw(content)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def make_images(decode=decode_raw, *, blobs=None, max_pixels_bytes=10_000) -> StoredImages:
+    blobs = blobs or MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+    return StoredImages(blobs, decode, max_pixels_bytes=max_pixels_bytes)
+
+
+def test_an_upload_is_named_by_its_digest_and_found_again():
+    async def scenario():
+        images = make_images()
+        ref = await images.put(CONTENT)
+        assert ref.sha256 == hashlib.sha256(CONTENT).hexdigest()
+        assert await images.ref(ref.id) == ref
+        assert (await images.pixels(ref) == bright_square()).all()
+
+    asyncio.run(scenario())
+
+
+def test_the_same_upload_is_decoded_once_and_off_the_event_loop():
+    decode = CountingDecode()
+
+    async def scenario():
+        images = make_images(decode)
+        refs = [await images.put(CONTENT) for _ in range(3)]
+        await images.pixels(refs[0])
+        return set(refs)
+
+    assert len(asyncio.run(scenario())) == 1
+    assert decode.calls == 1
+    assert threading.get_ident() not in decode.threads
+
+
+def test_another_process_decodes_the_stored_bytes_itself():
+    decode = CountingDecode()
+    blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+
+    async def scenario():
+        ref = await make_images(blobs=blobs).put(CONTENT)
+        other = make_images(decode, blobs=blobs)
+        assert (await other.pixels(ref) == bright_square()).all()
+        assert (await other.pixels(ref) == bright_square()).all()
+
+    asyncio.run(scenario())
+    assert decode.calls == 1
+
+
+def test_only_a_few_images_are_decoded_at_once():
+    decode = CountingDecode()
+
+    async def scenario():
+        images = make_images(decode)
+        uploads = [encode_raw(bright_square(shade=shade)) for shade in range(100, 110)]
+        await asyncio.gather(*(images.put(upload) for upload in uploads))
+
+    asyncio.run(scenario())
+    assert decode.most_at_once <= MAX_DECODES
+
+
+def test_bytes_that_do_not_decode_are_not_stored():
+    async def scenario():
+        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        with pytest.raises(BrokenImage):
+            await make_images(blobs=blobs).put(b"nonsense")
+        digest = hashlib.sha256(b"nonsense").hexdigest()
+        assert await blobs.get(f"content:{digest}") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_image_is_not_found_even_where_its_pixels_are_kept():
+    async def scenario():
+        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        images, other = make_images(blobs=blobs), make_images(blobs=blobs)
+        ref = await images.put(CONTENT)
+        await other.pixels(ref)
+        await images.delete(ref)
+        for store in (images, other):
+            with pytest.raises(ImageNotFound):
+                await store.pixels(ref)
+            with pytest.raises(ImageNotFound):
+                await store.ref(ref.id)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "image_id",
+    ["", "img_", "img_" + "0" * 64, "0" * 64, "img_" + "g" * 64, "img_../../etc/passwd"],
+)
+def test_an_id_of_no_image_is_not_found(image_id):
+    with pytest.raises(ImageNotFound):
+        asyncio.run(make_images().ref(image_id))
+
+
+def test_pixels_are_shared_and_so_cannot_be_written():
+    async def scenario():
+        images = make_images()
+        return await images.pixels(await images.put(CONTENT))
+
+    with pytest.raises(ValueError, match="read-only"):
+        asyncio.run(scenario())[0, 0, 0] = 1
+
+
+def test_a_description_of_another_version_is_replaced_by_the_next_upload():
+    async def scenario():
+        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        ref = await make_images(blobs=blobs).put(CONTENT)
+        await blobs.put(f"ref:{ref.sha256}", b'{"old": true}')
+        images = make_images(blobs=blobs)
+        with pytest.raises(ImageNotFound):
+            await images.ref(ref.id)
+        assert isinstance(await images.put(CONTENT), ImageRef)
+        assert await images.ref(ref.id) == ref
+
+    asyncio.run(scenario())

@@ -1,0 +1,270 @@
+"""The worker and its callers in one process, over the in-process queue."""
+
+import asyncio
+import logging
+
+import pytest
+
+from segmenter import rle
+from segmenter.client import QueuedSegmenter
+from segmenter.connect import Services, open_embedded
+from segmenter.contract import Box, BoxPrompt, Prompt, SegmentRequest
+from segmenter.errors import (
+    DeadlineExceeded,
+    ImageNotFound,
+    InvalidPrompt,
+    JobFailed,
+    NoWorker,
+)
+from segmenter.memory_transport import MemoryTransport
+from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
+from tests.doubles import (
+    BRIGHT,
+    DARK,
+    NOTHING,
+    ThresholdBackend,
+    bright_square,
+    decode_raw,
+    encode_raw,
+)
+
+TIMEOUT_S = 10.0
+SETTINGS = SegmenterSettings(queue=QueueSettings(poll_s=0.05))
+
+
+def run_with(backend, scenario, settings: SegmenterSettings = SETTINGS):
+    async def within():
+        async with open_embedded(backend, decode_raw, settings) as services:
+            return await scenario(services)
+
+    return asyncio.run(within())
+
+
+async def request_for(services: Services, *prompts: Prompt, shade: int = 255, **options):
+    ref = await services.images.put(encode_raw(bright_square(shade=shade)))
+    return SegmentRequest(image=ref, prompts=prompts or (Prompt(text=BRIGHT),), **options)
+
+
+def test_a_concept_is_segmented_at_the_size_of_the_image():
+    async def scenario(services):
+        request = await request_for(services)
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    result = run_with(ThresholdBackend(), scenario)
+    [mask] = result.results[0].masks
+    assert (rle.decode(mask.rle) == (bright_square().max(axis=2) > 0)).all()
+    assert mask.box == Box(x0=4, y0=4, x1=12, y1=12)
+    assert (mask.area_px, mask.joint, result.model.kind) == (64, 0.9, "threshold")
+
+
+def test_all_prompts_of_a_request_run_as_one_batch_in_their_order():
+    backend = ThresholdBackend()
+
+    async def scenario(services):
+        prompts = Prompt(text=BRIGHT), Prompt(text=DARK), Prompt(text=NOTHING)
+        request = await request_for(services, *prompts)
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    results = run_with(backend, scenario).results
+    assert [result.concept for result in results] == [BRIGHT, DARK, NOTHING]
+    assert backend.batches == [3]
+
+
+def test_nothing_found_is_an_empty_result_and_no_failure():
+    async def scenario(services):
+        request = await request_for(services, Prompt(text=NOTHING))
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    [result] = run_with(ThresholdBackend(), scenario).results
+    assert (result.masks, result.known) == ((), True)
+
+
+def test_an_unknown_concept_is_said_to_be_unknown():
+    async def scenario(services):
+        request = await request_for(services, Prompt(text="spleen"))
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    [result] = run_with(ThresholdBackend(), scenario).results
+    assert (result.masks, result.known) == ((), False)
+    assert result.reason == "'spleen' is not one of the known concepts"
+
+
+def test_a_box_cuts_the_mask():
+    box = BoxPrompt(box=Box(x0=0, y0=0, x1=8, y1=16))
+
+    async def scenario(services):
+        request = await request_for(services, Prompt(text=BRIGHT, boxes=(box,)))
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    [mask] = run_with(ThresholdBackend(), scenario).results[0].masks
+    assert mask.box == Box(x0=4, y0=4, x1=8, y1=12)
+
+
+def test_an_image_is_embedded_once_however_many_requests_follow():
+    backend = ThresholdBackend()
+
+    async def scenario(services):
+        request = await request_for(services)
+        ask = services.segmenter.segment
+        return [await ask(request, timeout_s=TIMEOUT_S) for _ in range(3)]
+
+    results = run_with(backend, scenario)
+    assert [result.embedding_cached for result in results] == [False, True, True]
+    assert [result.encode_s > 0 for result in results] == [True, False, False]
+    assert backend.embeds == 1
+
+
+def test_embeddings_beyond_the_bound_are_made_again():
+    backend = ThresholdBackend()
+    # One embedding of the double has 16 x 16 x 3 bytes.
+    worker = WorkerSettings(max_embeddings_bytes=1000)
+
+    async def scenario(services):
+        for shade in (200, 250, 200):
+            request = await request_for(services, shade=shade)
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    run_with(backend, scenario, SETTINGS.model_copy(update={"worker": worker}))
+    assert backend.embeds == 3
+
+
+def test_a_deleted_image_is_gone_although_its_embedding_is_kept():
+    async def scenario(services):
+        request = await request_for(services)
+        await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+        await services.images.delete(request.image)
+        with pytest.raises(ImageNotFound):
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    run_with(ThresholdBackend(), scenario)
+
+
+def test_an_error_of_the_model_names_its_class_but_not_its_message(caplog):
+    async def scenario(services):
+        request = await request_for(services)
+        with pytest.raises(JobFailed, match=r"^the model failed with RuntimeError$"):
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    run_with(ThresholdBackend(fail_with=RuntimeError("Jane Doe")), scenario)
+    assert "Jane Doe" not in caplog.text
+
+
+def test_a_worker_outlives_a_job_that_failed():
+    async def scenario(services):
+        request = await request_for(services)
+        for _ in range(2):
+            with pytest.raises(JobFailed):
+                await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    run_with(ThresholdBackend(fail_with=ZeroDivisionError()), scenario)
+
+
+def test_a_domain_error_is_raised_again_with_its_field():
+    negative = BoxPrompt(box=Box(x0=0, y0=0, x1=4, y1=4), label="negative")
+
+    async def scenario(services):
+        request = await request_for(services, Prompt(text=BRIGHT, boxes=(negative,)))
+        with pytest.raises(InvalidPrompt, match="takes no negative boxes") as caught:
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+        return caught.value.field
+
+    assert run_with(ThresholdBackend(), scenario) == "boxes"
+
+
+def test_a_box_outside_of_the_image_is_refused_before_the_queue():
+    backend = ThresholdBackend()
+    outside = BoxPrompt(box=Box(x0=16, y0=0, x1=20, y1=4))
+
+    async def scenario(services):
+        request = await request_for(services, Prompt(text=BRIGHT, boxes=(outside,)))
+        with pytest.raises(InvalidPrompt, match="outside of 16 x 16 pixels") as caught:
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+        return caught.value.field
+
+    assert run_with(backend, scenario) == "prompts.0.boxes.0"
+    assert backend.embeds == 0
+
+
+def test_a_model_slower_than_the_deadline_is_not_waited_for():
+    async def scenario(services):
+        request = await request_for(services)
+        with pytest.raises(DeadlineExceeded):
+            await services.segmenter.segment(request, timeout_s=0.05)
+
+    run_with(ThresholdBackend(delay_s=0.3), scenario)
+
+
+def test_a_caller_that_leaves_takes_its_queued_job_along():
+    backend = ThresholdBackend(delay_s=0.3)
+
+    async def scenario(services):
+        request = await request_for(services)
+        running = asyncio.create_task(services.segmenter.segment(request, timeout_s=TIMEOUT_S))
+        await asyncio.sleep(0.1)
+        leaving = asyncio.create_task(services.segmenter.segment(request, timeout_s=TIMEOUT_S))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        await running
+        await services.segmenter.capabilities(timeout_s=TIMEOUT_S)
+        assert leaving.cancelled()
+
+    run_with(backend, scenario)
+    assert backend.batches == [1]
+
+
+def test_capabilities_come_from_the_worker_and_are_asked_once():
+    async def scenario(services):
+        first = await services.segmenter.capabilities(timeout_s=TIMEOUT_S)
+        return first, await services.segmenter.capabilities(timeout_s=TIMEOUT_S)
+
+    first, second = run_with(ThresholdBackend(), scenario)
+    assert first.concepts == (BRIGHT, DARK, NOTHING)
+    assert second is first
+
+
+def test_the_live_worker_is_named_with_its_weights():
+    async def scenario(services):
+        await services.segmenter.capabilities(timeout_s=TIMEOUT_S)
+        return await services.segmenter.workers(timeout_s=TIMEOUT_S)
+
+    [worker] = run_with(ThresholdBackend(weights_id="w-7"), scenario)
+    assert worker.model.weights_id == "w-7"
+
+
+def test_without_a_live_worker_nobody_waits():
+    async def scenario():
+        segmenter = QueuedSegmenter(MemoryTransport(), grace_s=0.1)
+        with pytest.raises(NoWorker):
+            await segmenter.capabilities(timeout_s=TIMEOUT_S)
+
+    asyncio.run(scenario())
+
+
+def test_a_stop_finishes_the_running_job():
+    backend = ThresholdBackend(delay_s=0.2)
+
+    async def scenario(services):
+        request = await request_for(services)
+        call = asyncio.create_task(services.segmenter.segment(request, timeout_s=TIMEOUT_S))
+        await asyncio.sleep(0.1)
+        return call
+
+    async def within():
+        async with open_embedded(backend, decode_raw, SETTINGS) as services:
+            call = await scenario(services)
+        return await call
+
+    assert len(asyncio.run(within()).results) == 1
+
+
+def test_a_job_leaves_one_line_in_the_log_without_what_was_asked(caplog):
+    caplog.set_level(logging.INFO, logger="segmenter.worker")
+
+    async def scenario(services):
+        request = await request_for(services)
+        await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    run_with(ThresholdBackend(), scenario)
+    [line] = caplog.records
+    assert (line.message, line.masks, line.error) == ("job answered", 1, None)
+    assert BRIGHT not in str(vars(line))
