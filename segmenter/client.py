@@ -52,7 +52,8 @@ class QueuedSegmenter:
         if answer.capabilities is None:
             raise JobFailed("the worker answered something else")
         # Only the last weights are kept: one entry, and a swap back costs one question.
-        self._known = {weights: (time.monotonic(), answer.capabilities)}
+        answered_by = answer.capabilities.model.weights_sha256
+        self._known = {answered_by: (time.monotonic(), answer.capabilities)}
         return answer.capabilities
 
     async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:

@@ -1,6 +1,7 @@
 """Puts the parts together for entry points: everything in one process, or around one Redis."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from segmenter.settings import SegmenterSettings
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
 from segmenter.transport import WorkerSide
 from segmenter.worker import Worker
+
+logger = logging.getLogger(__name__)
 
 
 class Services(NamedTuple):
@@ -65,6 +68,7 @@ async def open_embedded(
     worker = _make_worker(queue, backend, images, settings, worker_id=worker_id)
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
+    running.add_done_callback(_report)
     try:
         yield Services(QueuedSegmenter(transport), images, records)
     finally:
@@ -105,6 +109,13 @@ async def run_worker(
 def new_worker_id() -> str:
     """Return an id no other worker has."""
     return f"worker-{uuid4().hex[:12]}"
+
+
+def _report(running: asyncio.Task[None]) -> None:
+    # The process goes on without a worker, and readiness says so; the error itself is raised when
+    # the context is left.
+    if not running.cancelled() and (error := running.exception()) is not None:
+        logger.error("worker ended", extra={"error": type(error).__name__})
 
 
 def _redis_images(client: RedisClient, read: Decode, settings: SegmenterSettings) -> StoredImages:

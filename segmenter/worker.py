@@ -66,7 +66,8 @@ class Worker(Generic[Embedding]):
             elif await self._queue.wanted(lease):
                 await self.answer(lease)
             else:
-                await self._queue.answer(lease, failed(JobFailed("answered already")))
+                # It has an answer, so this one is void; what counts is that the queue forgets it.
+                await self._queue.answer(lease, failed(JobFailed("the job was answered before")))
         except TransportDown as error:
             # Nobody can be told; the lease lapses and the job goes to whoever is there then.
             logger.warning("job not settled", extra={"job_id": lease.job.id, "error": str(error)})

@@ -266,6 +266,7 @@ def test_a_job_that_hangs_is_taken_from_its_worker_although_that_lives(redis_ser
             await queue.caller.submit(job, timeout_s=PATIENCE_S)
             await lease_one(hanging)
             assert (await lease_one(other)).attempt == 2
+            await asyncio.sleep(0.05)
             assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
 
     settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6, max_hold_s=0.5)

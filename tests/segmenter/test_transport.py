@@ -109,10 +109,10 @@ def test_a_job_longer_than_its_lease_stays_with_its_live_worker(over):
         async with busy.alive(presence("busy")):
             await queue.caller.submit(job, timeout_s=PATIENCE_S)
             lease = await lease_one(busy)
-            assert await lease_one(other, wait_s=1.5) is None
+            assert await lease_one(other, wait_s=2.0) is None
             assert await busy.answer(lease, some_answer())
 
-    over(scenario, lease_s=0.5)
+    over(scenario, lease_s=0.9)
 
 
 def test_a_job_that_kills_its_workers_becomes_a_dead_letter_and_a_failure(over):
@@ -278,4 +278,4 @@ def test_a_job_taken_over_by_another_worker_cannot_be_handed_back(over):
             assert await lease_one(slow, wait_s=0.5) is None
             assert await quick.answer(lease, some_answer())
 
-    over(scenario, lease_s=0.3)
+    over(scenario, lease_s=0.8)

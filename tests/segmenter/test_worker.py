@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from uuid import uuid4
 
 import pytest
 
 from segmenter import rle
 from segmenter.client import QueuedSegmenter
 from segmenter.connect import Services, open_embedded
-from segmenter.contract import Box, BoxPrompt, Prompt, SegmentRequest
+from segmenter.contract import Box, BoxPrompt, ImageRef, Prompt, SegmentRequest
 from segmenter.errors import (
     DeadlineExceeded,
     ImageNotFound,
@@ -17,7 +18,10 @@ from segmenter.errors import (
     NoWorker,
 )
 from segmenter.memory_transport import MemoryTransport
+from segmenter.messages import Job
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
+from segmenter.transport import Lease
+from segmenter.worker import in_order
 from tests.doubles import (
     BRIGHT,
     DARK,
@@ -255,6 +259,19 @@ def test_a_stop_finishes_the_running_job():
         return await call
 
     assert len(asyncio.run(within()).results) == 1
+
+
+def test_a_batch_runs_image_by_image_and_embedded_images_first():
+    def lease(shade: str) -> Lease:
+        ref = ImageRef(sha256=shade * 64, width=4, height=4, format="raw")
+        request = SegmentRequest(image=ref, prompts=(Prompt(text=BRIGHT),))
+        return Lease(Job(id=uuid4().hex, kind="segment", request=request), "", 1)
+
+    a, b, c, a_again = lease("a"), lease("b"), lease("c"), lease("a")
+    plain = Lease(Job(id=uuid4().hex, kind="capabilities"), "", 1)
+    embedded = "c" * 64
+    ordered = in_order([a, b, c, a_again, plain], lambda request: request.image.sha256 == embedded)
+    assert ordered == [plain, c, a, a_again, b]
 
 
 def test_a_job_leaves_one_line_in_the_log_without_what_was_asked(caplog):
