@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import VERSION
+from api import VERSION, examples
 from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
 from api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
 from api.requests import (
@@ -29,19 +29,6 @@ DESCRIPTION = (
 SCHEMAS = "#/components/schemas/"
 EXPORTED = Path(__file__).with_name("openapi.json")
 BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody)
-SAMPLE_ID = "img_" + "0" * 64
-
-SEGMENT_EXAMPLE = {
-    "image_id": SAMPLE_ID,
-    "prompts": [
-        {"text": "breast tumor"},
-        {"text": "breast tumor", "boxes": [{"box": [222, 151, 307, 212], "label": "positive"}]},
-    ],
-    "threshold": 0.5,
-    "max_masks": 5,
-}
-AGENT_EXAMPLE = {"request": "Outline the breast tumour", "image_id": SAMPLE_ID, "max_rounds": 3}
-IMAGE_EXAMPLE = {"image": "data:image/png;base64,iVBORw0KGgo="}
 
 CONVENIENCE = {
     "concept": {"type": "array", "items": {"type": "string"}, "description": "one prompt each"},
@@ -62,15 +49,21 @@ def png_response() -> dict[int | str, dict[str, Any]]:
 
 
 def body_of(
-    model: type[Body], example: Mapping[str, Any], *, form: Mapping[str, Any] | None = None
+    model: type[Body],
+    example: Mapping[str, Any],
+    form_example: Mapping[str, Any],
+    *,
+    form: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Declare a body that comes as JSON or as a form; `form`: fields that only the form has."""
-    fields = form_schema(model, dict(form or {}))
     return {
         "requestBody": {
             "required": True,
             "content": {
-                "multipart/form-data": {"schema": fields},
+                "multipart/form-data": {
+                    "schema": form_schema(model, dict(form or {})),
+                    "example": dict(form_example),
+                },
                 "application/json": {
                     "schema": {"$ref": SCHEMAS + model.__name__},
                     "example": dict(example),
@@ -80,9 +73,11 @@ def body_of(
     }
 
 
-SEGMENT_BODY = body_of(SegmentBody, SEGMENT_EXAMPLE, form=CONVENIENCE)
-AGENT_BODY = body_of(AgentBody, AGENT_EXAMPLE, form={"box": CONVENIENCE["box"]})
-IMAGE_BODY = body_of(ImageBody, IMAGE_EXAMPLE)
+SEGMENT_BODY = body_of(SegmentBody, examples.SEGMENT_BODY, examples.SEGMENT_FORM, form=CONVENIENCE)
+AGENT_BODY = body_of(
+    AgentBody, examples.AGENT_BODY, examples.AGENT_FORM, form={"box": CONVENIENCE["box"]}
+)
+IMAGE_BODY = body_of(ImageBody, examples.IMAGE_BODY, {})
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -102,12 +97,23 @@ def describe(app: FastAPI) -> dict[str, Any]:
     models: tuple[type[BaseModel], ...] = (Problem, *BODIES)
     for model in models:
         schemas.update(_components(model))
+    _add_examples(document)
     return document
 
 
 def export(app: FastAPI) -> str:
     """Write the document as the text that is kept in the repository."""
     return json.dumps(describe(app), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    # Not by the routes: FastAPI would drop what is null in them.
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            example = examples.ANSWERS.get(operation["operationId"])
+            if example is not None:
+                good = next(code for code in ("200", "201") if code in operation["responses"])
+                operation["responses"][good]["content"]["application/json"]["example"] = example
 
 
 def _components(model: type[BaseModel]) -> dict[str, Any]:

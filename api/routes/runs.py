@@ -29,7 +29,12 @@ class Png(Response):
     media_type = "image/png"
 
 
-@router.get("", operation_id="getRun", summary="Read a run", responses=problems(404, 422, 503))
+@router.get(
+    "",
+    operation_id="getRun",
+    summary="Read a run",
+    responses=problems(404, 422, 503),
+)
 async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer:
     """Status, plan, rounds, targets and usage of a run."""
     return to_run_answer(await parts.agent.run_record(run_id))
@@ -40,7 +45,7 @@ async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer:
     operation_id="getMask",
     summary="One mask as a picture",
     response_class=Png,
-    responses={**png_response(), **problems(404, 422, 503)},
+    responses=png_response() | problems(404, 422, 503),
 )
 async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response:
     """8-bit PNG at the size of the original image, 255 inside the mask and 0 outside."""
@@ -52,7 +57,7 @@ async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response
     operation_id="getOverlay",
     summary="The result drawn on the image",
     response_class=Png,
-    responses={**png_response(), **problems(404, 410, 422, 503)},
+    responses=png_response() | problems(404, 410, 422, 503),
 )
 async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
     """Every returned mask as a labelled contour."""
@@ -64,7 +69,7 @@ async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
     operation_id="getRound",
     summary="A round's masks drawn on the image",
     response_class=Png,
-    responses={**png_response(), **problems(404, 410, 422, 503)},
+    responses=png_response() | problems(404, 410, 422, 503),
 )
 async def get_round(run_id: RunId, number: RoundNumber, parts: UsedParts) -> Response:
     """What the inspector judged in this round."""

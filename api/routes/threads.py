@@ -18,7 +18,10 @@ UsedParts = Annotated[Parts, Depends(parts_of)]
 
 
 @router.get(
-    "", operation_id="getThread", summary="Read a thread", responses=problems(404, 422, 503)
+    "",
+    operation_id="getThread",
+    summary="Read a thread",
+    responses=problems(404, 422, 503),
 )
 async def get_thread(thread_id: ThreadId, parts: UsedParts) -> ThreadAnswer:
     """Its runs, requests and accepted targets."""

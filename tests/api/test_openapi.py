@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
-from api import VERSION
+from api import VERSION, examples
+from api.answers import CapabilitiesAnswer, ImageOut, LiveAnswer, ReadyAnswer, SegmentAnswer
+from api.answers_run import RunAnswer, ThreadAnswer
 from api.app import create_app
 from api.openapi import EXPORTED, export
+from api.requests import AgentBody, ImageBody, SegmentBody
 from api.settings import Settings
 from tests.api.doubles import new_bench
 
@@ -78,6 +81,37 @@ def test_bodies_come_as_json_or_form_with_examples(document: dict[str, Any]) -> 
         content = operations(document)[key]["requestBody"]["content"]
         assert set(content) == {"multipart/form-data", "application/json"}
         assert content["application/json"]["example"]
+
+
+def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str, Any]) -> None:
+    answers = {
+        "segment": SegmentAnswer,
+        "agentSegment": RunAnswer,
+        "uploadImage": ImageOut,
+        "getImage": ImageOut,
+        "getRun": RunAnswer,
+        "getThread": ThreadAnswer,
+        "getCapabilities": CapabilitiesAnswer,
+        "getLive": LiveAnswer,
+        "getReady": ReadyAnswer,
+    }
+    for operation in operations(document).values():
+        good = next(
+            operation["responses"][code]
+            for code in ("200", "201", "204")
+            if code in operation["responses"]
+        )
+        if "application/json" in good.get("content", {}):
+            model = answers.pop(operation["operationId"])
+            example = good["content"]["application/json"]["example"]
+            assert json.loads(model.model_validate(example).model_dump_json()) == example
+    assert answers == {}
+
+
+def test_the_examples_of_bodies_are_valid() -> None:
+    SegmentBody.model_validate_json(json.dumps(examples.SEGMENT_BODY))
+    AgentBody.model_validate_json(json.dumps(examples.AGENT_BODY))
+    ImageBody.model_validate_json(json.dumps(examples.IMAGE_BODY))
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any], text: str) -> None:
