@@ -151,7 +151,8 @@ def _target(number: int, target: Target) -> str:
 def _panel(panel: ShownPanel, numbers: Mapping[str, int], seam: Seam) -> str:
     number = numbers.get(panel.target)
     many = f", {len(panel.candidates)} outlines" if len(panel.candidates) > 1 else ""
-    standing = ", the incumbent" if panel.incumbent else ""
+    names = ", ".join(map(panel_label, panel.candidates[:MAX_VERDICTS]))
+    standing = f", the incumbent ({names})" if panel.incumbent else ""
     phrase = "a box alone" if panel.concept is None else f'"{panel.concept}"'
     box = "none" if panel.box is None else list(from_box(panel.box, seam))
     return (
