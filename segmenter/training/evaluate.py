@@ -1,0 +1,133 @@
+"""Asks a backend what the manifests know the answer to; no torch here."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from segmenter.backends.contract import Backend, Prediction
+from segmenter.contract import BinaryMask, Box, BoxPrompt, Prompt
+from segmenter.geometry import dice
+from segmenter.training.components import components
+from segmenter.training.concepts import CONCEPTS, foreign_concepts
+from segmenter.training.dataset import Row, read_picture, read_target
+
+Kind = Literal["T", "T+I"]
+Embedding = TypeVar("Embedding")
+
+
+class Outcome(NamedTuple):
+    """One answer beside the truth.
+
+    Attributes:
+        row: image and concept asked for.
+        kind: text, or text with the box of the largest piece.
+        has_target: whether the truth has a pixel.
+        dice: of the union of the answer's masks, [0, 1].
+        presence: [0, 1].
+        joint: highest score x presence of the masks, 0 without one.
+        found: whether there was a mask.
+    """
+
+    row: Row
+    kind: Kind
+    has_target: bool
+    dice: float
+    presence: float
+    joint: float
+    found: bool
+
+
+def outcomes(
+    backend: Backend[Embedding],
+    rows: Iterable[Row],
+    *,
+    kinds: tuple[Kind, ...] = ("T", "T+I"),
+    threshold: float | None = None,
+    jitter: float = 0.0,
+    seed: int = 0,
+) -> Iterator[Outcome]:
+    """Yield an outcome per row and kind; rows without a target have no T+I.
+
+    Args:
+        backend: to ask; every image is embedded once.
+        rows: of any sets.
+        kinds: of prompts.
+        threshold: of the joint score, None for the backend's own.
+        jitter: each side of the box moves by up to this share of the box's size.
+        seed: of the jitter; the same image gets the same shift whatever is asked beside it.
+    """
+    for _, part in groupby(sorted(rows, key=_place), key=lambda row: row.image):
+        yield from _of_image(backend, list(part), kinds, threshold, (jitter, seed))
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return row.dataset, str(row.image), row.concept
+
+
+def _of_image(
+    backend: Backend[Embedding],
+    rows: list[Row],
+    kinds: tuple[Kind, ...],
+    threshold: float | None,
+    shift: tuple[float, int],
+) -> Iterator[Outcome]:
+    embedding = backend.embed(read_picture(rows[0]))
+    for row in rows:
+        target = read_target(row)
+        for kind in kinds:
+            if kind == "T+I" and not target.any():
+                continue
+            prompt = prompt_for(row, target, kind, shift)
+            prediction = backend.predict(embedding, [prompt], threshold=threshold)[0]
+            yield _outcome(row, kind, target, prediction)
+
+
+def prompt_for(row: Row, target: BinaryMask, kind: Kind, shift: tuple[float, int]) -> Prompt:
+    """Return the prompt of a row.
+
+    Args:
+        row: whose concept is asked for.
+        target: bool, shape (H, W); gives the box.
+        kind: with or without the box.
+        shift: jitter as a share of the box's size, and its seed.
+    """
+    if kind == "T":
+        return Prompt(text=row.concept)
+    piece = components(target)[0]
+    size = np.array([piece.x1 - piece.x0, piece.y1 - piece.y0] * 2)
+    rng = np.random.default_rng((shift[1], *row.id.encode()))
+    x0, y0, x1, y1 = np.array(piece[:4]) + rng.uniform(-shift[0], shift[0], 4) * size
+    box = Box(x0=float(x0), y0=float(y0), x1=float(x1), y1=float(y1))
+    return Prompt(text=row.concept, boxes=(BoxPrompt(box=box),))
+
+
+def _outcome(row: Row, kind: Kind, target: BinaryMask, prediction: Prediction) -> Outcome:
+    union = np.zeros_like(target)
+    for mask in prediction.masks:
+        union |= mask.mask
+    return Outcome(
+        row=row,
+        kind=kind,
+        has_target=bool(target.any()),
+        dice=dice(union, target),
+        presence=prediction.presence,
+        joint=max((mask.score for mask in prediction.masks), default=0.0) * prediction.presence,
+        found=bool(prediction.masks),
+    )
+
+
+def foreign_rows(rows: Iterable[Row], per_image: int) -> Iterator[Row]:
+    """Yield questions, with the certain answer "absent", about concepts of other modalities.
+
+    Args:
+        rows: each image of which is asked about.
+        per_image: number of questions, picked by a hash of the image's name.
+    """
+    for row in {(row.dataset, row.id): row for row in rows}.values():
+        numbers = foreign_concepts(row.dataset)
+        seed = int(hashlib.sha256(row.id.encode()).hexdigest()[:8], 16)
+        for number in np.random.default_rng(seed).permutation(numbers)[:per_image]:
+            yield row._replace(concept=CONCEPTS[number].name, mask=None)
