@@ -1,0 +1,1 @@
+"""Figures of the project: how well it segments and how long it takes."""
