@@ -20,7 +20,8 @@ from redis.exceptions import RedisError
 
 from segmenter.errors import DeadlineExceeded, JobFailed, SegmenterError
 from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
-from segmenter.redis_link import Backoff, open_client, read_entries, retried
+from segmenter.redis_entries import read_entries
+from segmenter.redis_link import Backoff, open_client, retried
 from segmenter.redis_scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
 from segmenter.settings import QueueSettings
 from segmenter.transport import cancelled, queue_full

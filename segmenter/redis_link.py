@@ -1,4 +1,4 @@
-"""The connection to Redis: client settings, what counts as an outage, retries, raw answers.
+"""The connection to Redis: client settings, what counts as an outage, retries.
 
 redis-py retries by itself unless told otherwise and so could repeat a command that ran; here it
 never does. Every retry is ours, has a deadline, and repeats only commands that may run twice.
@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import redis
 from redis.asyncio import Redis
@@ -92,27 +92,3 @@ async def retried(command: Callable[[], Awaitable[Value]], *, timeout_s: float) 
         except RedisError as error:
             raise TransportDown(f"Redis refused: {type(error).__name__}") from error
         await asyncio.sleep(delay_s)
-
-
-def read_entries(reply: object) -> list[tuple[str, dict[str, bytes]]]:
-    """Bring any answer of a one-stream read or claim into (entry id, fields) pairs.
-
-    Args:
-        reply: None, a mapping or a list of (stream, entries), or the entries themselves.
-    """
-    if isinstance(reply, dict):
-        reply = list(reply.items())
-    rows = cast("list[tuple[object, object]]", reply or [])
-    if rows and isinstance(rows[0][1], list):
-        rows = cast("list[tuple[object, object]]", rows[0][1])
-    # Redis 6.2 answers claims of deleted entries with nothing in their place.
-    return [(_text(row[0]), _fields(row[1])) for row in rows if row and row[0] is not None]
-
-
-def _fields(raw: object) -> dict[str, bytes]:
-    pairs = cast("dict[bytes, bytes]", raw or {})
-    return {_text(name): value for name, value in pairs.items()}
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

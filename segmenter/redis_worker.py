@@ -12,16 +12,16 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import cast
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from segmenter.errors import JobFailed
-from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_job
+from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed
+from segmenter.redis_entries import Entry, checked_job, read_entries, to_entry
 from segmenter.redis_keeper import LeaseKeeper
-from segmenter.redis_link import Backoff, open_client, read_entries, retried
+from segmenter.redis_link import Backoff, open_client, retried
 from segmenter.redis_scripts import (
     BURY,
     FINISH,
@@ -41,19 +41,6 @@ logger = logging.getLogger(__name__)
 ANSWER_TIMEOUT_S = 60.0
 # A worker that is told to stop has seconds, not minutes.
 RELEASE_TIMEOUT_S = 5.0
-# An id is 32 hex digits; a poisoned entry may hold anything.
-_HEX = frozenset("0123456789abcdef")
-_ID_CHARS = 32
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """An entry of the stream; ids are empty when they are not valid."""
-
-    id: str
-    job_id: str
-    caller_id: str
-    body: str
 
 
 @asynccontextmanager
@@ -88,7 +75,7 @@ class RedisWorker:
         self._id = worker_id
         self._keys = Keys(settings.prefix)
         self._keeper: LeaseKeeper | None = None
-        self._leased: dict[str, _Entry] = {}
+        self._leased: dict[str, Entry] = {}
         self._claim_from = "0-0"
         self._next_claim = 0.0
         self._backoff = Backoff()
@@ -139,15 +126,15 @@ class RedisWorker:
         arguments = [GROUP, entry.id, entry.job_id, entry.body, entry.caller_id, self._id]
         await retried(lambda: self._release(keys=keys, args=arguments), timeout_s=RELEASE_TIMEOUT_S)
 
-    async def _read(self, limit: int, wait_s: float) -> list[_Entry]:
+    async def _read(self, limit: int, wait_s: float) -> list[Entry]:
         # Redis takes 0 for "for ever".
         block_ms = max(1, round(min(wait_s, self._settings.poll_s) * 1000))
         reply = await self._reading.xreadgroup(
             GROUP, self._id, {self._keys.queue: ">"}, count=limit, block=block_ms
         )
-        return [_to_entry(*row) for row in read_entries(reply)]
+        return [to_entry(*row) for row in read_entries(reply)]
 
-    async def _claim(self, limit: int) -> list[_Entry]:
+    async def _claim(self, limit: int) -> list[Entry]:
         """Take over what silent workers hold, twice a lease; keep the cursor between calls."""
         if time.monotonic() < self._next_claim:
             return []
@@ -155,7 +142,7 @@ class RedisWorker:
         reply = await self._commands.xautoclaim(
             self._keys.queue, GROUP, self._id, lease_ms, start_id=self._claim_from, count=limit
         )
-        entries = [_to_entry(*row) for row in read_entries(reply[1])]
+        entries = [to_entry(*row) for row in read_entries(reply[1])]
         self._claim_from = bytes(reply[0]).decode()
         if not entries and self._claim_from == "0-0":
             # Spreads the workers' claims over time.
@@ -163,9 +150,9 @@ class RedisWorker:
             self._next_claim = time.monotonic() + pause_s
         return entries
 
-    async def _admit(self, entry: _Entry) -> Lease | None:
+    async def _admit(self, entry: Entry) -> Lease | None:
         try:
-            job = _checked_job(entry)
+            job = checked_job(entry)
         except MalformedMessage as error:
             await self._refuse(entry, failed(JobFailed(str(error))), "malformed")
             return None
@@ -177,7 +164,7 @@ class RedisWorker:
         return await self._lease_or_refuse(entry, job, attempt, late=bool(late))
 
     async def _lease_or_refuse(
-        self, entry: _Entry, job: Job, attempt: int, *, late: bool
+        self, entry: Entry, job: Job, attempt: int, *, late: bool
     ) -> Lease | None:
         limit = self._settings.max_attempts
         verdict = judge(late=late, attempt=attempt, max_attempts=limit)
@@ -190,20 +177,20 @@ class RedisWorker:
         await self._refuse(entry, refusal(verdict, max_attempts=limit), reason)
         return None
 
-    async def _refuse(self, entry: _Entry, answer: Answer, reason: str) -> None:
+    async def _refuse(self, entry: Entry, answer: Answer, reason: str) -> None:
         # Answer first: a crash in between leaves an entry that is dropped, not a silent caller.
         if entry.job_id and entry.caller_id:
-            await self._leave(_Entry("", entry.job_id, entry.caller_id, ""), answer)
+            await self._leave(Entry("", entry.job_id, entry.caller_id, ""), answer)
         await self._bury(entry, reason)
 
-    async def _bury(self, entry: _Entry, reason: str) -> None:
+    async def _bury(self, entry: Entry, reason: str) -> None:
         """Remove an entry; with a reason it becomes a dead letter."""
         await self._bury_script(
             keys=[self._keys.queue, self._keys.dead_letters],
             args=[GROUP, entry.id, entry.body, reason, self._id, MAX_DEAD_LETTERS],
         )
 
-    async def _leave(self, entry: _Entry, answer: Answer) -> bool:
+    async def _leave(self, entry: Entry, answer: Answer) -> bool:
         keys = [self._keys.queue, self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
         keys.append(self._keys.replies(entry.caller_id))
         ttl_ms = round(self._settings.job_ttl_s * 1000)
@@ -211,7 +198,7 @@ class RedisWorker:
         arguments += [entry.job_id, ttl_ms, MAX_NOTICES]
         return bool(await self._finish(keys=keys, args=arguments))
 
-    def _let_go(self, receipt: str) -> _Entry:
+    def _let_go(self, receipt: str) -> Entry:
         if self._keeper is not None:
             self._keeper.drop(receipt)
         return self._leased.pop(receipt)
@@ -231,21 +218,3 @@ class RedisWorker:
         except RedisError as error:
             # Another worker was first, or Redis went out; the next read tells.
             logger.info("group not created", extra={"error": type(error).__name__})
-
-
-def _to_entry(entry_id: str, fields: dict[str, bytes]) -> _Entry:
-    text = {name: value.decode("utf-8", "replace") for name, value in fields.items()}
-    return _Entry(
-        entry_id, _hex(text.get("id", "")), _hex(text.get("caller", "")), text.get("body", "")
-    )
-
-
-def _hex(text: str) -> str:
-    return text if len(text) == _ID_CHARS and _HEX.issuperset(text) else ""
-
-
-def _checked_job(entry: _Entry) -> Job:
-    job = read_job(entry.body)
-    if job.id != entry.job_id or not entry.caller_id:
-        raise MalformedMessage("the entry's ids do not match its job")
-    return job
