@@ -58,7 +58,12 @@ _IRREGULAR = {
 }
 # Words that end in s and are singular, or the same in both numbers.
 _SINGULAR_ENDINGS = ("ss", "us", "is", "as")
-_PLURAL_AS = {"areas": "area", "melanomas": "melanoma", "carcinomas": "carcinoma", "gliomas": "glioma"}
+_PLURAL_AS = {
+    "areas": "area",
+    "melanomas": "melanoma",
+    "carcinomas": "carcinoma",
+    "gliomas": "glioma",
+}
 
 
 class Term(Frozen):

@@ -1,4 +1,4 @@
-"""Which modality an image is of: from its tag, else the request's words, else simple image facts."""
+"""Which modality an image is of: by its tag, else the request, else simple image facts."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,9 +43,12 @@ def measure(pixels: RgbImage) -> ImageFacts:
     small = pixels[::step, ::step].astype(np.float32)
     top = small.max(axis=2)
     side_y, side_x = max(1, top.shape[0] // 12), max(1, top.shape[1] // 12)
-    rows, columns = (slice(None, side_y), slice(-side_y, None)), (
-        slice(None, side_x),
-        slice(-side_x, None),
+    rows, columns = (
+        (slice(None, side_y), slice(-side_y, None)),
+        (
+            slice(None, side_x),
+            slice(-side_x, None),
+        ),
     )
     corners = [float(top[row, column].mean()) for row in rows for column in columns]
     return ImageFacts(

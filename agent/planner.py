@@ -41,6 +41,9 @@ class Look:
         incumbents: per target id the ids of its best set so far.
         history: earlier rounds.
         seed: made from the run id; the only source of shuffling.
+        presence: per call, the model's belief that the concept is in the image, [0, 1].
+        known: per call, False if the model cannot look for the concept at all.
+        reasons: per call, why it gave no mask ("" if it gave one).
     """
 
     question: PlanQuestion
@@ -52,6 +55,9 @@ class Look:
     incumbents: Mapping[str, tuple[str, ...]]
     history: tuple[Round, ...]
     seed: int
+    presence: tuple[float, ...] = ()
+    known: tuple[bool, ...] = ()
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from agent.words import (
     IMAGE_WORDS,
     LARGEST,
     LOCATIVES,
-    NEGATIONS,
     NEGATION_CANCELS,
     NEGATION_ENDS,
+    NEGATIONS,
     NUMBERS,
     QUESTION_STARTS,
     SEVERAL,
@@ -25,6 +25,7 @@ from agent.words import (
 )
 
 Words = tuple[str, ...]
+_SIDES: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
 
 
 class Modifiers(NamedTuple):
@@ -40,6 +41,9 @@ class Modifiers(NamedTuple):
     rank: Literal["largest", "smallest"] | None = None
     limit: int | None = None
     several: bool = False
+
+
+PLAIN = Modifiers()
 
 
 class Span(NamedTuple):
@@ -62,7 +66,7 @@ class Mention:
 
     words: Words
     terms: tuple[Term, ...]
-    modifiers: Modifiers = Modifiers()
+    modifiers: Modifiers = PLAIN
     where: str = ""
 
 
@@ -89,7 +93,7 @@ def read_request(text: str, lexicon: Lexicon) -> Reading:
     """Read a request with the lexicon's words."""
     words = _repeat_shared_noun(normalise(text), lexicon)
     spans = _without_context(words, _find_terms(words, lexicon), lexicon)
-    is_question = "?" in words or words[:1] != () and words[0] in QUESTION_STARTS
+    is_question = "?" in words or (words[:1] != () and words[0] in QUESTION_STARTS)
     negated = {span for span in spans if _is_negated(words, span)}
     if len(negated) == len(spans) and is_question:
         negated = set()
@@ -138,7 +142,7 @@ def _find_terms(words: Words, lexicon: Lexicon) -> list[Span]:
 def _composed(
     words: Words, start: int, end: int, terms: tuple[Term, ...], lexicon: Lexicon
 ) -> tuple[Term, ...]:
-    """Settle an ambiguous word by another word of the sentence: "tumor ... liver" -> liver tumor."""
+    """Settle an ambiguous word by another one: "tumor ... liver" is a liver tumor."""
     if len(terms) == 1:
         return terms
     for context in (*words[:start], *words[end:]):
@@ -171,9 +175,11 @@ def _is_negated(words: Words, span: Span) -> bool:
         if word in NEGATIONS or words[at : at + 2] in (("other", "than"), ("apart", "from")):
             # "yes or no" and "or not" ask; they exclude nothing.
             holds = words[at - 1 : at] != ("or",)
-        elif word in NEGATION_CANCELS and holds and words[at - 1] in NEGATIONS:
-            holds = False
-        elif word in NEGATION_ENDS or word in CLAUSE_MARKS:
+        elif (
+            (word in NEGATION_CANCELS and holds and words[at - 1] in NEGATIONS)
+            or word in NEGATION_ENDS
+            or word in CLAUSE_MARKS
+        ):
             holds = False
     return holds
 
@@ -240,9 +246,7 @@ def _modality_positions(words: Words, lexicon: Lexicon) -> set[int]:
     }
 
 
-def _mention(
-    words: Words, span: Span, heads: Sequence[Span], places: Sequence[Span]
-) -> Mention:
+def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[Span]) -> Mention:
     """Gather what stands around a span, up to its neighbours among the heads."""
     before = max((head.end for head in heads if head.end <= span.start), default=0)
     after = min((head.start for head in heads if head.start >= span.end), default=len(words))
@@ -279,10 +283,7 @@ def _until_break(words: Words) -> Words:
 
 def _modifiers(words: Words) -> Modifiers:
     """Read side, rank and number from the words around a term."""
-    sides: list[Literal["left", "right"]] = []
-    for word in words:
-        if word == "left" or word == "right":  # noqa: PLR1714 - mypy narrows literals only so
-            sides.append(word)
+    sides = [_SIDES[word] for word in words if word in _SIDES]
     rank: Literal["largest", "smallest"] | None = None
     if LARGEST & set(words):
         rank = "largest"

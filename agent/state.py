@@ -229,12 +229,18 @@ class Provenance(Frozen):
 
 
 class ResultMask(Frozen):
-    """A mask that is returned, with its history."""
+    """A mask that is returned, with its history.
+
+    Attributes:
+        verdict: the last word on it, None if nobody judged it.
+        by: whose word that is.
+    """
 
     candidate: Candidate
     label: str
     verdict: Literal["accept", "partial", "reject"] | None
     area_mm2: float | None = None
+    by: Literal["rules", "mllm", "client"] = "rules"
 
 
 class TargetResult(Frozen):
@@ -315,6 +321,9 @@ class ThreadRecord(Frozen):
     Attributes:
         next_mask: number of the next candidate id, so that ids stay stable and unique.
         next_target: the same for targets.
+        tried: calls that were made, so that none is repeated.
+        rejected: ids of candidates a person rejected; they never come back.
+        modality: as the last plan named it.
     """
 
     id: str
@@ -324,6 +333,9 @@ class ThreadRecord(Frozen):
     requests: tuple[str, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     targets: tuple[TargetResult, ...] = ()
+    tried: tuple[Call, ...] = ()
+    rejected: tuple[str, ...] = ()
+    modality: str = "unknown"
     next_mask: int = 1
     next_target: int = 1
 
@@ -387,7 +399,7 @@ class AgentState(TypedDict, total=False):
     run_id: str
     plan: dict[str, object] | None
     pending: list[dict[str, object]]
-    asked: list[dict[str, object]]
+    kept: list[str]
     latest: dict[str, object] | None
     rounds: list[dict[str, object]]
     incumbents: dict[str, list[str]]
@@ -395,6 +407,7 @@ class AgentState(TypedDict, total=False):
     usage: dict[str, object]
     fallbacks: list[str]
     failures: int
+    step: Literal["refine", "finish"]
     duels: int
     error: dict[str, object] | None
     outcome: dict[str, object] | None

@@ -1,32 +1,144 @@
 """English words that carry structure, not anatomy: negations, sides, numbers, small talk."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 CLAUSE_MARKS = frozenset(",;.:?!")
 CONJUNCTIONS = frozenset({"and", "or", "plus", "also", "nor", "along", "together"})
 DETERMINERS = frozenset(
-    "the a an this that these those its their his her my our your any some all every each both "
-    "one two three four other another such".split()
+    [
+        "the",
+        "a",
+        "an",
+        "this",
+        "that",
+        "these",
+        "those",
+        "its",
+        "their",
+        "his",
+        "her",
+        "my",
+        "our",
+        "your",
+        "any",
+        "some",
+        "all",
+        "every",
+        "each",
+        "both",
+        "one",
+        "two",
+        "three",
+        "four",
+        "other",
+        "another",
+        "such",
+    ]
 )
 LOCATIVES = frozenset(
-    "in within inside on of from at near around behind beside under over adjacent to next "
-    "surrounding along above below between".split()
+    [
+        "in",
+        "within",
+        "inside",
+        "on",
+        "of",
+        "from",
+        "at",
+        "near",
+        "around",
+        "behind",
+        "beside",
+        "under",
+        "over",
+        "adjacent",
+        "to",
+        "next",
+        "surrounding",
+        "along",
+        "above",
+        "below",
+        "between",
+    ]
 )
 NEGATIONS = frozenset(
-    "no not without except excluding exclude ignore ignoring skip omit omitting never neither "
-    "minus leave avoid avoiding instead".split()
+    [
+        "no",
+        "not",
+        "without",
+        "except",
+        "excluding",
+        "exclude",
+        "ignore",
+        "ignoring",
+        "skip",
+        "omit",
+        "omitting",
+        "never",
+        "neither",
+        "minus",
+        "leave",
+        "avoid",
+        "avoiding",
+        "instead",
+    ]
 )
 # "do not miss any polyp" wants the polyp.
-NEGATION_CANCELS = frozenset("miss forget overlook skip ignore omit exclude only just".split())
-NEGATION_ENDS = frozenset(
-    "but only just segment outline mark find show delineate contour detect locate highlight trace "
-    "please rather draw".split()
+NEGATION_CANCELS = frozenset(
+    ["miss", "forget", "overlook", "skip", "ignore", "omit", "exclude", "only", "just"]
 )
-IMAGE_WORDS = frozenset("image picture photo screen frame scan slice photograph film".split())
-LARGEST = frozenset("largest biggest main dominant greatest larger bigger primary".split())
-SMALLEST = frozenset("smallest tiniest littlest smaller".split())
-SEVERAL = frozenset("all both every each several multiple many".split())
+NEGATION_ENDS = frozenset(
+    [
+        "but",
+        "only",
+        "just",
+        "segment",
+        "outline",
+        "mark",
+        "find",
+        "show",
+        "delineate",
+        "contour",
+        "detect",
+        "locate",
+        "highlight",
+        "trace",
+        "please",
+        "rather",
+        "draw",
+    ]
+)
+IMAGE_WORDS = frozenset(
+    ["image", "picture", "photo", "screen", "frame", "scan", "slice", "photograph", "film"]
+)
+LARGEST = frozenset(
+    ["largest", "biggest", "main", "dominant", "greatest", "larger", "bigger", "primary"]
+)
+SMALLEST = frozenset(["smallest", "tiniest", "littlest", "smaller"])
+SEVERAL = frozenset(["all", "both", "every", "each", "several", "multiple", "many"])
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "2": 2, "3": 3, "4": 4, "5": 5}
 QUESTION_STARTS = frozenset(
-    "is are was were do does did can could has have where what which how why any".split()
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "has",
+        "have",
+        "where",
+        "what",
+        "which",
+        "how",
+        "why",
+        "any",
+    ]
 )
 # Everything in a request that is never the thing to outline. A noun that is missing here costs an
 # extra target marked as unknown; a clinical noun that stands here would be lost, so none does.
@@ -43,8 +155,7 @@ STOP_WORDS = (
     | SEVERAL
     | QUESTION_STARTS
     | frozenset(NUMBERS)
-    | frozenset(
-        # verbs
+    | _words(  # verbs
         "be been being am will would should shall may might must let make give get want need like "
         "help identify label annotate mask masks segmentation segmenting outlining annotation look "
         "looking see seen seem appear contain contains present visible shown "
@@ -71,6 +182,6 @@ STOP_WORDS = (
         "area region structure object thing something anything everything stuff spot zone location "
         "position size shape volume diameter number count percentage amount pixel color contour "
         "colored given following attached uploaded above below show find segment please kindly "
-        "done do don didn doesn isn aren wasn won cannot can".split()
+        "done do don didn doesn isn aren wasn won cannot can"
     )
 )

@@ -1,0 +1,154 @@
+"""Who stands for a target, and what it takes to replace it. Pure.
+
+The incumbent is the best set of the first round that found anything. A later set replaces it only
+by a judged win, so the result is never worse, as judged, than that first set.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from agent.quality import FRAME_SHARE
+from agent.selection import select
+from agent.state import Candidate, Target, Verdict
+
+Ids = tuple[str, ...]
+Grade = Literal["accept", "partial", "open", "reject"]
+_ORDER: dict[Grade, int] = {"accept": 3, "partial": 2, "open": 1, "reject": 0}
+# A prior that reaches the whole image says that the mask may cover the frame.
+_WHOLE_IMAGE = 0.95
+
+
+class Option(NamedTuple):
+    """A set of masks of one call that could stand for a target.
+
+    Attributes:
+        boxed: the call held the caller's box.
+        vetoed: code forbids it whatever the judge says.
+        quality: mean of its members, [0, 1].
+    """
+
+    ids: Ids
+    boxed: bool
+    vetoed: bool
+    quality: float
+
+
+def grade_of(ids: Ids, verdicts: Mapping[str, Verdict]) -> Grade:
+    """Return the worst word on any member; a set with unjudged members is open."""
+    words = [verdicts[one].verdict if one in verdicts else "open" for one in ids]
+    grades: tuple[Grade, ...] = ("reject", "open", "partial", "accept")
+    return next((grade for grade in grades if grade in words), "reject")
+
+
+def best_option(options: Sequence[Option], verdicts: Mapping[str, Verdict]) -> Option | None:
+    """Return the best set: not vetoed, best judged, with the caller's box, best measured."""
+    return max(
+        options,
+        key=lambda one: (
+            not one.vetoed,
+            _ORDER[grade_of(one.ids, verdicts)],
+            one.boxed,
+            one.quality,
+        ),
+        default=None,
+    )
+
+
+def sets_of(
+    target: Target,
+    candidates: Sequence[Candidate],
+    verdicts: Mapping[str, Verdict],
+    *,
+    width: int,
+) -> list[Ids]:
+    """Return the sets that one call's candidates offer for a target.
+
+    Rejected ones take part only when all are rejected. Where one structure is expected every
+    candidate is a set of its own.
+
+    Args:
+        width: of the image, pixels.
+    """
+    sources = {one.derived_from for one in candidates}
+    whole = [one for one in candidates if one.id not in sources]
+    good = [one for one in whole if grade_of((one.id,), verdicts) != "reject"]
+    wanted = select(good or whole, target.selection, width=width)
+    if not wanted:
+        return []
+    if target.count == "one" and target.selection.limit in (None, 1):
+        return [(one.id,) for one in wanted]
+    return [tuple(one.id for one in wanted)]
+
+
+def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
+    """Tell whether code forbids a set.
+
+    Args:
+        area_share: of the image that the set covers, [0, 1].
+        frame_share: of the image's outermost pixels that it covers, [0, 1].
+    """
+    low, high = target.area_share
+    hugs_frame = frame_share > FRAME_SHARE and high < _WHOLE_IMAGE
+    return area_share <= 0.0 or not low <= area_share <= high or hugs_frame
+
+
+def challenge(
+    incumbent: Ids, option: Option, verdicts: Mapping[str, Verdict], *, same: bool
+) -> Literal["open", "keep", "duel", "replace"]:
+    """Say what a round's best set does to the incumbent.
+
+    Args:
+        same: the two sets cover the same pixels.
+    """
+    if not incumbent:
+        return "open"
+    if (
+        option.vetoed
+        or same
+        or option.ids == incumbent
+        or is_accepted_by_client(incumbent, verdicts)
+    ):
+        return "keep"
+    old, new = grade_of(incumbent, verdicts), grade_of(option.ids, verdicts)
+    better = {verdicts[one].better_than_incumbent for one in option.ids if one in verdicts}
+    if new in ("open", "reject") or "no" in better:
+        return "keep"
+    if old == "reject" and new == "accept":
+        return "replace"
+    return "duel" if "yes" in better else "keep"
+
+
+def wins_duel(
+    first: Literal["first", "second", "same"], swapped: Literal["first", "second", "same"]
+) -> bool:
+    """Tell whether the challenger won both times.
+
+    Args:
+        first: answer with the incumbent shown first.
+        swapped: answer with the challenger shown first.
+    """
+    return first == "second" and swapped == "first"
+
+
+def is_accepted_by_client(ids: Ids, verdicts: Mapping[str, Verdict]) -> bool:
+    """Tell whether a person accepted the set; no model's word goes above that."""
+    words = [verdicts.get(one) for one in ids]
+    return any(
+        word is not None and word.by == "client" and word.verdict == "accept" for word in words
+    )
+
+
+def is_rejected_by_client(name: str, verdicts: Mapping[str, Verdict]) -> bool:
+    """Tell whether a person rejected the candidate; it never comes back."""
+    word = verdicts.get(name)
+    return word is not None and word.by == "client" and word.verdict == "reject"
+
+
+def record_verdicts(known: Mapping[str, Verdict], new: Sequence[Verdict]) -> dict[str, Verdict]:
+    """Return the latest word on each candidate; a person's word is never overwritten by a model."""
+    merged = dict(known)
+    for verdict in new:
+        old = merged.get(verdict.candidate)
+        if old is None or old.by != "client" or verdict.by == "client":
+            merged[verdict.candidate] = verdict
+    return merged

@@ -1,0 +1,193 @@
+"""How targets and runs end: the rule of absence, statuses, plain words. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from agent.ledger import Ids, grade_of
+from agent.policy import Limits, is_searched
+from agent.state import (
+    Failure,
+    Issue,
+    Outcome,
+    Plan,
+    Round,
+    Status,
+    Target,
+    TargetOutcome,
+    TargetResult,
+    Verdict,
+)
+
+# Below it the tool itself says that the concept is not there. Set by hand, not fitted.
+ABSENT_PRESENCE = 0.3
+# "Absent" is never one voice alone.
+VOTES_NEEDED = 2
+_ABSENT_ISSUES = frozenset({Issue.WRONG_STRUCTURE, Issue.NOT_PRESENT})
+# As many concepts as a sentence can list.
+_LISTED_CONCEPTS = 20
+
+
+class Story(NamedTuple):
+    """Everything a run saw, as far as its end depends on it.
+
+    Attributes:
+        owners: target id of every candidate of the run.
+        limits: with every call that was made.
+    """
+
+    plan: Plan | None
+    rounds: tuple[Round, ...]
+    incumbents: Mapping[str, Ids]
+    verdicts: Mapping[str, Verdict]
+    owners: Mapping[str, str]
+    limits: Limits | None
+    failure: Failure | None
+    fallbacks: tuple[str, ...]
+
+
+def absence_votes(target: Target, story: Story) -> int:
+    """Count the voices for "not there": the planner, the search, two rounds of rejections."""
+    calls = [
+        (one, call)
+        for one in story.rounds
+        for call in range(len(one.calls))
+        if one.calls[call].target == target.id
+    ]
+    looked = [one.presence[call] for one, call in calls if one.known[call]]
+    if not looked or story.limits is None:
+        return 0
+    planner = _planner_says_absent(story, max(looked))
+    found = any(owner == target.id for owner in story.owners.values())
+    searched = not found and is_searched(target, story.limits)
+    return planner + searched + (_rounds_rejected(target, story) >= 2)
+
+
+def _planner_says_absent(story: Story, presence: float) -> bool:
+    if story.plan is not None and story.plan.decision == "absent":
+        return True
+    last = story.rounds[-1]
+    if last.planner == "rules":
+        return presence < ABSENT_PRESENCE
+    return last.inspection.next == "absent"
+
+
+def _rounds_rejected(target: Target, story: Story) -> int:
+    """Count rounds in which all candidates were rejected as another structure."""
+    count = 0
+    for one in story.rounds:
+        mine = {name for name in one.candidates if story.owners.get(name) == target.id}
+        verdicts = [v for v in one.inspection.verdicts if v.candidate in mine]
+        judged = {v.candidate for v in verdicts} == mine
+        wrong = all(v.verdict == "reject" and v.issue in _ABSENT_ISSUES for v in verdicts)
+        count += bool(mine) and judged and wrong
+    return count
+
+
+def end_target(target: Target, story: Story) -> TargetOutcome:
+    """Decide how a target ended."""
+    ids = story.incumbents.get(target.id, ())
+    grade = grade_of(ids, story.verdicts)
+    if ids and grade in ("accept", "partial"):
+        reason = "" if grade == "accept" else "the outline may be partial or imprecise"
+        return _ended(target, Status.FOUND, ids, reason)
+    if story.failure is not None:
+        if ids:
+            return _ended(target, Status.UNCERTAIN, ids, story.failure.message)
+        return _ended(target, Status.FAILED, (), story.failure.message)
+    if absence_votes(target, story) >= VOTES_NEEDED:
+        return _ended(target, Status.NOT_FOUND, (), f"looked for {target.label} and found none")
+    if ids:
+        reason = f"something was found, but it may not be {target.label}"
+        return _ended(target, Status.UNCERTAIN, ids, reason)
+    return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, story))
+
+
+def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
+    return TargetOutcome(target=target.id, status=status, masks=ids, reason=reason)
+
+
+def _why_nothing(target: Target, story: Story) -> str:
+    known = [
+        one.known[place]
+        for one in story.rounds
+        for place, call in enumerate(one.calls)
+        if call.target == target.id
+    ]
+    if not known:
+        return f"{target.label!r} was not looked for"
+    if not any(known):
+        return f"this model cannot look for {target.label!r}{_listed(story.limits)}"
+    return f"nothing was found for {target.label}, but its absence is not established"
+
+
+def _listed(limits: Limits | None) -> str:
+    if limits is None or limits.capabilities.concepts is None:
+        return ""
+    return "; it knows: " + ", ".join(limits.capabilities.concepts[:_LISTED_CONCEPTS])
+
+
+def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], story: Story) -> Outcome:
+    """Decide how a run ended.
+
+    Args:
+        targets: what this run worked on.
+        kept: targets of earlier runs that stay as they are.
+    """
+    stay = [_kept(one) for one in kept]
+    ended = (*stay, *(end_target(target, story) for target in targets))
+    labels = {one.target.id: one.target.label for one in kept}
+    labels |= {target.id: target.label for target in targets}
+    return Outcome(
+        status=_joint_status([one.status for one in ended], story.failure),
+        targets=ended,
+        needs_review=_needs_review(ended, story),
+        message=_message(ended, labels, story),
+    )
+
+
+def _kept(one: TargetResult) -> TargetOutcome:
+    ids = tuple(mask.candidate.id for mask in one.masks)
+    return _ended(one.target, one.status, ids, one.reason)
+
+
+def _needs_review(ended: Sequence[TargetOutcome], story: Story) -> bool:
+    """Tell whether a person should look.
+
+    A clean find needs none, nor an absence that a judge with eyes confirmed; when only the rules
+    looked, both voices for an absence come from the same model.
+    """
+    if story.fallbacks or story.failure is not None or not ended:
+        return True
+    seen = bool(story.rounds) and story.rounds[-1].planner != "rules"
+    return any(
+        not (one.status is Status.FOUND and not one.reason)
+        and not (one.status is Status.NOT_FOUND and seen)
+        for one in ended
+    )
+
+
+def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status:
+    for status in (Status.FOUND, Status.UNCERTAIN, Status.FAILED, Status.NOT_FOUND):
+        if status in statuses:
+            return status
+    return Status.FAILED if failure is not None else Status.UNCERTAIN
+
+
+def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], story: Story) -> str:
+    if story.failure is not None and all(one.status is Status.FAILED for one in ended):
+        return story.failure.message
+    if not ended:
+        return "The request does not say what to outline; name a structure or draw a box."
+    return " ".join(_sentence(one, labels.get(one.target, one.target)) for one in ended)
+
+
+def _sentence(one: TargetOutcome, label: str) -> str:
+    many = f"{len(one.masks)} masks" if len(one.masks) > 1 else "1 mask"
+    head = {
+        Status.FOUND: f"{label}: found, {many}",
+        Status.NOT_FOUND: f"{label}: not found",
+        Status.UNCERTAIN: f"{label}: uncertain",
+        Status.FAILED: f"{label}: failed",
+    }[one.status]
+    told = f" ({one.reason})" if one.reason and one.status is not Status.NOT_FOUND else ""
+    return f"{head}{told}."

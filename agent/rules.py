@@ -1,0 +1,198 @@
+"""The planner of last resort: words and numbers only, no key, no network. Pure but for a thread."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from agent.ledger import Ids
+from agent.lexicon import Lexicon, load_lexicon
+from agent.outcome import ABSENT_PRESENCE
+from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.policy import (
+    Limits,
+    first_calls,
+    limits_after,
+    unknown_concepts,
+    widening_calls,
+)
+from agent.quality import member_prior
+from agent.reading import read_request
+from agent.selection import on_side
+from agent.state import (
+    MAX_TARGETS,
+    Call,
+    Candidate,
+    Inspection,
+    Issue,
+    Plan,
+    Target,
+    Usage,
+    Verdict,
+)
+from agent.targeting import Scene, side_note, to_targets
+from segmenter.contract import Box
+from segmenter.geometry import box_iou
+
+# Quality from which the rules accept a mask, or call it partial. Set by hand, not fitted.
+ACCEPT_QUALITY = 0.60
+PARTIAL_QUALITY = 0.45
+# A later set must beat the incumbent by it: re-prompting with own masks moved Dice by -0.09 to
+# +0.03 (agent-loop.md), so small differences of the score are noise.
+QUALITY_MARGIN = 0.05
+# A mask that shares less with the caller's box shows something else.
+OUTSIDE_BOX_IOU = 0.05
+
+
+class RulesPlanner:
+    """`agent.planner.Planner` without a model."""
+
+    kind: Literal["rules"] = "rules"
+    model: str | None = None
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        """See `agent.planner.Planner`; never fails."""
+        del timeout_s
+        plan = await asyncio.to_thread(plan_request, question, load_lexicon())
+        return Planned(plan=plan, usage=Usage())
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        """See `agent.planner.Planner`; never fails."""
+        del timeout_s
+        return Inspected(inspection=inspect_round(look), usage=Usage())
+
+    async def duel(
+        self, look: Look, first: Ids, second: Ids, *, timeout_s: float
+    ) -> tuple[Literal["first", "second", "same"], Usage]:
+        """See `agent.planner.Planner`; the better quality wins by a margin."""
+        del timeout_s
+        lead = mean_quality(look.candidates, first) - mean_quality(look.candidates, second)
+        if abs(lead) < QUALITY_MARGIN:
+            return "same", Usage()
+        return ("first" if lead > 0 else "second"), Usage()
+
+
+def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
+    """Read the request with the lexicon and name the first calls."""
+    reading = read_request(question.request, lexicon)
+    scene = Scene(question, lexicon, reading.modality)
+    targets = to_targets(reading, question, scene)
+    calls = first_calls(
+        targets, (), question.box, Limits(question.image, question.capabilities, ())
+    )
+    notes = [side_note(reading, targets)]
+    if len(reading.asked) > MAX_TARGETS:
+        notes.append(f"only the first {MAX_TARGETS} of {len(reading.asked)} things were looked for")
+    return Plan(
+        decision="segment" if targets else "unclear",
+        modality=scene.modality,
+        targets=targets,
+        calls=calls,
+        note="; ".join(note for note in notes if note),
+    )
+
+
+def inspect_round(look: Look) -> Inspection:
+    """Judge a round by numbers; ask for more only where nothing acceptable was found."""
+    targets = {target.id: target for target in look.plan.targets}
+    # An incumbent of an earlier run may bear the same round number.
+    standing = {one for ids in look.incumbents.values() for one in ids}
+    fresh = [
+        one
+        for one in look.candidates
+        if one.round == look.number and one.target in targets and one.id not in standing
+    ]
+    verdicts = tuple(judge(one, targets[one.target], look) for one in fresh)
+    good = {
+        one.target
+        for one, verdict in zip(fresh, verdicts, strict=True)
+        if verdict.verdict != "reject"
+    }
+    open_targets = [
+        target for target in look.plan.targets if target.id not in good | set(look.incumbents)
+    ]
+    calls = tuple(call for target in open_targets for call in _widen(target, look))
+    return Inspection(
+        verdicts=verdicts,
+        complete={target.id: target not in open_targets for target in look.plan.targets},
+        missing=", ".join(target.label for target in open_targets),
+        next="segment" if calls else _when_done(look, open_targets),
+        calls=calls,
+    )
+
+
+def _widen(target: Target, look: Look) -> tuple[Call, ...]:
+    question = look.question
+    earlier = limits_after(Limits(question.image, question.capabilities, ()), look.history)
+    limits = earlier._replace(
+        tried=(*earlier.tried, *look.calls),
+        unknown=earlier.unknown | unknown_concepts(look.calls, look.known),
+    )
+    return widening_calls(target, limits)
+
+
+def _when_done(look: Look, open_targets: Sequence[Target]) -> Literal["stop", "absent"]:
+    """Say "absent" only if nothing at all was found and the model itself sees nothing."""
+    looked = [presence for presence, known in zip(look.presence, look.known, strict=True) if known]
+    absent = (
+        bool(looked)
+        and max(looked) < ABSENT_PRESENCE
+        and len(open_targets) == len(look.plan.targets)
+        and not look.candidates
+    )
+    return "absent" if absent else "stop"
+
+
+def judge(candidate: Candidate, target: Target, look: Look) -> Verdict:
+    """Give the rules' word on one candidate."""
+    issue = find_issue(candidate, target, look)
+    quality = quality_of(candidate)
+    word: Literal["accept", "partial", "reject"] = "reject"
+    if issue is Issue.NONE:
+        word = "accept" if quality >= ACCEPT_QUALITY else "partial"
+    return Verdict(
+        candidate=candidate.id,
+        verdict=word,
+        issue=issue,
+        better_than_incumbent=_compare(quality, candidate.target, look),
+    )
+
+
+def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
+    """Return the first thing that speaks against a candidate."""
+    question = look.question
+    share = candidate.mask.area_px / (question.image.width * question.image.height)
+    low, high = member_prior(target)
+    if not on_side(candidate.mask.box, target.selection.side, width=question.image.width):
+        return Issue.WRONG_SIDE
+    if _is_elsewhere(candidate.mask.box, question.box):
+        return Issue.WRONG_STRUCTURE
+    if candidate.mask.joint < question.capabilities.threshold:
+        return Issue.NOT_PRESENT
+    if not low <= share <= high:
+        return Issue.TOO_SMALL if share < low else Issue.TOO_LARGE
+    return Issue.NONE if quality_of(candidate) >= PARTIAL_QUALITY else Issue.NOT_PRESENT
+
+
+def _is_elsewhere(box: Box, wanted: Box | None) -> bool:
+    return wanted is not None and box_iou(box, wanted) < OUTSIDE_BOX_IOU
+
+
+def _compare(quality: float, target: str, look: Look) -> Literal["yes", "no", "same"]:
+    incumbent = look.incumbents.get(target, ())
+    if not incumbent:
+        return "same"
+    lead = quality - mean_quality(look.candidates, incumbent)
+    if abs(lead) < QUALITY_MARGIN:
+        return "same"
+    return "yes" if lead > 0 else "no"
+
+
+def quality_of(candidate: Candidate) -> float:
+    """Return the measured quality, or the tool's joint score where none was measured."""
+    return candidate.mask.joint if candidate.quality is None else candidate.quality
+
+
+def mean_quality(candidates: Sequence[Candidate], ids: Ids) -> float:
+    """Return the mean quality of a set, 0 for none."""
+    values = [quality_of(one) for one in candidates if one.id in ids]
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,85 @@
+"""Which of a target's masks are wanted: sides, ranks and clean-up. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from agent.regions import Runs, fill_holes, find_runs
+from agent.state import Candidate, Selection, Target
+from segmenter.contract import BinaryMask, Box, Mask
+from segmenter.geometry import mask_box
+from segmenter.rle import encode
+
+# Pieces below this share of the largest are specks of the same structure, not one of their own.
+SPECK_SHARE = 0.05
+# As many pieces as one prompt may give masks at most by default.
+MAX_PIECES = 20
+
+
+class Piece(NamedTuple):
+    """A mask cut out of a candidate's: bool, shape (H, W)."""
+
+    source: Candidate
+    mask: BinaryMask
+
+
+def needs_pieces(target: Target) -> bool:
+    """Tell whether single pieces are asked for, which one mask may hold together."""
+    return target.selection != Selection()
+
+
+def cut_pieces(candidate: Candidate, mask: BinaryMask) -> list[Piece]:
+    """Cut a mask of several separate pieces apart; [] if there is but one.
+
+    Args:
+        mask: bool, shape (H, W).
+    """
+    runs = find_runs(mask)
+    kept = _large(runs)[:MAX_PIECES]
+    if len(kept) < 2:
+        return []
+    return [Piece(candidate, runs.mask_of(number)) for number in kept]
+
+
+def clean(mask: BinaryMask) -> BinaryMask:
+    """Remove specks and fill holes: bool, shape (H, W)."""
+    runs = find_runs(mask)
+    kept = np.isin(runs.component, _large(runs))
+    return fill_holes(runs.mask_below(kept))
+
+
+def _large(runs: Runs) -> list[int]:
+    if runs.areas.size == 0:
+        return []
+    return [int(n) for n in np.flatnonzero(runs.areas >= SPECK_SHARE * runs.areas[0])]
+
+
+def to_mask(source: Mask, mask: BinaryMask) -> Mask:
+    """Describe a mask that code cut out of `source`; scores are those of the source.
+
+    Args:
+        mask: bool, shape (H, W); not empty.
+    """
+    box = mask_box(mask)
+    if box is None:
+        raise ValueError("an empty mask cannot be described")
+    return source.model_copy(update={"rle": encode(mask), "box": box, "area_px": int(mask.sum())})
+
+
+def select(candidates: Sequence[Candidate], selection: Selection, *, width: int) -> list[Candidate]:
+    """Return the wanted ones, best or largest first.
+
+    Args:
+        width: of the image, pixels; left and right part at its middle.
+    """
+    kept = [one for one in candidates if on_side(one.mask.box, selection.side, width=width)]
+    if selection.rank is not None:
+        kept.sort(key=lambda one: one.mask.area_px, reverse=selection.rank == "largest")
+    return kept[: selection.limit]
+
+
+def on_side(box: Box, side: str | None, *, width: int) -> bool:
+    """Tell whether the middle of a box is on a side of the image; any is without a side."""
+    middle = (box.x0 + box.x1) / 2
+    return side is None or (middle < width / 2) == (side == "left")
