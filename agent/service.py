@@ -1,0 +1,237 @@
+"""The agent as its callers use it: run a request, read and erase what was kept, draw it.
+
+Any number of runs may go on at once; runs of one thread exclude each other (`ThreadBusy`). A run is
+recorded however it ends. A process that dies leaves no half-written record.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.bench import AgentSettings, Bench, Tools, Watch
+from agent.errors import InvalidRequest, PlannerNotConfigured
+from agent.followup import open_thread
+from agent.graph import walk
+from agent.lexicon import load_lexicon
+from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
+from agent.planner import Planner
+from agent.records import CANCELLED, to_record
+from agent.rules import RulesPlanner
+from agent.state import (
+    AgentRequest,
+    AgentState,
+    ResultMask,
+    Round,
+    RunRecord,
+    Status,
+    ThreadRecord,
+)
+from agent.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
+from segmenter.contract import ImageRef, ImageStore, RecordStore, Segmenter
+from segmenter.formats.raster import encode_mask_png
+from segmenter.rle import decode
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["AgentContext", "AgentService", "AgentSettings"]
+
+DEFAULT_SETTINGS = AgentSettings()
+
+
+@dataclass(frozen=True)
+class AgentContext:
+    """What the service works with.
+
+    Attributes:
+        planners: by kind; the rules are there whether named or not.
+        default_planner: what ``auto`` means.
+        clock: seconds, monotonic.
+        now: the time of day, UTC.
+    """
+
+    segmenter: Segmenter
+    images: ImageStore
+    records: RecordStore
+    planners: Mapping[str, Planner]
+    default_planner: str = "rules"
+    settings: AgentSettings = DEFAULT_SETTINGS
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class AgentService:
+    """Runs requests and keeps their records."""
+
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
+        self._rules = context.planners.get("rules") or RulesPlanner()
+        self._threads = Threads(
+            context.records, context.images, ttl_s=context.settings.record_ttl_s
+        )
+
+    async def run(
+        self, request: AgentRequest, *, run_id: str | None = None, watch: Watch | None = None
+    ) -> RunRecord:
+        """Run a request to its end; a failed run is a record with status ``failed``.
+
+        Args:
+            request: its image is stored already, or its thread holds one.
+            run_id: made with `agent.threads.new_run_id`, for a caller that must know it before.
+            watch: is told every step.
+
+        Raises:
+            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, ImageNotFound.
+        """
+        planner = self._planner(request)
+        thread = await self._thread(request)
+        lock_s = self._context.settings.run_timeout_s + LOCK_GRACE_S
+        async with self._threads.locked(thread.id, ttl_s=lock_s):
+            if request.thread_id is not None:
+                # Another run may have ended between the look and the lock.
+                thread = await self._threads.thread(thread.id)
+            bench = Bench(
+                run_id=run_id or new_run_id(),
+                request=request,
+                image=thread.image,
+                opening=open_thread(request, thread, load_lexicon()),
+                planner=planner,
+                tools=self._tools(),
+                watch=watch,
+            )
+            return await self._finish(bench, thread)
+
+    async def run_record(self, run_id: str) -> RunRecord:
+        """Read a run; raises RunNotFound."""
+        return await self._threads.run(run_id)
+
+    async def thread_record(self, thread_id: str) -> ThreadRecord:
+        """Read a thread; raises ThreadNotFound."""
+        return await self._threads.thread(thread_id)
+
+    async def erase_thread(self, thread_id: str) -> None:
+        """Erase a thread with its runs and its image; raises ThreadNotFound, ThreadBusy."""
+        await self._threads.erase(thread_id)
+
+    async def mask_png(self, run_id: str, mask_id: str) -> bytes:
+        """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
+        run = await self._threads.run(run_id)
+        candidate = next((one for one in run.candidates if one.id == mask_id), None)
+        if candidate is None:
+            raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
+        return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
+
+    async def overlay_png(self, run_id: str) -> bytes:
+        """Draw the result on its image; raises RunNotFound, ImageNotFound."""
+        run = await self._threads.run(run_id)
+        pixels = await self._context.images.pixels(run.image)
+        masks = [mask for one in run.targets for mask in one.masks]
+        return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
+
+    async def round_png(self, run_id: str, number: int) -> bytes:
+        """Draw what a round gave; raises RunNotFound, InvalidRequest, ImageNotFound."""
+        run = await self._threads.run(run_id)
+        if not 1 <= number <= len(run.rounds):
+            raise InvalidRequest(f"run has no round {number}", field="number")
+        pixels = await self._context.images.pixels(run.image)
+        done = run.rounds[number - 1]
+        return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+
+    def _planner(self, request: AgentRequest) -> Planner:
+        kind = self._context.default_planner if request.planner == "auto" else request.planner
+        planner = self._rules if kind == "rules" else self._context.planners.get(kind)
+        if planner is None:
+            raise PlannerNotConfigured(f"planner {kind!r} has no model or key")
+        return planner
+
+    def _tools(self) -> Tools:
+        context = self._context
+        return Tools(
+            segmenter=context.segmenter,
+            images=context.images,
+            rules=self._rules,
+            settings=context.settings,
+            clock=context.clock,
+        )
+
+    async def _thread(self, request: AgentRequest) -> ThreadRecord:
+        """Return the thread a request belongs to, a new one for a request without."""
+        if request.thread_id is None:
+            return self._new_thread(request.image)
+        thread = await self._threads.thread(request.thread_id)
+        if request.image is not None and request.image.sha256 != thread.image.sha256:
+            raise InvalidRequest("the thread holds another image", field="image")
+        return thread
+
+    def _new_thread(self, image: ImageRef | None) -> ThreadRecord:
+        if image is None:
+            raise InvalidRequest(
+                "a request needs an image, or a thread that holds one", field="image"
+            )
+        return ThreadRecord(id=new_thread_id(), created_at=self._context.now(), image=image)
+
+    async def _finish(self, bench: Bench, thread: ThreadRecord) -> RunRecord:
+        """Walk the graph, and record the run whatever happens to it."""
+        created_at = self._context.now()
+        state: AgentState = {}
+        await bench.tell("run.created")
+        try:
+            async for step in walk(bench):
+                state = step
+        except asyncio.CancelledError:
+            run = to_record(
+                state, bench, thread_id=thread.id, created_at=created_at, failure=CANCELLED
+            )
+            await asyncio.shield(self._keep(run, bench, thread))
+            await bench.tell("run.cancelled")
+            raise
+        run = to_record(state, bench, thread_id=thread.id, created_at=created_at)
+        await self._keep(run, bench, thread)
+        await bench.tell("run.failed" if run.status is Status.FAILED else "run.completed")
+        return run
+
+    async def _keep(self, run: RunRecord, bench: Bench, thread: ThreadRecord) -> None:
+        rejected = tuple(
+            verdict.candidate
+            for verdict in bench.opening.verdicts
+            if verdict.by == "client" and verdict.verdict == "reject"
+        )
+        await self._threads.save_run(run)
+        await self._threads.save_thread(
+            append_run(thread, run, next_mask=bench.next_mask, rejected=rejected)
+        )
+        logger.info(
+            "run ended",
+            extra={
+                "run": run.id,
+                "image": run.image.sha256[:12],
+                "status": run.status.value,
+                "rounds": len(run.rounds),
+                "masks": sum(len(one.masks) for one in run.targets),
+                "seconds": round(run.provenance.seconds, 3),
+            },
+        )
+
+
+def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:
+    return [
+        LabelledMask(label=f"{one.candidate.id} {one.label}", mask=decode(one.candidate.mask.rle))
+        for one in masks
+    ]
+
+
+def to_panels(run: RunRecord, done: Round) -> list[Panel]:
+    """Return a panel for each call of a round: what was asked, and all it gave."""
+    fresh = set(done.candidates)
+    panels: list[Panel] = []
+    for place, call in enumerate(done.calls):
+        masks = tuple(
+            decode(one.mask.rle)
+            for one in run.candidates
+            if one.id in fresh and one.call == place and one.derived_from is None
+        )
+        box = next((prompt.box for prompt in call.boxes if prompt.label == "positive"), None)
+        panels.append(Panel(label=call.concept or "box", masks=masks, box=box))
+    return panels

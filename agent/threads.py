@@ -1,0 +1,130 @@
+"""Runs and threads as expiring records, and the lock that keeps a thread's runs apart.
+
+Shared: the record store. Isolated: a thread is written by the one run that holds its lock. The lock
+expires by itself, so a process that dies leaves its thread busy for at most that long.
+"""
+
+import re
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
+from agent.state import Candidate, RunRecord, Status, TargetResult, ThreadRecord
+from segmenter.contract import ImageStore, RecordStore
+
+_RUN_ID = re.compile(r"run_[0-9a-f]{32}")
+_THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
+# A dead run's lock outlives the run's own time by so much.
+LOCK_GRACE_S = 30.0
+# A thread keeps the masks of its latest runs; older ones are still in the runs' own records.
+MAX_THREAD_CANDIDATES = 200
+MAX_THREAD_RUNS = 100
+MAX_THREAD_CALLS = 200
+
+
+def new_run_id() -> str:
+    """Return a fresh, unguessable id."""
+    return f"run_{secrets.token_hex(16)}"
+
+
+def new_thread_id() -> str:
+    """Return a fresh, unguessable id."""
+    return f"thr_{secrets.token_hex(16)}"
+
+
+class Threads:
+    """Reads and writes the records of runs and threads."""
+
+    def __init__(self, records: RecordStore, images: ImageStore, *, ttl_s: float) -> None:
+        self._records = records
+        self._images = images
+        self._ttl_s = ttl_s
+
+    async def run(self, run_id: str) -> RunRecord:
+        """Read a run; raises RunNotFound."""
+        record = await self._records.get(f"run:{run_id}") if _RUN_ID.fullmatch(run_id) else None
+        if record is None:
+            raise RunNotFound(f"run {run_id[:40]!r} is not here, or not any more")
+        return RunRecord.model_validate_json(record)
+
+    async def thread(self, thread_id: str) -> ThreadRecord:
+        """Read a thread; raises ThreadNotFound."""
+        valid = _THREAD_ID.fullmatch(thread_id)
+        record = await self._records.get(f"thread:{thread_id}") if valid else None
+        if record is None:
+            raise ThreadNotFound(f"thread {thread_id[:40]!r} is not here, or not any more")
+        return ThreadRecord.model_validate_json(record)
+
+    async def save_run(self, run: RunRecord) -> None:
+        """Store a run."""
+        await self._records.put(f"run:{run.id}", run.model_dump_json().encode(), ttl_s=self._ttl_s)
+
+    async def save_thread(self, thread: ThreadRecord) -> None:
+        """Store a thread; it lives as long as its latest run."""
+        record = thread.model_dump_json().encode()
+        await self._records.put(f"thread:{thread.id}", record, ttl_s=self._ttl_s)
+
+    async def erase(self, thread_id: str) -> None:
+        """Erase a thread with its runs and its image, for every thread that shows the image.
+
+        Raises:
+            ThreadNotFound, ThreadBusy.
+        """
+        thread = await self.thread(thread_id)
+        async with self.locked(thread_id, ttl_s=LOCK_GRACE_S):
+            for run_id in thread.runs:
+                await self._records.delete(f"run:{run_id}")
+            await self._records.delete(f"thread:{thread_id}")
+            await self._images.delete(thread.image)
+
+    @asynccontextmanager
+    async def locked(self, thread_id: str, *, ttl_s: float) -> AsyncIterator[None]:
+        """Hold a thread for one run; raises ThreadBusy at once if another has it."""
+        key, owner = f"lock:{thread_id}", secrets.token_bytes(16)
+        if not await self._records.put_new(key, owner, ttl_s=ttl_s):
+            raise ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+        try:
+            yield
+        finally:
+            # Expired meanwhile, the lock may be another run's by now.
+            if await self._records.get(key) == owner:
+                await self._records.delete(key)
+
+
+def append_run(
+    thread: ThreadRecord, run: RunRecord, *, next_mask: int, rejected: tuple[str, ...]
+) -> ThreadRecord:
+    """Return the thread after a run: its results, words, calls and masks. Pure."""
+    calls = tuple(call for one in run.rounds for call in one.calls)
+    numbers = [int(one.target.id[1:]) for one in run.targets]
+    ended = run.status is not Status.FAILED
+    return thread.model_copy(
+        update={
+            "runs": (*thread.runs, run.id)[-MAX_THREAD_RUNS:],
+            "requests": (*thread.requests, run.request)[-MAX_THREAD_RUNS:],
+            "candidates": _bounded((*thread.candidates, *run.candidates), run.targets),
+            "targets": _standing(run.targets) if ended else thread.targets,
+            "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
+            "rejected": tuple(dict.fromkeys((*thread.rejected, *rejected))),
+            "modality": run.plan.modality if run.plan else thread.modality,
+            "next_mask": next_mask,
+            "next_target": max([thread.next_target, *(number + 1 for number in numbers)]),
+        }
+    )
+
+
+def _standing(targets: tuple[TargetResult, ...]) -> tuple[TargetResult, ...]:
+    """Return the targets a later request can speak of: those that show something."""
+    return tuple(one for one in targets if one.masks)
+
+
+def _bounded(
+    candidates: tuple[Candidate, ...], targets: tuple[TargetResult, ...]
+) -> tuple[Candidate, ...]:
+    """Keep what is returned, and of the rest the latest."""
+    unique = {one.id: one for one in candidates}
+    returned = {mask.candidate.id for one in targets for mask in one.masks}
+    others = [name for name in unique if name not in returned][-MAX_THREAD_CANDIDATES:]
+    kept = returned | set(others)
+    return tuple(one for name, one in unique.items() if name in kept)
