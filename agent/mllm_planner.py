@@ -33,7 +33,7 @@ class MllmPlanner:
             style: the model's way with boxes; None goes by its name.
         """
         self._mllm = mllm
-        self._style = style or box_style(mllm.model)
+        self._style = style or box_style(mllm.model, mllm.kind)
 
     @property
     def kind(self) -> Literal["gemini", "openai"]:

@@ -35,10 +35,12 @@ _FAMILIES: tuple[tuple[str, BoxStyle], ...] = (
 )
 
 
-def box_style(model: str) -> BoxStyle:
-    """Return the style of a model by its name; unknown ones are asked for pixels.
+def box_style(model: str, wire: Literal["gemini", "openai"]) -> BoxStyle:
+    """Return the style of a model by its name.
 
-    The size of the picture is stated in every prompt, so pixels need no convention.
+    Unknown names on Gemini's wire are Gemini's (aliases, tuned models); others are asked for
+    pixels: the size of the picture is stated in every prompt, so these need no convention.
     """
     lowered = model.lower()
-    return next((style for name, style in _FAMILIES if name in lowered), PIXELS_STYLE)
+    default = GEMINI_STYLE if wire == "gemini" else PIXELS_STYLE
+    return next((style for name, style in _FAMILIES if name in lowered), default)

@@ -66,7 +66,12 @@ def call(**changes: Any) -> dict[str, object]:
     ],
 )
 def test_a_model_s_name_tells_its_way_with_boxes(model: str, style: BoxStyle) -> None:
-    assert box_style(model) == style
+    assert box_style(model, "openai") == style
+
+
+def test_an_unknown_name_on_gemini_s_wire_is_a_gemini() -> None:
+    assert box_style("tunedModels/ours-1", "gemini") == GEMINI_STYLE
+    assert box_style("ours-1", "openai") == PIXELS_STYLE
 
 
 @pytest.mark.parametrize(
