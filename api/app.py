@@ -8,7 +8,14 @@ from starlette.types import Lifespan
 
 from api import VERSION
 from api.auth import Keyring
-from api.guards import ANY_HOST, LOOPBACK_HOSTS, BodyLimit, OriginGuard, SecurityHeaders
+from api.guards import (
+    ANY_HOST,
+    LOOPBACK_HOSTS,
+    BodyLimit,
+    OriginGuard,
+    RequestLimit,
+    SecurityHeaders,
+)
 from api.openapi import TITLE, describe
 from api.parts import Parts
 from api.problems import install
@@ -67,6 +74,7 @@ def _guard(app: FastAPI, settings: Settings) -> None:
     # Base64 takes four bytes for three.
     max_bytes = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
     app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    app.add_middleware(RequestLimit, max_requests=settings.max_requests)
     app.add_middleware(OriginGuard, hosts=allowed_hosts(settings))
     app.add_middleware(SecurityHeaders)
 

@@ -12,6 +12,7 @@ ApiError
   UnsupportedMediaType       415  neither multipart/form-data nor application/json
   InvalidFields              422  one or more fields, each with its path
   KeyReused                  422  the Idempotency-Key came with another payload before
+  TooManyRequests            429  as many requests as allowed are being answered
   RunFailed                  502  or what its own cause has; the run is there to be read
   NotReady                   503  queue, worker or model is missing
 """
@@ -70,6 +71,10 @@ class UnsupportedMediaType(ApiError):
 
 class KeyReused(ApiError):
     """The Idempotency-Key came with another payload before."""
+
+
+class TooManyRequests(ApiError):
+    """As many requests as allowed are being answered at the moment."""
 
 
 class NotReady(ApiError):
@@ -168,6 +173,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     ),
     InvalidFields: Kind("invalid-field", 422, "A field is invalid"),
     KeyReused: Kind("idempotency-key-reused", 422, "The Idempotency-Key is taken"),
+    TooManyRequests: Kind("too-many-requests", 429, "Too many requests at once", retry=True),
     RunFailed: Kind("run-failed", 502, "The run failed", "Nothing can be said of the image"),
     segmenter.JobFailed: Kind(
         "model-failed", 502, "The model failed", "Nothing can be said of the image"

@@ -1,4 +1,4 @@
-"""What every request passes first: host, origin, size; and the headers of every answer."""
+"""What every request passes first: host, origin, number, size; and the headers of every answer."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLarge, ForeignOrigin
+from api.errors import BodyTooLarge, ForeignOrigin, TooManyRequests
 from api.problems import to_response
 
 ANY_HOST = "*"
@@ -104,6 +104,30 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+class RequestLimit:
+    """Bound how many bodies and runs one process holds in memory at once."""
+
+    def __init__(self, app: ASGIApp, *, max_requests: int) -> None:
+        self._app = app
+        self._max_requests = max_requests
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 429."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        if self._running >= self._max_requests:
+            refused = TooManyRequests(f"{self._max_requests} requests are being answered already")
+            await to_response(refused)(scope, receive, send)
+            return
+        self._running += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._running -= 1
 
 
 def host_name(host: str) -> str:

@@ -62,6 +62,7 @@ class Settings(Frozen):
         planner: who plans when a request does not say.
         egress: whether pictures and words may leave for an outside MLLM.
         max_upload_bytes: of one image, as sent.
+        max_requests: answered at once by one process; each may hold an upload in memory.
         segment_timeout_s: deadline of one direct request.
         run_timeout_s: deadline of one agent run.
         record_ttl_s: life of runs, threads and idempotency keys.
@@ -83,6 +84,7 @@ class Settings(Frozen):
     egress: Literal["off", "deidentified"] = "off"
     backend: Literal["compact"] = "compact"
     max_upload_bytes: Count = 64 * MEBIBYTE
+    max_requests: Count = 32
     queue_depth: Count = 256
     segment_timeout_s: Seconds = 120.0
     run_timeout_s: Seconds = 300.0

@@ -23,7 +23,7 @@ router = APIRouter(tags=["agent"])
     "/agent/segment",
     operation_id="agentSegment",
     summary="Segment from plain words",
-    responses=problems(400, 404, 408, 409, 413, 415, 422, 502, 503, 504),
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra=AGENT_BODY,
 )
 async def agent_segment(

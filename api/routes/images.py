@@ -23,7 +23,7 @@ UsedParts = Annotated[Parts, Depends(parts_of)]
     operation_id="uploadImage",
     summary="Upload an image",
     status_code=201,
-    responses=problems(400, 408, 413, 415, 422, 503),
+    responses=problems(400, 408, 413, 415, 422, 429, 503),
     openapi_extra=IMAGE_BODY,
 )
 async def upload_image(request: Request, response: Response, parts: UsedParts) -> ImageOut:

@@ -19,7 +19,7 @@ router = APIRouter(tags=["segment"], dependencies=[Depends(authenticated)])
     "/segment",
     operation_id="segment",
     summary="Segment concepts and boxes",
-    responses=problems(400, 404, 408, 409, 413, 415, 422, 502, 503, 504),
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra=SEGMENT_BODY,
 )
 async def segment(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> SegmentAnswer:

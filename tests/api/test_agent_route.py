@@ -239,6 +239,31 @@ def test_a_key_is_short_and_printable(client: TestClient, png: bytes, key: str) 
     assert fields(response) == ["idempotency-key"]
 
 
+def test_no_more_requests_are_answered_at_once_than_allowed(bench: Bench, png: bytes) -> None:
+    async def three() -> list[httpx.Response]:
+        app = create_app(Settings(max_requests=1), bench.opener())
+        bench.agent.gate = asyncio.Event()
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
+        ):
+            call: dict[str, Any] = {
+                "url": "/agent/segment",
+                "files": {"image": png},
+                "data": {"request": REQUEST},
+            }
+            first = asyncio.create_task(client.post(**call))
+            await bench.agent.started.wait()
+            second, live = await client.post(**call), await client.get("/health/live")
+            bench.agent.gate.set()
+            return [await first, second, live, await client.post(**call)]
+
+    first, second, live, third = asyncio.run(three())
+    assert [first.status_code, live.status_code, third.status_code] == [200, 200, 200]
+    problem(second, 429, "too-many-requests")
+    assert int(second.headers["retry-after"]) >= 1
+
+
 def test_a_key_is_refused_while_its_first_request_runs(
     bench: Bench, settings: Settings, png: bytes
 ) -> None:

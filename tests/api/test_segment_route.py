@@ -44,7 +44,8 @@ def test_json_with_base64_gives_the_same_as_a_form(
     client: TestClient, png: bytes, png_text: str
 ) -> None:
     form = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
-    for image in (png_text, f"data:image/png;base64,{png_text}"):
+    broken_lines = png_text[:20] + "\r\n" + png_text[20:]
+    for image in (png_text, f"data:image/png;base64,{png_text}", broken_lines):
         sent = client.post("/segment", json={"image": image, "prompts": [BRIGHT]})
         assert sent.json()["results"] == form.json()["results"]
 

@@ -1,0 +1,90 @@
+"""How commands speak: progress on stderr, results on stdout, files in one folder."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import BaseModel
+
+from api.answers import MaskOut
+from api.wiring import Setup
+from segmenter import rle
+from segmenter.contract import BinaryMask, Rle
+from segmenter.formats.raster import encode_mask_png
+
+# Exit codes: done (found, not found or uncertain), failed, bad input.
+OK, FAILED, BAD_INPUT = 0, 1, 2
+Command: TypeAlias = Callable[[argparse.Namespace, Setup], int]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class UsageFault(ValueError):
+    """The command line cannot be met as it stands."""
+
+
+def say(line: str) -> None:
+    """Tell a person how it goes."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(answer: BaseModel) -> None:
+    """Print a result as JSON."""
+    print(answer.model_dump_json(indent=2))
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json`` and ``--out``."""
+    parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write masks, overlay.png and result.json there"
+    )
+
+
+def read_image(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        UsageFault: there is none.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise UsageFault(f"cannot read {path}: {error.strerror}") from error
+
+
+def pixels_of(mask: MaskOut) -> BinaryMask:
+    """Decode a mask of an answer: bool, shape (H, W)."""
+    return rle.decode(Rle(size=mask.rle.size, counts=mask.rle.counts))
+
+
+def describe_mask(mask: MaskOut) -> str:
+    """Say in one line what a mask is."""
+    x0, y0, x1, y1 = (f"{side:g}" for side in mask.box)
+    area = f"{mask.area_px} px"
+    if mask.area_mm2 is not None:
+        area += f" ({mask.area_mm2:.1f} mm2 by {mask.spacing_source})"
+    judged = f", {mask.verdict}" if mask.verdict else ""
+    place = f"box {x0},{y0},{x1},{y1}"
+    return f"  {mask.id}  {mask.label}: {area}, {place}, score {mask.joint:.2f}{judged}"
+
+
+def write_results(
+    folder: Path, answer: BaseModel, masks: Iterable[MaskOut], overlay: bytes
+) -> None:
+    """Write ``result.json``, ``overlay.png`` and one PNG per mask into a folder.
+
+    Raises:
+        UsageFault: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").write_text(answer.model_dump_json(indent=2) + "\n", "utf-8")
+        (folder / "overlay.png").write_bytes(overlay)
+        for mask in masks:
+            # Ids are ours (m1, m2 ...): nothing a model or caller said becomes a path.
+            (folder / f"{mask.id}.png").write_bytes(encode_mask_png(pixels_of(mask)))
+    except OSError as error:
+        raise UsageFault(f"cannot write to {folder}: {error.strerror}") from error
+    say(f"written to {folder}/")

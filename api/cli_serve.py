@@ -1,0 +1,87 @@
+"""``medsam3 serve`` and ``medsam3 worker``: a deployment's processes; SIGTERM ends both well."""
+
+import argparse
+import asyncio
+import signal
+from dataclasses import replace
+from functools import partial
+
+import uvicorn
+
+from api.app import create_app
+from api.cli_output import OK, Commands, UsageFault, say
+from api.logs import set_up_logs
+from api.planners import build_mllms, close_all
+from api.settings import Settings, refuse_unguarded
+from api.wiring import Setup, open_parts, run_worker_process
+
+# After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
+SHUTDOWN_S = 20
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare both commands."""
+    serve = commands.add_parser("serve", help="serve HTTP; without Redis with a worker inside")
+    serve.add_argument("--host", help="default: MEDSAM3_HOST or 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default: MEDSAM3_PORT or 8000")
+    serve.set_defaults(run=run_serve)
+    worker = commands.add_parser("worker", help="run a worker on the queue in MEDSAM3_REDIS_URL")
+    worker.set_defaults(run=run_worker)
+
+
+def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: a public address without a key.
+    """
+    given = {"host": arguments.host, "port": arguments.port}
+    settings = Settings.model_validate(
+        {**setup.settings.model_dump(), **{name: value for name, value in given.items() if value}}
+    )
+    refuse_unguarded(settings)
+    # Before the server: what is missing is told in one line here, in a traceback there.
+    setup = replace(setup, settings=settings).loaded()
+    asyncio.run(close_all(build_mllms(settings).values()))
+    set_up_logs()
+    app = create_app(settings, partial(open_parts, setup))
+    say(f"serving on http://{settings.host}:{settings.port}; not a medical device")
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        # Paths hold ids only, but there is no need to keep them.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    # uvicorn raises the signal again when it is done; for us that is a good end.
+    signal.signal(signal.SIGTERM, _ignore)
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise UsageFault(f"could not start on {settings.host}:{settings.port}; see above")
+    return OK
+
+
+def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Answer jobs until SIGTERM or SIGINT; running ones are finished or handed back."""
+    if setup.settings.redis_url is None:
+        raise UsageFault("a worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside without")
+    set_up_logs()
+    asyncio.run(_work(setup))
+    return OK
+
+
+async def _work(setup: Setup) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    say("loading the model")
+    await run_worker_process(setup, stop)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Let uvicorn's own handler be the only one that counts."""

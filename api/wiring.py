@@ -1,0 +1,171 @@
+"""Plugs segmenter, stores, planners and agent together, as the settings say."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from agent.bench import AgentSettings
+from agent.mllm.contract import Mllm
+from agent.mllm_planner import MllmPlanner
+from agent.planner import Planner
+from agent.rules import RulesPlanner
+from agent.service import AgentContext, AgentService
+from api.parts import Parts
+from api.planners import Kind, build_mllms, close_all
+from api.settings import Settings, SettingsError, variable
+from segmenter.backends.compact import CompactBackend
+from segmenter.backends.contract import Backend
+from segmenter.connect import Services, decoder, open_embedded, open_redis, run_worker
+from segmenter.errors import NoWorker
+from segmenter.formats.limits import Limits
+from segmenter.images import Decode
+from segmenter.messages import Presence
+
+
+class WeightsFault(RuntimeError):
+    """The model's weights are missing or damaged."""
+
+
+# The worker inside registers at once; only a broken one takes longer.
+EMBEDDED_START_S = 10.0
+EMBEDDED_POLL_S = 0.05
+# Whoever asks whether the service is ready wants to know soon.
+QUEUE_TIMEOUT_S = 3.0
+
+
+def load_backend(settings: Settings) -> Backend[Any]:
+    """Load the model that the settings name; takes about a second.
+
+    Raises:
+        WeightsFault: its weights are missing or not the ones they should be.
+    """
+    assert settings.backend == "compact"
+    try:
+        return CompactBackend()
+    except (OSError, ValueError) as error:
+        raise WeightsFault(
+            f"the bundled model does not load ({type(error).__name__}): medsam3 doctor tells more"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every command starts from."""
+
+    settings: Settings
+    load: Callable[[Settings], Backend[Any]] = load_backend
+
+    def embedded(self) -> "Setup":
+        """Keep everything in this process, whatever queue is configured."""
+        return replace(self, settings=self.settings.model_copy(update={"redis_url": None}))
+
+    def loaded(self) -> "Setup":
+        """Load the model now, if a worker will run in this process.
+
+        Raises:
+            WeightsFault: it does not load.
+        """
+        if self.settings.redis_url is not None:
+            return self
+        backend = self.load(self.settings)
+        return replace(self, load=lambda settings: backend)
+
+
+@asynccontextmanager
+async def open_services(setup: Setup) -> AsyncIterator[Services]:
+    """Open segmenter and stores: around Redis, or with a worker in this process.
+
+    Raises:
+        NoWorker: the worker in this process did not start.
+    """
+    settings = setup.settings
+    asked, read = settings.for_segmenter(), _decoder(settings)
+    if settings.redis_url is not None:
+        async with open_redis(settings.redis_url.get_secret_value(), read, asked) as services:
+            yield services
+        return
+    backend = await asyncio.to_thread(setup.load, settings)
+    # A command ends no sooner than the worker in its process sees the stop.
+    queue = asked.queue.model_copy(update={"poll_s": EMBEDDED_POLL_S})
+    asked = asked.model_copy(update={"queue": queue})
+    async with open_embedded(backend, read, asked) as services:
+        await _until_alive(services)
+        yield services
+
+
+@asynccontextmanager
+async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
+    """Open everything behind the routes.
+
+    Raises:
+        SettingsError: the default planner cannot work.
+        WeightsFault: the model does not load.
+    """
+    settings = setup.settings
+    mllms = build_mllms(settings)
+    try:
+        async with open_services(setup) as services:
+            planners = _planners(mllms)
+            context = AgentContext(
+                segmenter=services.segmenter,
+                images=services.images,
+                records=services.records,
+                planners=planners,
+                default_planner=settings.planner,
+                settings=_agent_settings(settings),
+            )
+            yield Parts(
+                segmenter=services.segmenter,
+                images=services.images,
+                records=services.records,
+                agent=AgentService(context),
+                live_workers=partial(services.segmenter.workers, timeout_s=QUEUE_TIMEOUT_S),
+                # A stable sort: the default first, the others as they are.
+                planners=tuple(sorted(planners, key=lambda kind: kind != settings.planner)),
+            )
+    finally:
+        await close_all(mllms.values())
+
+
+async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
+    """Answer jobs from Redis until `stop` is set."""
+    settings = setup.settings
+    if settings.redis_url is None:
+        raise SettingsError(f"a worker needs {variable('redis_url')}")
+    backend = await asyncio.to_thread(setup.load, settings)
+    url, read = settings.redis_url.get_secret_value(), _decoder(settings)
+    await run_worker(url, backend, read, settings.for_segmenter(), stop=stop)
+
+
+async def live_workers(setup: Setup) -> tuple[Presence, ...]:
+    """Ask Redis who is alive.
+
+    Raises:
+        TransportDown: it does not answer.
+    """
+    async with open_services(setup) as services:
+        return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
+
+
+def _planners(mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:
+    return {"rules": RulesPlanner()} | {kind: MllmPlanner(mllm) for kind, mllm in mllms.items()}
+
+
+def _agent_settings(settings: Settings) -> AgentSettings:
+    return AgentSettings(run_timeout_s=settings.run_timeout_s, record_ttl_s=settings.record_ttl_s)
+
+
+def _decoder(settings: Settings) -> Decode:
+    return decoder(Limits(max_bytes=settings.max_upload_bytes))
+
+
+async def _until_alive(services: Services) -> None:
+    deadline = time.monotonic() + EMBEDDED_START_S
+    while not await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S):
+        if time.monotonic() > deadline:
+            raise NoWorker("the worker in this process did not start")
+        await asyncio.sleep(EMBEDDED_POLL_S)
