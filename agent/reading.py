@@ -160,11 +160,22 @@ def _without_context(words: Words, spans: list[Span], lexicon: Lexicon) -> list[
         names_image = any(
             after[:size] in lexicon.modality_words for size in range(1, len(after) + 1)
         ) or (after[:1] and after[0] in IMAGE_WORDS)
-        repeats = kept and kept[-1].end == span.start and set(kept[-1].terms) & set(span.terms)
         is_modality = words[span.start : span.end] in lexicon.modality_words
-        if not (names_image or repeats or is_modality):
-            kept.append(span)
+        if names_image or is_modality:
+            continue
+        if kept and kept[-1].end == span.start:
+            span = _compound(kept.pop(), span)
+        kept.append(span)
     return kept
+
+
+def _compound(first: Span, second: Span) -> Span:
+    """Join neighbours: the head of an English compound is its last word ("liver cyst").
+
+    Two words for the same thing ("polyp lesion") are one thing, called by the first.
+    """
+    same = set(first.terms) & set(second.terms)
+    return Span(first.start, second.end, first.terms if same else second.terms)
 
 
 def _is_negated(words: Words, span: Span) -> bool:

@@ -156,7 +156,7 @@ STOP_WORDS = (
     | QUESTION_STARTS
     | frozenset(NUMBERS)
     | _words(  # verbs
-        "be been being am will would should shall may might must let make give get want need like "
+        "to be been being am will would should shall may might must let make give get want need like "
         "help identify label annotate mask masks segmentation segmenting outlining annotation look "
         "looking see seen seem appear contain contains present visible shown "
         "check tell say describe report measure compute calculate estimate return provide use "
