@@ -78,7 +78,8 @@ def fitting_terms(terms: Sequence[Term], scene: Scene) -> tuple[Term, ...]:
 def _ladder(words: str, terms: Sequence[Term], capabilities: Capabilities) -> tuple[str, ...]:
     """Return the phrases to try: of one term its ladder, of several the first phrase of each.
 
-    The caller's own words come last, unless they are a longer name; phrases the model lists come before those it does not.
+    The caller's own words come last, unless they are a longer name; phrases the model lists come
+    before those it does not.
     """
     phrases = list(terms[0].ladder) if len(terms) == 1 else [term.ladder[0] for term in terms]
     phrases = phrases[: MAX_LADDER - 1]

@@ -6,139 +6,32 @@ def _words(text: str) -> frozenset[str]:
 
 
 CLAUSE_MARKS = frozenset(",;.:?!")
-CONJUNCTIONS = frozenset({"and", "or", "plus", "also", "nor", "along", "together"})
-DETERMINERS = frozenset(
-    [
-        "the",
-        "a",
-        "an",
-        "this",
-        "that",
-        "these",
-        "those",
-        "its",
-        "their",
-        "his",
-        "her",
-        "my",
-        "our",
-        "your",
-        "any",
-        "some",
-        "all",
-        "every",
-        "each",
-        "both",
-        "one",
-        "two",
-        "three",
-        "four",
-        "other",
-        "another",
-        "such",
-    ]
+CONJUNCTIONS = _words("and or plus also nor along together")
+DETERMINERS = _words(
+    "the a an this that these those its their his her my our your any some all every each "
+    "both one two three four other another such"
 )
-LOCATIVES = frozenset(
-    [
-        "in",
-        "within",
-        "inside",
-        "on",
-        "of",
-        "from",
-        "at",
-        "near",
-        "around",
-        "behind",
-        "beside",
-        "under",
-        "over",
-        "adjacent",
-        "to",
-        "next",
-        "surrounding",
-        "along",
-        "above",
-        "below",
-        "between",
-    ]
+LOCATIVES = _words(
+    "in within inside on of from at near around behind beside under over adjacent next "
+    "surrounding along above below between"
 )
-NEGATIONS = frozenset(
-    [
-        "no",
-        "not",
-        "without",
-        "except",
-        "excluding",
-        "exclude",
-        "ignore",
-        "ignoring",
-        "skip",
-        "omit",
-        "omitting",
-        "never",
-        "neither",
-        "minus",
-        "leave",
-        "avoid",
-        "avoiding",
-        "instead",
-    ]
+NEGATIONS = _words(
+    "no not without except excluding exclude ignore ignoring skip omit omitting never neither "
+    "minus leave avoid avoiding instead"
 )
 # "do not miss any polyp" wants the polyp.
-NEGATION_CANCELS = frozenset(
-    ["miss", "forget", "overlook", "skip", "ignore", "omit", "exclude", "only", "just"]
+NEGATION_CANCELS = _words("miss forget overlook skip ignore omit exclude only just")
+NEGATION_ENDS = _words(
+    "but only just segment outline mark find show delineate contour detect locate highlight "
+    "trace please rather draw"
 )
-NEGATION_ENDS = frozenset(
-    [
-        "but",
-        "only",
-        "just",
-        "segment",
-        "outline",
-        "mark",
-        "find",
-        "show",
-        "delineate",
-        "contour",
-        "detect",
-        "locate",
-        "highlight",
-        "trace",
-        "please",
-        "rather",
-        "draw",
-    ]
-)
-IMAGE_WORDS = frozenset(
-    ["image", "picture", "photo", "screen", "frame", "scan", "slice", "photograph", "film"]
-)
-LARGEST = frozenset(
-    ["largest", "biggest", "main", "dominant", "greatest", "larger", "bigger", "primary"]
-)
+IMAGE_WORDS = _words("image picture photo screen frame scan slice photograph film")
+LARGEST = _words("largest biggest main dominant greatest larger bigger primary")
 SMALLEST = frozenset(["smallest", "tiniest", "littlest", "smaller"])
-SEVERAL = frozenset(["all", "both", "every", "each", "several", "multiple", "many"])
+SEVERAL = _words("all both every each several multiple many")
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "2": 2, "3": 3, "4": 4, "5": 5}
-QUESTION_STARTS = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "has",
-        "have",
-        "where",
-        "what",
-        "which",
-        "how",
-        "why",
-        "any",
-    ]
+QUESTION_STARTS = _words(
+    "is are was were do does did can could has have where what which how why any"
 )
 # Everything in a request that is never the thing to outline. A noun that is missing here costs an
 # extra target marked as unknown; a clinical noun that stands here would be lost, so none does.
@@ -156,8 +49,8 @@ STOP_WORDS = (
     | QUESTION_STARTS
     | frozenset(NUMBERS)
     | _words(  # verbs
-        "to be been being am will would should shall may might must let make give get want need like "
-        "help identify label annotate mask masks segmentation segmenting outlining annotation look "
+        "to be been being am will would should shall may might must let make give get want need "
+        "like help identify label annotate mask masks segmentation segmenting outlining annotation look "
         "looking see seen seem appear contain contains present visible shown "
         "check tell say describe report measure compute calculate estimate return provide use "
         "keep include including add remove delete drop redo retry repeat again try fix correct "
