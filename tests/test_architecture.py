@@ -37,16 +37,23 @@ OWNERS = {
     "onnxruntime": ("segmenter/backends/compact.py",),
     "redis": ("segmenter/redis_*.py",),
     "langgraph": ("agent/graph.py",),
+    "langsmith": ("agent/graph.py",),
     "google": ("agent/mllm/gemini.py",),
     "openai": ("agent/mllm/openai_chat.py",),
-    "PIL": ("segmenter/formats/raster.py", "agent/overlay.py"),
+    # httpx2 is the SDKs' own transport: its errors pass through them unwrapped.
+    "httpx2": ("agent/mllm/gemini.py", "agent/mllm/openai_chat.py"),
+    "PIL": (
+        "segmenter/formats/raster.py",
+        "segmenter/training/augment.py",
+        "agent/overlay*.py",
+    ),
     "pydicom": ("segmenter/formats/dicom*.py",),
     "fastapi": ("api/*.py", "api/routes/*.py"),
     "starlette": ("api/*.py", "api/routes/*.py"),
     "uvicorn": ("api/*.py",),
 }
 # Owned by nobody: everyone may use them.
-COMMON = {"numpy", "pydantic"}
+COMMON = {"numpy", "pydantic", "pydantic_core"}
 
 
 def sources() -> list[Path]:
