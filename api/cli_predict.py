@@ -143,8 +143,7 @@ def masks_of(answer: RunAnswer) -> list[MaskOut]:
 def print_run(answer: RunAnswer) -> None:
     """Print a run for a person."""
     for target in answer.targets:
-        why = f" ({target.reason})" if target.reason else ""
-        print(f"{target.label}: {target.status}{why}")
+        print(f"{target.label}: {target.status}")
         for mask in target.masks:
             print(describe_mask(mask))
     print(answer.error or answer.message)
