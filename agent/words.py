@@ -50,8 +50,8 @@ STOP_WORDS = (
     | frozenset(NUMBERS)
     | _words(  # verbs
         "to be been being am will would should shall may might must let make give get want need "
-        "like help identify label annotate mask masks segmentation segmenting outlining annotation look "
-        "looking see seen seem appear contain contains present visible shown "
+        "like help identify label annotate mask masks segmentation segmenting outlining annotation "
+        "look looking see seen seem appear contain contains present visible shown "
         "check tell say describe report measure compute calculate estimate return provide use "
         "keep include including add remove delete drop redo retry repeat again try fix correct "
         "wrong incorrect bad good right left tighter looser tight loose accept reject confirm "
