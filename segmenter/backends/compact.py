@@ -102,6 +102,11 @@ class CompactBackend:
         }
 
     @property
+    def metadata(self) -> CompactMetadata:
+        """What belongs to the weights besides the graphs."""
+        return self._metadata
+
+    @property
     def capabilities(self) -> Capabilities:
         """What it can be asked for, and which weights it holds."""
         model = ModelInfo(
