@@ -2,17 +2,19 @@
 
 import argparse
 import asyncio
+import os
 import signal
+import socket
 from dataclasses import replace
 from functools import partial
 
 import uvicorn
 
 from api.app import create_app
-from api.cli_output import OK, Commands, UsageFault, say
+from api.cli_output import FAILED, OK, Commands, UsageFault, say
 from api.logs import set_up_logs
 from api.planners import build_mllms, close_all
-from api.settings import Settings, refuse_unguarded
+from api.settings import Settings, check_settings, refuse_unguarded
 from api.wiring import Setup, open_parts, run_worker_process
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
@@ -34,22 +36,21 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
 
     Raises:
         SettingsError: a public address without a key.
+        OSError: the address cannot be had.
     """
     given = {"host": arguments.host, "port": arguments.port}
-    settings = Settings.model_validate(
-        {**setup.settings.model_dump(), **{name: value for name, value in given.items() if value}}
-    )
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = check_settings({**setup.settings.model_dump(), **given})
     refuse_unguarded(settings)
     # Before the server: what is missing is told in one line here, in a traceback there.
     setup = replace(setup, settings=settings).loaded()
     asyncio.run(close_all(build_mllms(settings).values()))
+    listener = _listen(settings)
     set_up_logs()
     app = create_app(settings, partial(open_parts, setup))
     say(f"serving on http://{settings.host}:{settings.port}; not a medical device")
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         # Paths hold ids only, but there is no need to keep them.
         access_log=False,
@@ -59,10 +60,8 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
     # uvicorn raises the signal again when it is done; for us that is a good end.
     signal.signal(signal.SIGTERM, _ignore)
     server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        raise UsageFault(f"could not start on {settings.host}:{settings.port}; see above")
-    return OK
+    server.run(sockets=[listener])
+    return OK if server.started else FAILED
 
 
 def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
@@ -81,6 +80,23 @@ async def _work(setup: Setup) -> None:
         loop.add_signal_handler(number, stop.set)
     say("loading the model")
     await run_worker_process(setup, stop)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the address, before anything says that it is served.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    address = (settings.host, settings.port)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        reason = (
+            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
+        )
+        raise OSError(error.errno, reason) from error
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
@@ -22,6 +23,7 @@ TRACING_SWITCHES = (
     "LANGCHAIN_TRACING",
     "LANGCHAIN_TRACING_V2",
 )
+REDIS_SCHEMES = ("redis", "rediss", "unix")
 # A shorter key can be guessed over the network.
 MIN_KEY_CHARS = 16
 
@@ -42,10 +44,22 @@ def _long_enough(key: SecretStr) -> SecretStr:
     return key
 
 
+def _redis_address(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        known = parts.scheme in REDIS_SCHEMES and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError("must be redis://HOST:PORT/DB, rediss://... or unix://...")
+    return url
+
+
 Seconds = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 ApiKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_address)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_split)]
 Switch = Literal["auto", "on", "off"]
 
@@ -68,7 +82,7 @@ class Settings(Frozen):
         record_ttl_s: life of runs, threads and idempotency keys.
     """
 
-    redis_url: SecretStr | None = None
+    redis_url: RedisUrl | None = None
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "medsam3"
     api_keys: ApiKeys = ()
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -138,6 +152,15 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
             raise SettingsError(_unknown(name))
         if value:
             fields[field] = value
+    return check_settings(fields)
+
+
+def check_settings(fields: Mapping[str, object]) -> Settings:
+    """Make settings of fields.
+
+    Raises:
+        SettingsError: names the variable; values are never repeated.
+    """
     try:
         return Settings.model_validate(fields)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """The command line through `main`, in this process, with the double for the model."""
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +223,19 @@ def test_a_public_bind_without_a_key_is_refused(capsys: pytest.CaptureFixture[st
     err = capsys.readouterr().err.strip()
     assert len(err.splitlines()) == 1
     assert "refusing to listen on 0.0.0.0 without a key" in err
+
+
+def test_a_taken_port_is_one_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run("serve", "--port", str(port)) == 1
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last == f"error: cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+def test_a_port_out_of_range_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("serve", "--port", "99999") == 2
+    assert "error: MEDSAM3_PORT" in capsys.readouterr().err
 
 
 def test_a_worker_without_a_queue_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

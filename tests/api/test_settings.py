@@ -69,6 +69,8 @@ def test_names_of_compose_and_tests_are_not_ours() -> None:
         ("MEDSAM3_PORT", "70000"),
         ("MEDSAM3_API_KEYS", "secret-value"),
         ("MEDSAM3_PLANNER", "secret-value"),
+        ("MEDSAM3_REDIS_URL", "secret-value"),
+        ("MEDSAM3_REDIS_URL", "redis://user:secret@host:port"),
         ("MEDSAM3_RUN_TIMEOUT_S", "-1"),
         ("MEDSAM3_RUN_TIMEOUT_S", "nan"),
     ],
