@@ -11,6 +11,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect
 
 from api.errors import (
     BodyTooSlow,
@@ -61,6 +62,9 @@ async def read_body(request: Request, model: type[BodyT]) -> Received[BodyT]:
                 return await _read_json(request, model)
             if media_type == "multipart/form-data":
                 return await _read_form(request, model)
+    except ClientDisconnect as error:
+        # Nobody reads the answer; without it the log would tell of a failure of ours.
+        raise MalformedBody("the body ended early") from error
     except TimeoutError as error:
         raise BodyTooSlow(f"the body did not arrive within {READ_TIMEOUT_S:.0f} s") from error
     raise UnsupportedMediaType("send multipart/form-data or application/json")

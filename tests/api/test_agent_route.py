@@ -85,10 +85,14 @@ def test_every_field_reaches_the_agent(client: TestClient, bench: Bench, png: by
 def test_a_thread_needs_no_image(client: TestClient, bench: Bench, png: bytes) -> None:
     thread_id = ask(client, png).json()["thread_id"]
     body = {"request": "only the left one", "thread_id": thread_id}
-    response = client.post("/agent/segment", json=body)
-    assert response.status_code == 200
-    assert response.json()["thread_id"] == thread_id
-    assert bench.agent.requests[1].image is None
+    as_json = client.post("/agent/segment", json=body)
+    as_form = client.post(
+        "/agent/segment", files={name: (None, value) for name, value in body.items()}
+    )
+    for response in (as_json, as_form):
+        assert response.status_code == 200
+        assert response.json()["thread_id"] == thread_id
+    assert [request.image for request in bench.agent.requests[1:]] == [None, None]
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [

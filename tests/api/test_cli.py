@@ -15,7 +15,12 @@ from segmenter.backends.contract import Backend
 from segmenter.formats.raster import decode_mask_png
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
 
-KEY = "a-key-of-some-length"
+# Nobody listens on port 1.
+LOCAL_MLLM = {
+    "MEDSAM3_PLANNER": "openai",
+    "MEDSAM3_OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+    "MEDSAM3_OPENAI_MODEL": "local",
+}
 
 
 def load(settings: Settings) -> Backend[Any]:
@@ -216,6 +221,23 @@ def test_capabilities_are_json(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert BRIGHT in found["concepts"]
     assert found["planners"]["default"] == "rules"
+
+
+def test_an_mllm_of_ones_own_is_the_default_when_it_is_set_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("capabilities", environ=dict(LOCAL_MLLM)) == 0
+    planners = json.loads(capsys.readouterr().out)["planners"]
+    assert planners == {"available": ["openai", "rules"], "default": "openai"}
+
+
+def test_when_the_mllm_is_away_the_rules_answer_and_say_so(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("ask", image, "the bright region", "--json", environ=dict(LOCAL_MLLM)) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["status"] in ("found", "not_found", "uncertain")
+    assert answer["provenance"]["planner"]["fallbacks"]
 
 
 def test_a_public_bind_without_a_key_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,6 +102,39 @@ def test_reading_stops_at_the_limit(bench: Bench, settings: Settings) -> None:
     assert sent <= BODY_LIMIT // 100_000 + 2
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=frontier"])
+def test_a_client_that_leaves_in_the_middle_is_no_failure_of_ours(
+    bench: Bench, settings: Settings, kind: str
+) -> None:
+    messages = [
+        {"type": "http.request", "body": b"--frontier\r\n", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[dict[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    async def post() -> None:
+        app = create_app(settings, bench.opener())
+        async with app.router.lifespan_context(app):
+            scope = {
+                "type": "http",
+                "method": "POST",
+                "path": "/images",
+                "raw_path": b"/images",
+                "query_string": b"",
+                "headers": [(b"host", b"127.0.0.1"), (b"content-type", kind.encode())],
+            }
+            await app(scope, receive, send)
+
+    asyncio.run(post())
+    assert sent[0]["status"] == 400
+
+
 def test_a_lying_content_length_changes_nothing(client: TestClient) -> None:
     response = client.post(
         "/images",
