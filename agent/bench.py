@@ -103,6 +103,7 @@ class Bench:
         capabilities: of the tool; set by `prepare`.
         model: which weights answered last.
         candidates: every mask the run ever saw, by id.
+        rejected: ids of what a person rejected; the same mask is not shown again.
     """
 
     def __init__(
@@ -126,6 +127,11 @@ class Bench:
         self.capabilities: Capabilities | None = None
         self.model: ModelInfo | None = None
         self.candidates = {one.id: one for one in opening.candidates}
+        self.rejected = frozenset(
+            one.candidate
+            for one in opening.verdicts
+            if one.by == "client" and one.verdict == "reject"
+        )
         self.next_mask = opening.next_mask
         self._watch = watch
         self._packed: dict[str, npt.NDArray[np.uint8]] = {}

@@ -66,11 +66,12 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
         _apply_edit(edit, desk)
     reading = read_request(request.request, lexicon)
     command = read_command(request.request)
+    is_new = _names_new(reading, desk)
     spoken = _apply_words(command, reading, desk) if thread.targets else False
     if request.box is not None and not reading.asked and desk.targets:
         _reopen(_last(desk), desk, box=request.box)
         spoken = True
-    return _opening(desk, asks_planner=_names_new(reading, desk) or not (spoken or request.edits))
+    return _opening(desk, asks_planner=is_new or not (spoken or request.edits))
 
 
 def _opening(desk: _Desk, *, asks_planner: bool) -> Opening:

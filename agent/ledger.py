@@ -64,10 +64,7 @@ def sets_of(
     """Return the sets that one call's candidates offer for a target.
 
     Rejected ones take part only when all are rejected. Where one structure is expected every
-    candidate is a set of its own.
-
-    Args:
-        width: of the image, pixels.
+    candidate is a set of its own. `width` is the image's, in pixels.
     """
     sources = {one.derived_from for one in candidates}
     whole = [one for one in candidates if one.id not in sources]
@@ -81,11 +78,12 @@ def sets_of(
 
 
 def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
-    """Tell whether code forbids a set.
+    """Tell whether code forbids a set, whatever a judge says of it.
 
     Args:
         area_share: of the image that the set covers, [0, 1].
         frame_share: of the image's outermost pixels that it covers, [0, 1].
+        target: with the prior of its area.
     """
     low, high = target.area_share
     hugs_frame = frame_share > FRAME_SHARE and high < _WHOLE_IMAGE
@@ -95,11 +93,7 @@ def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
 def challenge(
     incumbent: Ids, option: Option, verdicts: Mapping[str, Verdict], *, same: bool
 ) -> Literal["open", "keep", "duel", "replace"]:
-    """Say what a round's best set does to the incumbent.
-
-    Args:
-        same: the two sets cover the same pixels.
-    """
+    """Say what a round's best set does to the incumbent; `same` if both cover the same pixels."""
     if not incumbent:
         return "open"
     if (

@@ -127,18 +127,18 @@ def _listed(limits: Limits | None) -> str:
 
 
 def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], story: Story) -> Outcome:
-    """Decide how a run ended.
+    """Decide how a run ended: its status is that of the targets it worked on.
 
-    Args:
-        targets: what this run worked on.
-        kept: targets of earlier runs that stay as they are.
+    Targets of earlier runs that were `kept` are returned as they are; they give the status only of
+    a run that worked on nothing else.
     """
     stay = [_kept(one) for one in kept]
-    ended = (*stay, *(end_target(target, story) for target in targets))
+    worked = [end_target(target, story) for target in targets]
+    ended = (*stay, *worked)
     labels = {one.target.id: one.target.label for one in kept}
     labels |= {target.id: target.label for target in targets}
     return Outcome(
-        status=_joint_status([one.status for one in ended], story.failure),
+        status=_joint_status([one.status for one in worked or stay], story.failure),
         targets=ended,
         needs_review=_needs_review(ended, story),
         message=_message(ended, labels, story),

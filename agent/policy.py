@@ -193,7 +193,11 @@ def is_searched(target: Target, limits: Limits) -> bool:
 
 
 class Flaw(NamedTuple):
-    """What the inspector found wrong with a candidate of a target."""
+    """What the inspector found wrong with a candidate of a target.
+
+    Attributes:
+        box: where the planner or the caller says that the target is, or None.
+    """
 
     issue: Issue
     candidate: Candidate
@@ -201,11 +205,7 @@ class Flaw(NamedTuple):
 
 
 def repair_calls(target: Target, flaw: Flaw, limits: Limits) -> tuple[Call, ...]:
-    """Translate an issue into the next calls (the table of agent-loop.md).
-
-    Args:
-        flaw: its box is where the planner or the caller says the target is, or None.
-    """
+    """Translate an issue into the next calls (the table of agent-loop.md)."""
     wanted: list[Call] = []
     found = flaw.candidate.mask.box
     concept = flaw.candidate.concept

@@ -84,8 +84,10 @@ def measure(
     """Measure one mask.
 
     Args:
+        candidate: with the tool's scores.
         mask: bool, shape (H, W).
         pixels: uint8, shape (H, W, 3), RGB.
+        target: with the priors of its area and number.
         others: masks that other prompts gave for the same target, bool, shape (H, W).
     """
     step = max(1, -(-max(mask.shape) // MEASURED_SIDE))

@@ -30,11 +30,7 @@ def needs_pieces(target: Target) -> bool:
 
 
 def cut_pieces(candidate: Candidate, mask: BinaryMask) -> list[Piece]:
-    """Cut a mask of several separate pieces apart; [] if there is but one.
-
-    Args:
-        mask: bool, shape (H, W).
-    """
+    """Cut a mask (bool, shape (H, W)) of several separate pieces apart; [] if there is but one."""
     runs = find_runs(mask)
     kept = _large(runs)[:MAX_PIECES]
     if len(kept) < 2:
@@ -56,9 +52,10 @@ def _large(runs: Runs) -> list[int]:
 
 
 def to_mask(source: Mask, mask: BinaryMask) -> Mask:
-    """Describe a mask that code cut out of `source`; scores are those of the source.
+    """Describe a mask that code cut out of `source`, whose scores it keeps.
 
     Args:
+        source: what the tool gave.
         mask: bool, shape (H, W); not empty.
     """
     box = mask_box(mask)
@@ -68,11 +65,7 @@ def to_mask(source: Mask, mask: BinaryMask) -> Mask:
 
 
 def select(candidates: Sequence[Candidate], selection: Selection, *, width: int) -> list[Candidate]:
-    """Return the wanted ones, best or largest first.
-
-    Args:
-        width: of the image, pixels; left and right part at its middle.
-    """
+    """Return the wanted ones; left and right part at the middle of an image `width` pixels wide."""
     kept = [one for one in candidates if on_side(one.mask.box, selection.side, width=width)]
     if selection.rank is not None:
         kept.sort(key=lambda one: one.mask.area_px, reverse=selection.rank == "largest")

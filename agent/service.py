@@ -193,14 +193,11 @@ class AgentService:
         return run
 
     async def _keep(self, run: RunRecord, bench: Bench, thread: ThreadRecord) -> None:
-        rejected = tuple(
-            verdict.candidate
-            for verdict in bench.opening.verdicts
-            if verdict.by == "client" and verdict.verdict == "reject"
-        )
         await self._threads.save_run(run)
         await self._threads.save_thread(
-            append_run(thread, run, next_mask=bench.next_mask, rejected=rejected)
+            append_run(
+                thread, run, next_mask=bench.next_mask, rejected=tuple(sorted(bench.rejected))
+            )
         )
         logger.info(
             "run ended",

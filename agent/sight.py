@@ -52,7 +52,8 @@ def find_twins(answers: Answers, bench: Bench) -> dict[str, str]:
 
 
 def _are_twins(first: Candidate, second: Candidate, bench: Bench) -> bool:
-    if first.target != second.target:
+    again = first.id in bench.rejected and first.concept == second.concept
+    if first.target != second.target and not again:
         return False
     if box_iou(first.mask.box, second.mask.box) < _TWIN_BOX_IOU:
         return False

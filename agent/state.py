@@ -292,7 +292,8 @@ class RunRecord(Frozen):
     """A finished (or failed) run, as stored and returned.
 
     Attributes:
-        status: the run's: found if any target was, else uncertain, not_found or failed.
+        status: of the targets the run worked on: found if any was, else uncertain, failed or
+            not_found. Targets kept from earlier runs count only if there was nothing else.
         needs_review: true whenever a person should look.
         error: for ``failed``: what failed, in plain words without internals.
         error_kind: for ``failed``: name of the domain error (``NoWorker``), or ``cancelled``.

@@ -1,0 +1,146 @@
+import asyncio
+
+import pytest
+
+from agent.errors import (
+    InvalidRequest,
+    PlannerNotConfigured,
+    RunNotFound,
+    ThreadNotFound,
+)
+from agent.state import AgentRequest, RunEvent, RunRecord, Status
+from agent.threads import new_run_id
+from segmenter.contract import SegmentRequest, SegmentResult
+from segmenter.errors import ImageNotFound
+from tests.agent.doubles import MIDDLE, ScriptedSegmenter, World, found, image_ref, request
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def world() -> World:
+    return World(ScriptedSegmenter({"polyp": found(MIDDLE)}))
+
+
+def run(on: World, **changes: object) -> RunRecord:
+    return asyncio.run(on.service.run(request(**changes)))
+
+
+def test_a_run_is_read_back_as_it_was_returned() -> None:
+    on = world()
+    record = run(on)
+    assert asyncio.run(on.service.run_record(record.id)) == record
+
+
+def test_a_caller_may_know_the_id_before_the_run() -> None:
+    on, run_id = world(), new_run_id()
+    assert asyncio.run(on.service.run(request(), run_id=run_id)).id == run_id
+
+
+@pytest.mark.parametrize("name", ["run_" + "0" * 32, "", "../x", "run_*", "lock:thr", "run_\n"])
+def test_a_run_that_is_not_there_is_not_found(name: str) -> None:
+    with pytest.raises(RunNotFound):
+        asyncio.run(world().service.run_record(name))
+
+
+@pytest.mark.parametrize("name", ["thr_" + "0" * 32, "", "thr_x", "thr_" + "0" * 33])
+def test_a_thread_that_is_not_there_is_not_found(name: str) -> None:
+    on = world()
+    with pytest.raises(ThreadNotFound):
+        asyncio.run(on.service.thread_record(name))
+    with pytest.raises(ThreadNotFound):
+        asyncio.run(on.service.run(request(image=None, thread_id=name)))
+
+
+def test_a_request_without_image_and_thread_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as told:
+        asyncio.run(world().service.run(AgentRequest(request="polyp")))
+    assert told.value.field == "image"
+
+
+def test_a_planner_that_is_not_set_up_is_refused() -> None:
+    with pytest.raises(PlannerNotConfigured):
+        run(world(), planner="gemini")
+
+
+def test_an_expired_image_is_reported_to_the_caller_and_frees_the_thread() -> None:
+    on = world()
+    on.images.gone.append(image_ref().sha256)
+    with pytest.raises(ImageNotFound):
+        run(on)
+    assert not any(key.startswith("lock:") for key in on.records.records)
+
+
+def test_pictures_are_png() -> None:
+    on = world()
+    record = run(on)
+    overlay, sheet, mask = (
+        asyncio.run(on.service.overlay_png(record.id)),
+        asyncio.run(on.service.round_png(record.id, 1)),
+        asyncio.run(on.service.mask_png(record.id, "m1")),
+    )
+    assert all(one.startswith(PNG) for one in (overlay, sheet, mask))
+
+
+@pytest.mark.parametrize("number", [0, 2, -1])
+def test_a_round_that_is_not_there_is_refused(number: int) -> None:
+    on = world()
+    record = run(on)
+    with pytest.raises(InvalidRequest):
+        asyncio.run(on.service.round_png(record.id, number))
+
+
+def test_a_mask_that_is_not_there_is_refused() -> None:
+    on = world()
+    record = run(on)
+    with pytest.raises(InvalidRequest):
+        asyncio.run(on.service.mask_png(record.id, "m9"))
+
+
+def test_runs_of_one_thread_exclude_each_other_and_others_do_not() -> None:
+    on = world()
+
+    async def both() -> tuple[RunRecord, RunRecord]:
+        return await asyncio.gather(on.service.run(request()), on.service.run(request()))
+
+    first, second = asyncio.run(both())
+    assert first.thread_id != second.thread_id
+    assert (first.status, second.status) == (Status.FOUND, Status.FOUND)
+
+
+class Hanging(ScriptedSegmenter):
+    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+
+def test_a_cancelled_run_is_recorded_as_such_and_frees_its_thread() -> None:
+    on, run_id = World(Hanging()), new_run_id()
+    heard: list[str] = []
+
+    async def cancel() -> RunRecord:
+        started = asyncio.Event()
+
+        async def watch(event: RunEvent) -> None:
+            heard.append(event.name)
+            if event.name == "run.segment.started":
+                started.set()
+
+        task = asyncio.create_task(on.service.run(request(), run_id=run_id, watch=watch))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return await on.service.run_record(run_id)
+
+    record = asyncio.run(cancel())
+    assert (record.status, record.error_kind) == (Status.FAILED, "cancelled")
+    assert record.plan is not None
+    assert heard[-1] == "run.cancelled"
+    assert not any(key.startswith("lock:") for key in on.records.records)
+
+
+def test_no_line_of_the_log_holds_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    on = world()
+    run(on, text="outline Mrs Miller's polyp")
+    assert "iller" not in " ".join(str(line.__dict__) for line in caplog.records)
