@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 from api.answers_run import RunAnswer
 from api.cli_output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
@@ -23,6 +24,13 @@ REQUEST = "Outline the breast tumour"
 OUT = Path("out") / "demo"
 
 
+class DemoOutcome(BaseModel):
+    """The run, and its Dice against the ground truth, [0, 1]."""
+
+    dice: float
+    run: RunAnswer
+
+
 def add_commands(commands: Commands) -> None:
     """Declare the command."""
     demo = commands.add_parser("demo", help="outline a breast tumour on a shipped image")
@@ -38,10 +46,11 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
     answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
     write_results(arguments.out, answer, masks_of(answer), overlay)
+    outcome = DemoOutcome(dice=dice(_union(answer, truth.shape), truth), run=answer)
     if arguments.json:
-        show(answer)
+        show(outcome)
     else:
-        _print_demo(answer, dice(_union(answer, truth.shape), truth), arguments.out)
+        _print_demo(outcome, arguments.out)
     return FAILED if answer.status == "failed" else OK
 
 
@@ -51,13 +60,13 @@ def _union(answer: RunAnswer, shape: tuple[int, ...]) -> BinaryMask:
     return functools.reduce(np.logical_or, map(pixels_of, masks_of(answer)), empty)
 
 
-def _print_demo(answer: RunAnswer, overlap: float, folder: Path) -> None:
-    for target in answer.targets:
+def _print_demo(outcome: DemoOutcome, folder: Path) -> None:
+    for target in outcome.run.targets:
         print(f"target   {target.label}")
         print(f"status   {target.status}")
         for mask in target.masks:
             print(describe_mask(mask))
-    print(f"Dice     {overlap:.3f} against the ground truth")
-    print(f"seconds  {answer.provenance.seconds:.2f}")
+    print(f"Dice     {outcome.dice:.3f} against the ground truth")
+    print(f"seconds  {outcome.run.provenance.seconds:.2f}")
     print(f"look at  {folder / 'overlay.png'}")
     print("Not a medical device.")
