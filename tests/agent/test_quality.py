@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from agent.quality import WEIGHTS, Features, measure, plausible_size, score
+from agent.regions import dilate, erode, fill_holes, find_runs
+from agent.selection import clean, cut_pieces
+from agent.state import Candidate
+from segmenter.contract import BinaryMask
+from tests.agent.doubles import MIDDLE, picture, square, target, to_mask
+
+masks = npst.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
+
+
+@given(masks)
+def test_components_are_disjoint_and_cover_the_mask(mask: BinaryMask) -> None:
+    runs = find_runs(mask)
+    parts = [runs.mask_of(number) for number in range(runs.areas.size)]
+    assert [int(part.sum()) for part in parts] == runs.areas.tolist()
+    assert (sum(part.astype(int) for part in parts) == mask.astype(int)).all()
+    for part in parts:
+        # Growing one part by a pixel meets no other part: they are not connected.
+        assert not (dilate(part, 1) & mask & ~part).any()
+
+
+@given(masks)
+def test_filled_masks_grow_and_stay_filled(mask: BinaryMask) -> None:
+    filled = fill_holes(mask)
+    assert not (mask & ~filled).any()
+    assert (fill_holes(filled) == filled).all()
+
+
+@given(masks, st.integers(1, 3))
+def test_eroding_undoes_no_more_than_dilating_did(mask: BinaryMask, radius: int) -> None:
+    assert not (mask & ~erode(dilate(mask, radius), radius)).any()
+    assert not (erode(mask, radius) & ~mask).any()
+
+
+def test_corners_connect() -> None:
+    assert find_runs(np.eye(4, dtype=np.bool_)).areas.tolist() == [4]
+
+
+def test_a_hole_is_filled_and_a_bay_is_not() -> None:
+    ring = square(10, 10, 20, 20) & ~square(13, 13, 16, 16)
+    assert int(fill_holes(ring).sum()) == 100
+    bay = square(10, 10, 20, 20) & ~square(13, 10, 16, 16)
+    assert int(fill_holes(bay).sum()) == int(bay.sum())
+
+
+def candidate(mask: BinaryMask, **changes: float) -> Candidate:
+    return Candidate(
+        id="m1", target="t1", round=1, call=0, concept="polyp", mask=to_mask(mask, **changes)
+    )
+
+
+def features(
+    mask: BinaryMask, *, others: tuple[BinaryMask, ...] = (), **changes: object
+) -> Features:
+    return measure(candidate(mask), mask, picture(), target=target(**changes), others=list(others))
+
+
+def test_a_mask_on_the_bright_square_stands_out() -> None:
+    on, off = features(MIDDLE), features(square(2, 2, 18, 18))
+    assert on.contrast > off.contrast
+    assert on.edge > off.edge
+    assert score(on) > score(off)
+
+
+@pytest.mark.parametrize(
+    ("name", "better", "worse"),
+    [
+        (
+            "agreement",
+            features(MIDDLE, others=(MIDDLE,)),
+            features(MIDDLE, others=(square(0, 0, 9, 9),)),
+        ),
+        ("compact", features(MIDDLE), features(MIDDLE | square(50, 50, 60, 60))),
+        ("filled", features(MIDDLE), features(MIDDLE & ~square(25, 25, 35, 35))),
+        ("clear_of_frame", features(MIDDLE), features(square(0, 0, 64, 30))),
+        ("plausible_size", features(MIDDLE), features(MIDDLE, area_share=(0.5, 1.0))),
+    ],
+)
+def test_each_feature_tells_better_from_worse(name: str, better: Features, worse: Features) -> None:
+    assert getattr(better, name) > getattr(worse, name)
+    assert score(better) > score(worse)
+
+
+def test_several_pieces_are_fine_where_several_are_expected() -> None:
+    assert features(MIDDLE | square(50, 50, 60, 60), count="several").compact == 1.0
+
+
+shares = st.floats(0.0, 1.0)
+
+
+@given(st.tuples(*[shares] * 2, st.none() | shares, *[shares] * 6))
+def test_a_score_is_a_share(values: tuple[float, float, float | None, float]) -> None:
+    assert 0.0 <= score(Features(*values)) <= 1.0  # type: ignore[call-arg]
+
+
+def test_the_weights_sum_to_one() -> None:
+    assert sum(weight for weight in WEIGHTS if weight is not None) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "grade"), [(0.1, 1.0), (0.3, 1.0), (3.0, 0.0), (0.01, 0.0), (0.0, 0.0)]
+)
+def test_an_area_is_graded_by_its_prior(share: float, grade: float) -> None:
+    assert plausible_size(share, (0.1, 0.3)) == pytest.approx(grade)
+
+
+def test_an_empty_prior_bound_forgives_small_masks() -> None:
+    assert plausible_size(1e-9, (0.0, 0.5)) == 1.0
+
+
+def test_a_mask_is_cut_into_its_separate_pieces_without_specks() -> None:
+    mask = MIDDLE | square(50, 50, 60, 60) | square(2, 2, 3, 3)
+    pieces = cut_pieces(candidate(mask), mask)
+    assert [int(piece.mask.sum()) for piece in pieces] == [400, 100]
+    assert cut_pieces(candidate(MIDDLE), MIDDLE) == []
+
+
+def test_cleaning_removes_specks_and_fills_holes() -> None:
+    dirty = (MIDDLE & ~square(30, 30, 31, 31)) | square(2, 2, 3, 3)
+    assert (clean(dirty) == MIDDLE).all()
