@@ -19,8 +19,9 @@ from segmenter.geometry import box_iou, clip_box, grow_box
 SAME_BOX_IOU = 0.9
 # Sets that overlap more are the same answer.
 SAME_MASK_IOU = 0.98
-# Second chance for a faint structure (agent-loop.md, "refine").
-LOWERED_THRESHOLD = 0.3
+# Second chance for a faint structure: 0.5 -> 0.3 (agent-loop.md, "refine"), for a model with another
+# threshold in proportion.
+LOWERED_SHARE = 0.6
 # A judged mask that is too small gets a larger box, one that leaks a smaller one.
 WIDER, TIGHTER = 1.5, 0.8
 # Two failed judgements in a row, and the rules finish the run.
@@ -57,9 +58,9 @@ def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
     return listed or target.ladder[:2]
 
 
-def lowered_threshold(capabilities: Capabilities) -> float | None:
-    """Return the threshold of the second chance, None if the model's own is as low already."""
-    return LOWERED_THRESHOLD if capabilities.threshold > LOWERED_THRESHOLD else None
+def lowered_threshold(capabilities: Capabilities) -> float:
+    """Return the threshold of the second chance."""
+    return round(LOWERED_SHARE * capabilities.threshold, 3)
 
 
 def admit(calls: Iterable[Call], targets: Sequence[Target], limits: Limits) -> tuple[Call, ...]:
@@ -180,9 +181,9 @@ def widening_calls(target: Target, limits: Limits) -> tuple[Call, ...]:
     """Return what to try when nothing was found: untried phrases, then the lowered threshold."""
     texts = _phrase_calls(target, limits.capabilities, len(target.ladder))
     untried = admit(texts, [target], limits)
-    lowered = lowered_threshold(limits.capabilities)
-    if untried or lowered is None:
+    if untried:
         return untried
+    lowered = lowered_threshold(limits.capabilities)
     faint = [call.model_copy(update={"threshold": lowered}) for call in texts[:2]]
     return admit(faint, [target], limits)
 

@@ -150,9 +150,9 @@ def test_when_nothing_is_found_the_ladder_goes_before_the_threshold() -> None:
     assert is_searched(POLYP, limits(call(), *first, *second))
 
 
-def test_a_low_threshold_is_not_lowered() -> None:
+def test_another_threshold_is_lowered_in_proportion() -> None:
     can = capabilities(threshold=0.25)
-    assert widening_calls(POLYP, limits(call(), can=can)) == ()
+    assert said(widening_calls(POLYP, limits(call(), can=can))) == [("polyp", 0, 0.15)]
 
 
 def flaw(issue: Issue, where: Box | None = None) -> Flaw:
