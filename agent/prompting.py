@@ -20,6 +20,7 @@ from agent.state import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Ve
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
 NAMES = ("plan.md", "inspect.md", "duel.md")
+LEXICON = "lexicon.json"
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
 # A closed vocabulary is listed up to this length; no model reads more with care.
@@ -42,10 +43,11 @@ def prompt_texts() -> Mapping[str, str]:
 
 
 def prompts_version() -> str:
-    """Return 12 hex digits of the SHA-256 of all texts."""
+    """Return 12 hex digits of the SHA-256 of all texts and of the lexicon, which plans too."""
     digest = hashlib.sha256()
     for name in NAMES:
         digest.update(prompt_texts()[name].encode("utf-8"))
+    digest.update(resources.files("prompts").joinpath(LEXICON).read_bytes())
     return digest.hexdigest()[:12]
 
 

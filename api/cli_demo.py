@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
+from agent.overlay import Panel, draw_sheet
 from api.answers_run import RunAnswer
 from api.cli_output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
 from api.cli_predict import ask, masks_of
 from api.requests import AgentBody
 from api.wiring import Setup
 from segmenter.contract import BinaryMask
+from segmenter.formats.decode import decode
 from segmenter.formats.raster import decode_mask_png
 from segmenter.geometry import dice
 
@@ -22,6 +24,7 @@ IMAGE = "busi_tumor.jpg"
 TRUTH = "busi_tumor_mask.png"
 REQUEST = "Outline the breast tumour"
 OUT = Path("out") / "demo"
+COMPARISON = "comparison.png"
 
 
 class DemoOutcome(BaseModel):
@@ -46,7 +49,10 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
     answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
     write_results(arguments.out, answer, masks_of(answer), overlay)
-    outcome = DemoOutcome(dice=dice(_union(answer, truth.shape), truth), run=answer)
+    found = _union(answer, truth.shape)
+    panels = (Panel(f'"{REQUEST}"', (found,)), Panel("ground truth", (truth,)))
+    (arguments.out / COMPARISON).write_bytes(draw_sheet(decode(content).pixels, panels))
+    outcome = DemoOutcome(dice=dice(found, truth), run=answer)
     if arguments.json:
         show(outcome)
     else:
@@ -68,5 +74,5 @@ def _print_demo(outcome: DemoOutcome, folder: Path) -> None:
             print(describe_mask(mask))
     print(f"Dice     {outcome.dice:.3f} against the ground truth")
     print(f"seconds  {outcome.run.provenance.seconds:.2f}")
-    print(f"look at  {folder / 'overlay.png'}")
+    print(f"look at  {folder / 'overlay.png'}, {folder / COMPARISON}")
     print("Not a medical device.")

@@ -12,6 +12,7 @@ from agent.bench import AgentSettings
 from agent.mllm.contract import Mllm
 from agent.mllm_planner import MllmPlanner
 from agent.planner import Planner
+from agent.prompting import PROMPTS_VERSION
 from agent.rules import RulesPlanner
 from agent.service import AgentContext, AgentService
 from api.parts import Parts
@@ -156,7 +157,11 @@ def _planners(mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:
 
 
 def _agent_settings(settings: Settings) -> AgentSettings:
-    return AgentSettings(run_timeout_s=settings.run_timeout_s, record_ttl_s=settings.record_ttl_s)
+    return AgentSettings(
+        run_timeout_s=settings.run_timeout_s,
+        record_ttl_s=settings.record_ttl_s,
+        prompts_version=PROMPTS_VERSION,
+    )
 
 
 def _decoder(settings: Settings) -> Decode:

@@ -173,6 +173,7 @@ def test_the_demo_compares_with_the_truth(
     for word in ("target", "status", "Dice", "seconds", "Not a medical device"):
         assert word in out
     assert (tmp_path / "demo" / "overlay.png").exists()
+    assert (tmp_path / "demo" / "comparison.png").exists()
     run_kept = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert run("demo", "--out", tmp_path / "again", "--json") == 0
     outcome = json.loads(capsys.readouterr().out)
