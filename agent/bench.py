@@ -127,10 +127,9 @@ class Bench:
         self.capabilities: Capabilities | None = None
         self.model: ModelInfo | None = None
         self.candidates = {one.id: one for one in opening.candidates}
+        words = {one.candidate: one for one in opening.verdicts}
         self.rejected = frozenset(
-            one.candidate
-            for one in opening.verdicts
-            if one.by == "client" and one.verdict == "reject"
+            name for name, word in words.items() if word.by == "client" and word.verdict == "reject"
         )
         self.next_mask = opening.next_mask
         self._watch = watch

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from agent.calls import Limits
 from agent.ledger import Ids, grade_of
-from agent.policy import Limits, is_searched
+from agent.policy import is_searched
 from agent.state import (
     Failure,
     Issue,

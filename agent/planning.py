@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from agent.bench import Opening
+from agent.calls import Limits, admit
 from agent.lexicon import load_lexicon, normalise
 from agent.planner import PlanQuestion
-from agent.policy import Limits, admit, first_calls, repair_calls, widening_calls
+from agent.policy import first_calls, repair_calls, widening_calls
 from agent.rules import plan_request
 from agent.state import MAX_TARGETS, Call, Plan, Target, TargetResult
 from agent.targeting import enrich

@@ -1,51 +1,27 @@
 """Which calls may be put to the tool, which come next, and when a run stops. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.lexicon import to_concept
+from agent.calls import Limits, admit, knows
 from agent.state import (
-    MAX_CALLS_PER_ROUND,
     Call,
     Candidate,
     Issue,
-    Round,
     Target,
 )
-from segmenter.contract import MAX_BOXES, Box, BoxPrompt, Capabilities, ImageRef
-from segmenter.geometry import box_iou, clip_box, grow_box
+from segmenter.contract import Box, BoxPrompt, Capabilities
+from segmenter.geometry import grow_box
 
-# Boxes that overlap more ask the same question.
-SAME_BOX_IOU = 0.9
 # Sets that overlap more are the same answer.
 SAME_MASK_IOU = 0.98
-# Second chance for a faint structure: 0.5 -> 0.3 (agent-loop.md, "refine"), for a model with another
-# threshold in proportion.
+# Second chance for a faint structure: 0.5 -> 0.3 (agent-loop.md, "refine"), and in proportion for
+# a model with another threshold.
 LOWERED_SHARE = 0.6
 # A judged mask that is too small gets a larger box, one that leaks a smaller one.
 WIDER, TIGHTER = 1.5, 0.8
 # Two failed judgements in a row, and the rules finish the run.
 MAX_FAILURES = 2
-# A box below it holds nothing that a model could see.
-MIN_BOX_PX = 4.0
-
-
-class Limits(NamedTuple):
-    """What a call must fit: the image, the model, and what was tried before.
-
-    Attributes:
-        unknown: concepts of which the model has said that it cannot look for them.
-    """
-
-    image: ImageRef
-    capabilities: Capabilities
-    tried: tuple[Call, ...]
-    unknown: frozenset[str] = frozenset()
-
-
-def knows(capabilities: Capabilities, concept: str) -> bool:
-    """Tell whether a model lists a concept; an open vocabulary knows every word."""
-    return capabilities.concepts is None or concept in capabilities.concepts
 
 
 def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
@@ -61,88 +37,6 @@ def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
 def lowered_threshold(capabilities: Capabilities) -> float:
     """Return the threshold of the second chance."""
     return round(LOWERED_SHARE * capabilities.threshold, 3)
-
-
-def admit(calls: Iterable[Call], targets: Sequence[Target], limits: Limits) -> tuple[Call, ...]:
-    """Return the calls that may be made: clean, new, for a known target, at most four."""
-    by_id = {target.id: target for target in targets}
-    admitted: list[Call] = []
-    for call in calls:
-        target = by_id.get(call.target)
-        clean = _clean(call, target, limits) if target else None
-        if clean is None or is_tried(clean, (*limits.tried, *admitted)):
-            continue
-        admitted.append(clean)
-    return tuple(_in_turns(admitted)[:MAX_CALLS_PER_ROUND])
-
-
-def is_tried(call: Call, tried: Iterable[Call]) -> bool:
-    """Tell whether the same question was put before, for the same target."""
-    return any(_same_call(call, other) for other in tried)
-
-
-def _same_call(first: Call, second: Call) -> bool:
-    lower = (first.threshold or 1.0) < (second.threshold or 1.0)
-    return (
-        first.target == second.target
-        and first.concept == second.concept
-        and len(first.boxes) == len(second.boxes)
-        and not lower
-        and all(_same_box(one, two) for one, two in zip(first.boxes, second.boxes, strict=True))
-    )
-
-
-def _same_box(first: BoxPrompt, second: BoxPrompt) -> bool:
-    return first.label == second.label and box_iou(first.box, second.box) > SAME_BOX_IOU
-
-
-def _clean(call: Call, target: Target, limits: Limits) -> Call | None:
-    """Fit a call to the image and the model; None if nothing is left to ask."""
-    capabilities = limits.capabilities
-    boxes = _clean_boxes(call.boxes, limits)
-    positive = any(box.label == "positive" for box in boxes)
-    concept = _sayable(call.concept, target, limits, boxed=positive)
-    if concept and positive and "text+box" not in capabilities.prompts:
-        boxes = ()
-    if not concept and not (positive and "box" in capabilities.prompts):
-        return None
-    return call.model_copy(update={"concept": concept, "boxes": boxes})
-
-
-def _sayable(text: str | None, target: Target, limits: Limits, *, boxed: bool) -> str | None:
-    """Return the concept to put to the model.
-
-    A box is too good to be lost on a word that the model does not list: the target's first listed
-    phrase takes its place, or none.
-    """
-    concept = to_concept(text) if text else None
-    if concept is None or knows(limits.capabilities, concept):
-        return concept
-    if boxed:
-        return next((one for one in target.ladder if knows(limits.capabilities, one)), None)
-    return None if concept in limits.unknown else concept
-
-
-def _clean_boxes(boxes: Sequence[BoxPrompt], limits: Limits) -> tuple[BoxPrompt, ...]:
-    kept = []
-    for prompt in boxes[:MAX_BOXES]:
-        box = clip_box(prompt.box, width=limits.image.width, height=limits.image.height)
-        if box is None or min(box.x1 - box.x0, box.y1 - box.y0) < MIN_BOX_PX:
-            continue
-        if prompt.label == "positive" or limits.capabilities.negative_boxes:
-            kept.append(BoxPrompt(box=box, label=prompt.label))
-    return tuple(kept)
-
-
-def _in_turns(calls: Sequence[Call]) -> list[Call]:
-    """Give every target its first call before any gets a second."""
-    seen: dict[str, int] = {}
-    turns: list[tuple[int, int, Call]] = []
-    for place, call in enumerate(calls):
-        turn = seen.get(call.target, 0)
-        seen[call.target] = turn + 1
-        turns.append((turn, place, call))
-    return [call for _, _, call in sorted(turns, key=lambda entry: entry[:2])]
 
 
 def first_calls(
@@ -260,22 +154,3 @@ def next_step(progress: Progress) -> Literal["refine", "finish"]:
     if over or progress.settled or progress.unchanged or progress.proposed == "stop":
         return "finish"
     return "refine"
-
-
-def unknown_concepts(calls: Sequence[Call], known: Sequence[bool]) -> frozenset[str]:
-    """Return the concepts of a round that the model cannot look for."""
-    return frozenset(
-        call.concept
-        for call, is_known in zip(calls, known, strict=True)
-        if call.concept is not None and not is_known
-    )
-
-
-def limits_after(limits: Limits, rounds: Iterable[Round]) -> Limits:
-    """Return the limits with everything the rounds tried and learned."""
-    for one in rounds:
-        limits = limits._replace(
-            tried=(*limits.tried, *one.calls),
-            unknown=limits.unknown | unknown_concepts(one.calls, one.known),
-        )
-    return limits

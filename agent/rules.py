@@ -4,17 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
+from agent.calls import Limits, limits_after, unknown_concepts
 from agent.ledger import Ids
 from agent.lexicon import Lexicon, load_lexicon
 from agent.outcome import ABSENT_PRESENCE
 from agent.planner import Inspected, Look, Planned, PlanQuestion
-from agent.policy import (
-    Limits,
-    first_calls,
-    limits_after,
-    unknown_concepts,
-    widening_calls,
-)
+from agent.policy import first_calls, widening_calls
 from agent.quality import member_prior
 from agent.reading import read_request
 from agent.selection import on_side

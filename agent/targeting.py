@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from agent.calls import knows
 from agent.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
 from agent.modality import UNKNOWN, measure, modality_of_tag, modality_of_words, possible_modalities
 from agent.planner import PlanQuestion
-from agent.policy import knows
 from agent.reading import Mention, Modifiers, Reading
 from agent.state import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities

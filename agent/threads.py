@@ -106,7 +106,7 @@ def append_run(
             "candidates": _bounded((*thread.candidates, *run.candidates), run.targets),
             "targets": _standing(run.targets) if ended else thread.targets,
             "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
-            "rejected": tuple(dict.fromkeys((*thread.rejected, *rejected))),
+            "rejected": rejected,
             "modality": run.plan.modality if run.plan else thread.modality,
             "next_mask": next_mask,
             "next_target": max([thread.next_target, *(number + 1 for number in numbers)]),

@@ -186,6 +186,30 @@ def test_a_rejected_edit_takes_the_mask_away() -> None:
     assert shown(record)["optic cup"] == ["m2"]
 
 
+def test_a_mask_whose_target_is_gone_can_still_be_accepted() -> None:
+    talk = Talk("optic disc and cup")
+    talk.say("remove the cup")
+    record = talk.say("ok", edits=[{"action": "accept", "mask_id": "m2"}])
+    assert shown(record) == {"optic disc": ["m1"], "optic cup": ["m2"]}
+
+
+def test_a_person_may_take_a_rejection_back() -> None:
+    talk = Talk("optic disc and cup")
+    talk.say("ok", edits=[{"action": "reject", "mask_id": "m1"}])
+    record = talk.say("ok", edits=[{"action": "accept", "mask_id": "m1"}])
+    assert shown(record)["optic disc"] == ["m1"]
+    assert talk.thread.rejected == ()
+
+
+def test_a_box_edit_for_something_new_makes_a_target_of_its_own() -> None:
+    talk = Talk("optic disc")
+    where = {"x0": 24, "y0": 24, "x1": 36, "y1": 36}
+    record = talk.say("and this", edits=[{"action": "box", "box": where, "label": "Zorblax"}])
+    assert [one.target.id for one in record.targets] == ["t1", "t2"]
+    assert shown(record)["optic disc"] == ["m1"]
+    assert talk.world.segmenter.asked()[1][0] == "box"
+
+
 def test_a_box_edit_is_used_for_the_target_it_names() -> None:
     talk = Talk("optic disc and cup", answers={**ANSWERS, "optic cup+box": found(LEFT)})
     where = {"x0": 4, "y0": 10, "x1": 24, "y1": 54}

@@ -2,11 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.calls import Limits, admit
 from agent.policy import (
     Flaw,
-    Limits,
     Progress,
-    admit,
     first_calls,
     is_searched,
     next_step,
