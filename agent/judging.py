@@ -1,5 +1,6 @@
 """Lets a round's sets meet the incumbents: options, vetoes, duels, clean-up."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -60,13 +61,11 @@ async def settle(
     settled = Settled(incumbents=dict(look.incumbents), duels=duels)
     meetings: list[bool] = []
     for target in look.plan.targets:
-        option = best_option(_options(target, answers, verdicts, bench), verdicts)
-        if option is None:
-            meetings.append(False)
-            continue
         old = settled.incumbents.get(target.id, ())
-        same = bool(old) and _are_same(old, option.ids, bench)
+        option, same = await asyncio.to_thread(_offer, target, old, answers, verdicts, bench)
         meetings.append(same)
+        if option is None:
+            continue
         reason = await _meet(option, old, look, verdicts, bench, settled, same=same, by=by)
         if reason:
             settled.incumbents[target.id] = option.ids
@@ -104,6 +103,14 @@ async def _meet(
     settled.usage = settled.usage.plus(usage)
     settled.fallback = fallback
     return "judged better, and won the duel both ways" if won else ""
+
+
+def _offer(
+    target: Target, old: Ids, answers: Answers, verdicts: Mapping[str, Verdict], bench: Bench
+) -> tuple[Option | None, bool]:
+    """Return the round's best set for a target, and whether it covers what stands; CPU work."""
+    option = best_option(_options(target, answers, verdicts, bench), verdicts)
+    return option, option is not None and bool(old) and _are_same(old, option.ids, bench)
 
 
 def _options(

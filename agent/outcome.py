@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from agent.calls import Limits
-from agent.ledger import Ids, grade_of
+from agent.ledger import Grade, Ids, grade_of
 from agent.policy import is_searched
 from agent.state import (
     Failure,
@@ -89,8 +89,7 @@ def end_target(target: Target, story: Story) -> TargetOutcome:
     ids = story.incumbents.get(target.id, ())
     grade = grade_of(ids, story.verdicts)
     if ids and grade in ("accept", "partial"):
-        reason = "" if grade == "accept" else "the outline may be partial or imprecise"
-        return _ended(target, Status.FOUND, ids, reason)
+        return _ended(target, Status.FOUND, ids, _why_look(target, grade))
     if story.failure is not None:
         if ids:
             return _ended(target, Status.UNCERTAIN, ids, story.failure.message)
@@ -105,6 +104,13 @@ def end_target(target: Target, story: Story) -> TargetOutcome:
 
 def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
     return TargetOutcome(target=target.id, status=status, masks=ids, reason=reason)
+
+
+def _why_look(target: Target, grade: Grade) -> str:
+    """Say why a person should look at what was found, "" if nothing speaks for it."""
+    if grade != "accept":
+        return "the outline may be partial or imprecise"
+    return "" if target.known else f"{target.label!r} is no word of the lexicon"
 
 
 def _why_nothing(target: Target, story: Story) -> str:
