@@ -61,11 +61,11 @@ WEIGHTS = Features(
 """Set by hand, not fitted: the tool's score leads, tidiness only breaks ties."""
 
 
-def score(features: Features) -> float:
+def score(features: Features, weights: Features = WEIGHTS) -> float:
     """Return the weighted mean in [0, 1]; a feature that says nothing does not count."""
     pairs = [
         (value, weight)
-        for value, weight in zip(features, WEIGHTS, strict=True)
+        for value, weight in zip(features, weights, strict=True)
         if value is not None and weight is not None
     ]
     total = sum(weight for _, weight in pairs)
