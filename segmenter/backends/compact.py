@@ -35,6 +35,8 @@ WEIGHTS = Path(__file__).parents[1] / "weights" / "compact"
 BATCH = 8
 # Logit of pixels a zoomed view does not show: probability 2e-9.
 OUTSIDE = -20.0
+# Logit of probability 0.002, next to which a pixel's share in a mask's score is nothing.
+FAR = -6.0
 # Logit of probability 0.65; the stability of a mask compares the cuts at 0.35 and 0.65.
 STABLE = float(np.log(0.65 / 0.35))
 
@@ -302,8 +304,10 @@ def _mask(logits: FloatArray) -> PredictedMask | None:
     area = int(mask.sum())
     if area == 0:
         return None
-    probability = _sigmoid(logits)
-    score = 2 * float(probability[mask].sum()) / (float(probability.sum()) + area)
+    # Far pixels add nothing to the sums, and most of a large picture is far.
+    near = logits[logits > FAR]
+    probability = _sigmoid(near)
+    score = 2 * float(probability[near > 0].sum()) / (float(probability.sum()) + area)
     stability = int((logits > STABLE).sum()) / int((logits > -STABLE).sum())
     return PredictedMask(mask, min(score, 1.0), stability)
 

@@ -14,8 +14,10 @@ from segmenter.training.components import components
 from segmenter.training.concepts import CONCEPTS, foreign_concepts
 from segmenter.training.dataset import Row, read_picture, read_target
 
-Kind = Literal["T", "T+I"]
+Kind = Literal["T", "T+I", "T+I moved"]
 Embedding = TypeVar("Embedding")
+# Each side of a moved box is off by up to this share of the box's size.
+MOVED = 0.25
 
 
 class Outcome(NamedTuple):
@@ -23,7 +25,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         row: image and concept asked for.
-        kind: text, or text with the box of the largest piece.
+        kind: text, or text with the box of the largest piece, tight or moved.
         has_target: whether the truth has a pixel.
         dice: of the union of the answer's masks, [0, 1].
         presence: [0, 1].
@@ -46,21 +48,17 @@ def outcomes(
     *,
     kinds: tuple[Kind, ...] = ("T", "T+I"),
     threshold: float | None = None,
-    jitter: float = 0.0,
-    seed: int = 0,
 ) -> Iterator[Outcome]:
-    """Yield an outcome per row and kind; rows without a target have no T+I.
+    """Yield an outcome per row and kind; rows without a target have no box to be asked with.
 
     Args:
         backend: to ask; every image is embedded once.
         rows: of any sets.
         kinds: of prompts.
         threshold: of the joint score, None for the backend's own.
-        jitter: each side of the box moves by up to this share of the box's size.
-        seed: of the jitter; the same image gets the same shift whatever is asked beside it.
     """
     for _, part in groupby(sorted(rows, key=_place), key=lambda row: row.image):
-        yield from _of_image(backend, list(part), kinds, threshold, (jitter, seed))
+        yield from _of_image(backend, list(part), kinds, threshold)
 
 
 def _place(row: Row) -> tuple[str, str, str]:
@@ -72,35 +70,34 @@ def _of_image(
     rows: list[Row],
     kinds: tuple[Kind, ...],
     threshold: float | None,
-    shift: tuple[float, int],
 ) -> Iterator[Outcome]:
     embedding = backend.embed(read_picture(rows[0]))
     for row in rows:
         target = read_target(row)
-        for kind in kinds:
-            if kind == "T+I" and not target.any():
-                continue
-            prompt = prompt_for(row, target, kind, shift)
-            prediction = backend.predict(embedding, [prompt], threshold=threshold)[0]
+        asked = [kind for kind in kinds if kind == "T" or target.any()]
+        prompts = [prompt_for(row, target, kind) for kind in asked]
+        predictions = backend.predict(embedding, prompts, threshold=threshold)
+        for kind, prediction in zip(asked, predictions, strict=True):
             yield _outcome(row, kind, target, prediction)
 
 
-def prompt_for(row: Row, target: BinaryMask, kind: Kind, shift: tuple[float, int]) -> Prompt:
+def prompt_for(row: Row, target: BinaryMask, kind: Kind) -> Prompt:
     """Return the prompt of a row.
 
     Args:
-        row: whose concept is asked for.
+        row: whose concept is asked for; its name decides how a box is moved.
         target: bool, shape (H, W); gives the box.
         kind: with or without the box.
-        shift: jitter as a share of the box's size, and its seed.
     """
     if kind == "T":
         return Prompt(text=row.concept)
     piece = components(target)[0]
-    size = np.array([piece.x1 - piece.x0, piece.y1 - piece.y0] * 2)
-    rng = np.random.default_rng((shift[1], *row.id.encode()))
-    x0, y0, x1, y1 = np.array(piece[:4]) + rng.uniform(-shift[0], shift[0], 4) * size
-    box = Box(x0=float(x0), y0=float(y0), x1=float(x1), y1=float(y1))
+    sides = np.array(piece[:4], dtype=np.float64)
+    if kind == "T+I moved":
+        size = np.array([piece.x1 - piece.x0, piece.y1 - piece.y0] * 2)
+        sides += np.random.default_rng(tuple(row.id.encode())).uniform(-MOVED, MOVED, 4) * size
+    x0, y0, x1, y1 = (float(side) for side in sides)
+    box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
     return Prompt(text=row.concept, boxes=(BoxPrompt(box=box),))
 
 
