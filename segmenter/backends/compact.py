@@ -12,33 +12,26 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
 from segmenter.backends.compact_metadata import METADATA, CompactMetadata
-from segmenter.backends.contract import PredictedMask, Prediction
-from segmenter.contract import Box, Capabilities, ModelInfo, Prompt, RgbImage
-from segmenter.errors import InvalidPrompt
-from segmenter.geometry import clip_box
-from segmenter.geometry_resize import (
-    FloatArray,
-    Rect,
-    box_channel,
-    paste_logits,
-    sample_view,
-    whole,
-    zoom,
+from segmenter.backends.compact_views import (
+    Decoded,
+    View,
+    cut_boxes,
+    cut_mask,
+    draw,
+    fold,
+    sigmoid,
+    why_empty,
 )
+from segmenter.backends.contract import Prediction
+from segmenter.contract import Box, Capabilities, ModelInfo, Prompt, RgbImage
+from segmenter.geometry_resize import FloatArray, box_channel, sample_view, whole, zoom
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact"
 # Views run through the graphs together: bounds memory at about 30 MB of features.
 BATCH = 8
-# Logit of pixels a zoomed view does not show: probability 2e-9.
-OUTSIDE = -20.0
-# Logit of probability 0.002, next to which a pixel's share in a mask's score is nothing.
-FAR = -6.0
-# Logit of probability 0.65; the stability of a mask compares the cuts at 0.35 and 0.65.
-STABLE = float(np.log(0.65 / 0.35))
 
 Levels = tuple[FloatArray, ...]
 
@@ -59,24 +52,6 @@ class CompactEmbedding:
     def shape(self) -> tuple[int, int]:
         """(H, W) of the picture."""
         return self.image.shape[0], self.image.shape[1]
-
-
-@dataclass(frozen=True)
-class _View:
-    """One thing to decode: a concept number, from the whole picture or around a box."""
-
-    concept: int
-    box: Box | None
-    rect: Rect
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """Mask logits, float32 (S, S), and the presence logit of one view."""
-
-    view: _View
-    logits: FloatArray
-    presence: float
 
 
 class CompactBackend:
@@ -127,7 +102,7 @@ class CompactBackend:
     def embed(self, image: RgbImage) -> CompactEmbedding:
         """Encode the whole picture: uint8, shape (H, W, 3), RGB, upright."""
         rect = whole((image.shape[0], image.shape[1]))
-        return CompactEmbedding(image, self._encode(image, [_View(0, None, rect)]))
+        return CompactEmbedding(image, self._encode(image, [View(0, None, rect)]))
 
     def embedding_bytes(self, embedding: CompactEmbedding) -> int:
         """Return the size of an embedding in memory."""
@@ -153,43 +128,46 @@ class CompactBackend:
         """Return a call of the two graphs alone, on one empty view, to compare times with."""
         side = self._metadata.side
         pixels = np.zeros((1, 4, side, side), dtype=np.float32)
-        views = [_View(0, None, whole((side, side)))]
+        views = [View(0, None, whole((side, side)))]
         return lambda: self._run_decoder(tuple(self._encoder.run(None, {"views": pixels})), views)
 
-    def _plan(self, prompt: Prompt, shape: tuple[int, int]) -> list[_View]:
+    def _plan(self, prompt: Prompt, shape: tuple[int, int]) -> list[View]:
         """Return the views that answer a prompt; none for an unknown concept."""
-        boxes = _boxes(prompt, shape)
-        if prompt.text is None:
+        boxes = cut_boxes(prompt, shape)
+        if prompt.text is None or not prompt.text.strip():
             token = len(self._metadata.concepts)
             return [self._boxed(token, box, shape) for box in boxes]
-        number = self._numbers.get(_fold(prompt.text))
+        number = self._numbers.get(fold(prompt.text))
         if number is None:
             return []
         views = [self._boxed(number, box, shape) for box in boxes]
         if not boxes or self._metadata.concepts[number].multiple:
-            views.insert(0, _View(number, None, whole(shape)))
+            views.insert(0, View(number, None, whole(shape)))
         return views
 
-    def _boxed(self, concept: int, box: Box, shape: tuple[int, int]) -> _View:
+    def _boxed(self, concept: int, box: Box, shape: tuple[int, int]) -> View:
         """Return the zoomed view of a box, or the whole picture if the box nearly fills it."""
         rect = zoom(box, self._metadata.zoom_factor, shape)
         if rect.width > self._metadata.zoom_limit * max(shape):
             rect = whole(shape)
-        return _View(concept, box, rect)
+        return View(concept, box, rect)
 
-    def _decode(self, embedding: CompactEmbedding, views: list[_View]) -> list[_Decoded]:
+    def _decode(self, embedding: CompactEmbedding, views: list[View]) -> list[Decoded]:
         """Decode all views; those of the whole picture without a box share its encoding."""
-        shared = [view for view in views if view.box is None]
-        boxed = [view for view in views if view.box is not None]
-        found: dict[int, _Decoded] = {}
-        for part in _chunks(shared):
-            levels = tuple(np.repeat(level, len(part), axis=0) for level in embedding.levels)
-            found |= self._run_decoder(levels, part)
-        for part in _chunks(boxed):
-            found |= self._run_decoder(self._encode(embedding.image, part), part)
-        return [found[id(view)] for view in views]
+        shared = self._decode_shared(embedding, [view for view in views if view.box is None])
+        boxed = self._decode_boxed(embedding, [view for view in views if view.box is not None])
+        return [next(shared if view.box is None else boxed) for view in views]
 
-    def _encode(self, image: RgbImage, views: list[_View]) -> Levels:
+    def _decode_shared(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
+        for part in _chunks(views):
+            levels = tuple(np.repeat(level, len(part), axis=0) for level in embedding.levels)
+            yield from self._run_decoder(levels, part)
+
+    def _decode_boxed(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
+        for part in _chunks(views):
+            yield from self._run_decoder(self._encode(embedding.image, part), part)
+
+    def _encode(self, image: RgbImage, views: list[View]) -> Levels:
         """Sample and encode views of a picture."""
         side, metadata = self._metadata.side, self._metadata
         pixels = np.zeros((len(views), 4, side, side), dtype=np.float32)
@@ -200,17 +178,16 @@ class CompactBackend:
                 row[3] = box_channel(view.box, view.rect, side)
         return tuple(self._encoder.run(None, {"views": pixels}))
 
-    def _run_decoder(self, levels: Levels, views: list[_View]) -> dict[int, _Decoded]:
+    def _run_decoder(self, levels: Levels, views: list[View]) -> list[Decoded]:
         concept = np.array([view.concept for view in views], dtype=np.int64)
         feeds = dict(zip(self._inputs, [*levels, concept], strict=True))
         logits, presence = self._decoder.run(None, feeds)
-        return {
-            id(view): _Decoded(view, logits[row, 0], float(presence[row, 0]))
-            for row, view in enumerate(views)
-        }
+        return [
+            Decoded(view, logits[row, 0], float(presence[row, 0])) for row, view in enumerate(views)
+        ]
 
     def _answer(
-        self, prompt: Prompt, decoded: list[_Decoded], shape: tuple[int, int], limit: float
+        self, prompt: Prompt, decoded: list[Decoded], shape: tuple[int, int], limit: float
     ) -> Prediction:
         """Turn what was decoded for one prompt into masks and words."""
         if not decoded:
@@ -219,10 +196,10 @@ class CompactBackend:
         alone = number == len(self._metadata.concepts)
         name = None if alone else self._metadata.concepts[number].name
         presence = max(self._presence(each) for each in decoded)
-        masks = [mask for mask in map(_mask, self._drawn(decoded, shape)) if mask is not None]
+        masks = [mask for mask in map(cut_mask, draw(decoded, shape)) if mask is not None]
         masks.sort(key=lambda mask: mask.score, reverse=True)
         good = tuple(mask for mask in masks if mask.score * presence >= limit)
-        reason = None if good else _why_empty(name, [m.score * presence for m in masks], limit)
+        reason = None if good else why_empty(name, [m.score * presence for m in masks], limit)
         return Prediction(good, name, presence, reason=reason)
 
     def _unknown(self, prompt: Prompt) -> Prediction:
@@ -230,24 +207,13 @@ class CompactBackend:
         reason = f"this model does not know {prompt.text!r}; it knows {known}"
         return Prediction((), None, 0.0, known=False, reason=reason)
 
-    def _presence(self, decoded: _Decoded) -> float:
+    def _presence(self, decoded: Decoded) -> float:
         """Return the calibrated presence of one view, [0, 1]; of a box alone the plain one."""
         slope, offset = 1.0, 0.0
         if decoded.view.concept < len(self._metadata.concepts):
             card = self._metadata.concepts[decoded.view.concept]
             slope, offset = card.presence_slope, card.presence_offset
-        return float(_sigmoid(np.float64(slope * decoded.presence + offset)))
-
-    def _drawn(self, decoded: list[_Decoded], shape: tuple[int, int]) -> Iterator[FloatArray]:
-        """Yield logits, float32 (H, W), per mask: one per box, or one that boxes refine."""
-        pasted = (paste_logits(each.logits, each.view.rect, shape, OUTSIDE) for each in decoded)
-        if decoded[0].view.box is not None:
-            yield from pasted
-            return
-        base = next(pasted)
-        for zoomed in pasted:
-            base = np.where(zoomed > OUTSIDE, zoomed, base)
-        yield base
+        return float(sigmoid(np.float64(slope * decoded.presence + offset)))
 
 
 def _session(path: Path, sha256: str, threads: int) -> onnxruntime.InferenceSession:
@@ -261,56 +227,6 @@ def _session(path: Path, sha256: str, threads: int) -> onnxruntime.InferenceSess
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _fold(text: str) -> str:
-    """Ignore case and spacing."""
-    return " ".join(text.lower().split())
-
-
-def _boxes(prompt: Prompt, shape: tuple[int, int]) -> list[Box]:
-    """Return the boxes of a prompt, cut to the image."""
-    clipped = []
-    for each in prompt.boxes:
-        if each.label == "negative":
-            raise InvalidPrompt("the compact model takes no negative boxes", field="boxes")
-        box = clip_box(each.box, width=shape[1], height=shape[0])
-        if box is None:
-            raise InvalidPrompt(
-                f"box {each.box.as_tuple()!r} is outside the {shape[1]} x {shape[0]} image",
-                field="boxes",
-            )
-        clipped.append(box)
-    return clipped
-
-
-def _why_empty(name: str | None, joints: list[float], limit: float) -> str:
-    """Say in plain words why there is no mask."""
-    looked = f"looked for {name or 'one object in the box'}"
-    if not joints:
-        return f"{looked}, found no pixel of it"
-    return f"{looked}, the best mask scores {max(joints):.2f}, below the threshold {limit:.2f}"
-
-
-def _chunks(views: list[_View]) -> Iterator[list[_View]]:
+def _chunks(views: list[View]) -> Iterator[list[View]]:
     for start in range(0, len(views), BATCH):
         yield views[start : start + BATCH]
-
-
-def _mask(logits: FloatArray) -> PredictedMask | None:
-    """Cut logits, float32 (H, W), at probability 0.5; None if nothing is left.
-
-    The score is the Dice to expect if the probabilities are right: 2 sum(p m) / (sum p + sum m).
-    """
-    mask: npt.NDArray[np.bool_] = logits > 0
-    area = int(mask.sum())
-    if area == 0:
-        return None
-    # Far pixels add nothing to the sums, and most of a large picture is far.
-    near = logits[logits > FAR]
-    probability = _sigmoid(near)
-    score = 2 * float(probability[near > 0].sum()) / (float(probability.sum()) + area)
-    stability = int((logits > STABLE).sum()) / int((logits > -STABLE).sum())
-    return PredictedMask(mask, min(score, 1.0), stability)
-
-
-def _sigmoid(logits: npt.NDArray[np.floating] | np.floating) -> npt.NDArray[np.floating]:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
