@@ -17,7 +17,7 @@ from typing import cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from segmenter.errors import JobFailed
+from segmenter.errors import JobFailed, TransportDown
 from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed
 from segmenter.redis_entries import Entry, checked_job, read_entries, to_entry
 from segmenter.redis_keeper import LeaseKeeper
@@ -112,7 +112,12 @@ class RedisWorker:
     async def wanted(self, lease: Lease) -> bool:
         """See `segmenter.transport.WorkerSide`."""
         key = self._keys.answer(lease.job.id)
-        return not await retried(lambda: self._commands.exists(key), timeout_s=ANSWER_TIMEOUT_S)
+        try:
+            return not await retried(lambda: self._commands.exists(key), timeout_s=ANSWER_TIMEOUT_S)
+        except TransportDown:
+            # Nobody will answer it under this lease; one kept on would be renewed for ever.
+            self._let_go(lease.receipt)
+            raise
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
         """See `segmenter.transport.WorkerSide`."""
@@ -151,6 +156,8 @@ class RedisWorker:
         return entries
 
     async def _admit(self, entry: Entry) -> Lease | None:
+        # What comes again was lost before; only what is leased below is held.
+        self._forget(entry.id)
         try:
             job = checked_job(entry)
         except MalformedMessage as error:
@@ -199,9 +206,14 @@ class RedisWorker:
         return bool(await self._finish(keys=keys, args=arguments))
 
     def _let_go(self, receipt: str) -> Entry:
+        entry = self._leased[receipt]
+        self._forget(receipt)
+        return entry
+
+    def _forget(self, entry_id: str) -> None:
         if self._keeper is not None:
-            self._keeper.drop(receipt)
-        return self._leased.pop(receipt)
+            self._keeper.drop(entry_id)
+        self._leased.pop(entry_id, None)
 
     async def _recover(self, error: RedisError) -> None:
         if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):

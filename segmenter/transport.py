@@ -92,7 +92,11 @@ class WorkerSide(Protocol):
         ...
 
     async def wanted(self, lease: Lease) -> bool:
-        """Tell whether the job still lacks an answer."""
+        """Tell whether the job still lacks an answer.
+
+        Raises:
+            TransportDown: nobody knows; the lease is let go and the job comes again.
+        """
         ...
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:

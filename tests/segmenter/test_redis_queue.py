@@ -273,6 +273,36 @@ def test_a_job_that_hangs_is_taken_from_its_worker_although_that_lives(redis_ser
     run(scenario, lambda: redis_queue(redis_server.url, settings))
 
 
+def test_a_job_that_could_not_be_looked_up_is_let_go_and_comes_again(durable_redis, prefix):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        async with worker.alive(presence("a")), open_client(durable_redis.url) as client:
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            lease = await lease_one(worker)
+            await client.execute_command("ACL", "SETUSER", "default", "-exists")
+            with pytest.raises(TransportDown):
+                await worker.wanted(lease)
+            await client.execute_command("ACL", "SETUSER", "default", "+exists")
+            assert (await lease_one(worker, wait_s=3.0)).attempt == 2
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6)
+    run(scenario, lambda: redis_queue(durable_redis.url, settings))
+
+
+def test_a_worker_that_let_a_late_job_lapse_is_seen_again(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        async with worker.alive(presence("a")):
+            await queue.caller.submit(new_job(), timeout_s=0.1)
+            assert await lease_one(worker) is not None
+            # Held too long, so it lapses, comes again and is refused for its deadline.
+            assert await lease_one(worker, wait_s=2.0) is None
+            assert await queue.caller.workers(timeout_s=PATIENCE_S) == (presence("a"),)
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6, max_hold_s=0.3)
+    run(scenario, lambda: redis_queue(redis_server.url, settings))
+
+
 def test_a_callers_connections_close_with_it(redis_server, prefix):
     async def scenario():
         async with open_client(redis_server.url) as client:
