@@ -44,9 +44,10 @@ def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
         title=TITLE,
         version=VERSION,
         lifespan=_lifespan(open_parts),
-        docs_url="/docs" if settings.serves_docs else None,
+        # FastAPI's own pages load foreign scripts; the document has a route of its own.
+        docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json" if settings.serves_docs else None,
+        openapi_url=None,
     )
     app.state.settings = settings
     app.state.keyring = Keyring(settings.api_keys)

@@ -197,7 +197,7 @@ KINDS: Mapping[type[Exception], Kind] = {
 # What the framework itself refuses, by status.
 FRAMEWORK_KINDS: Mapping[int, Kind] = {
     400: KINDS[MalformedBody],
-    404: Kind("route-not-found", 404, "No such route", "See /capabilities or the documentation"),
+    404: Kind("route-not-found", 404, "No such route", "See /openapi.json"),
     405: Kind("method-not-allowed", 405, "Method not allowed", "See the Allow header"),
 }
 

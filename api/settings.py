@@ -61,7 +61,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 ApiKey = Annotated[SecretStr, AfterValidator(_long_enough)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_address)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_split)]
-Switch = Literal["auto", "on", "off"]
 
 
 class Settings(Frozen):
@@ -72,7 +71,6 @@ class Settings(Frozen):
         api_keys: whoever shows one of them may use the service; none only on the loopback.
         allowed_hosts: names this service is reached by, ``*`` for any; by default the loopback's
             names without a key, and any name with one.
-        docs: whether ``/docs`` and ``/openapi.json`` are served; ``auto``: on the loopback only.
         planner: who plans when a request does not say.
         egress: whether pictures and words may leave for an outside MLLM.
         max_upload_bytes: of one image, as sent.
@@ -88,7 +86,6 @@ class Settings(Frozen):
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     allowed_hosts: Names = ()
-    docs: Switch = "auto"
     planner: Literal["rules", "gemini", "openai"] = "rules"
     gemini_model: str | None = None
     gemini_api_key: SecretStr | None = None
@@ -114,11 +111,6 @@ class Settings(Frozen):
             return not ip_address(self.host).is_loopback
         except ValueError:
             return True
-
-    @property
-    def serves_docs(self) -> bool:
-        """Whether the interactive documentation is there."""
-        return self.docs == "on" or (self.docs == "auto" and not self.is_public)
 
     def for_segmenter(self) -> SegmenterSettings:
         """Hand on what the segmenter needs to know."""

@@ -1,8 +1,9 @@
-"""GET /capabilities and /health: what the service can do, and whether it can."""
+"""GET /capabilities, /openapi.json and /health: what the service can do, and whether it can."""
 
 from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
 
 from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS
 from api import VERSION
@@ -83,6 +84,12 @@ def _limits(settings: Settings) -> LimitsOut:
         image_ttl_s=settings.image_ttl_s,
         record_ttl_s=settings.record_ttl_s,
     )
+
+
+@router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authenticated)])
+async def get_openapi(request: Request) -> JSONResponse:
+    """Return the OpenAPI document; no page shows it here, such pages load foreign scripts."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get(
