@@ -24,6 +24,8 @@ from typing import Any
 import pytest
 import yaml
 
+from api.settings import load_settings
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "compose-test-key-0123456789abcdef"
 START_S = 60.0
@@ -81,6 +83,21 @@ def test_nothing_leaves_and_no_key_is_set_by_default(services: dict[str, Any]) -
     assert environment["MEDSAM3_PLANNER"] == "rules"
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert "MEDSAM3_API_KEYS: ${MEDSAM3_API_KEYS:?" in text
+
+
+@pytest.mark.parametrize(
+    "name", ["MEDSAM3_GEMINI_MODEL", "MEDSAM3_GEMINI_API_KEY", "MEDSAM3_OPENAI_API_KEY"]
+)
+def test_what_an_mllm_needs_is_handed_on_and_not_set_by_default(
+    services: dict[str, Any], name: str
+) -> None:
+    environment = services["api"]["environment"]
+    assert environment[name] == ""
+    without = {key: value for key, value in environment.items() if key != name}
+    assert load_settings(environment) == load_settings(without)
+    raw = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    given = {"MEDSAM3_API_KEYS": KEY, name: "given"}
+    assert substitute(raw, given)["services"]["api"]["environment"][name] == "given"
 
 
 def test_the_queue_forgets_nothing(services: dict[str, Any]) -> None:
