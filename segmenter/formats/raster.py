@@ -3,7 +3,7 @@
 Values change by these rules only, each named in `DecodedImage.rendering`: deep grey is windowed,
 deep colour keeps its high byte, alpha is composited over black (the background of medical
 images), CMYK and YCbCr become RGB by Pillow's formula. Colour profiles are not applied. Of several
-pages or frames the first is taken.
+pages or frames the first is taken. A turn by EXIF moves pixels only; it is named all the same.
 """
 
 from collections.abc import Iterator
@@ -52,6 +52,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED_BY_PILLOW = "TIFF"
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
@@ -82,7 +83,8 @@ def decode_raster(
         rendered = _render(image, header, window)
     pages = f"page 1 of {header.pages}" if header.pages > 1 else None
     frames = "first frame" if name != "tiff" and getattr(image, "is_animated", False) else None
-    rule = join_rules(rendered.rule, pages, frames)
+    turned = f"turned by EXIF orientation {header.orientation}" if header.orientation > 1 else None
+    rule = join_rules(rendered.rule, turned, pages, frames)
     return DecodedImage(np.ascontiguousarray(rendered.pixels), name, rendering=rule)
 
 
@@ -148,7 +150,7 @@ def _opened(
 def _render(image: Image.Image, header: RasterHeader, window: Window | None) -> _Rendered:
     """Turn upright and apply the rule for the image's mode."""
     inverted = _is_inverted(image)
-    turn = _UPRIGHT.get(header.orientation)
+    turn = None if image.format == _TURNED_BY_PILLOW else _UPRIGHT.get(header.orientation)
     upright = image.transpose(turn) if turn is not None else image
     if image.mode in _DEEP:
         return _render_deep(np.asarray(upright), inverted, window)

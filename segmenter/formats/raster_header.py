@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
@@ -28,7 +28,7 @@ class RasterHeader(NamedTuple):
         width: pixels as stored, before orientation.
         height: pixels as stored, before orientation.
         bits: per sample, as stored.
-        orientation: EXIF orientation still to be applied, 1 to 8.
+        orientation: EXIF orientation, 1 to 8; Pillow applies that of a TIFF itself.
         pages: number of pages (TIFF).
     """
 
@@ -95,9 +95,12 @@ def _tiff(content: bytes) -> RasterHeader:
     numbers = read_directory(content)
     if WIDTH not in numbers or HEIGHT not in numbers:
         raise BrokenImage("a TIFF directory without a size")
-    # Pillow applies the orientation of a TIFF itself.
     return RasterHeader(
-        numbers[WIDTH], numbers[HEIGHT], bits=numbers.get(BITS, 1), pages=count_pages(content)
+        numbers[WIDTH],
+        numbers[HEIGHT],
+        bits=numbers.get(BITS, 1),
+        orientation=_known_orientation(numbers),
+        pages=count_pages(content),
     )
 
 
@@ -163,7 +166,11 @@ def _orientation(exif: bytes | None) -> int:
     """Return the orientation, 1 to 8, of a checked EXIF block; 1 if it says nothing usable."""
     if not exif or exif[:2] not in (b"II", b"MM"):
         return 1
-    orientation = read_directory(exif).get(ORIENTATION, 1)
+    return _known_orientation(read_directory(exif))
+
+
+def _known_orientation(numbers: Mapping[int, int]) -> int:
+    orientation = numbers.get(ORIENTATION, 1)
     return orientation if 1 <= orientation <= 8 else 1
 
 

@@ -181,6 +181,17 @@ def test_a_turned_picture_is_put_upright(orientation: int, name: Any) -> None:
     decoded = decode_raster(save(stored, name, exif=exif.tobytes(), **quality), name)
     assert decoded.pixels.shape == picture().shape
     assert difference(decoded.pixels, picture()) < 5
+    turned = f"turned by EXIF orientation {orientation}"
+    assert decoded.rendering == ("identity" if orientation == 1 else turned)
+
+
+def test_a_turn_is_named_beside_the_other_rules() -> None:
+    stored = Image.fromarray(np.array([[0, 500]], np.uint16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = png(stored, exif=exif.tobytes())
+    assert decoded.pixels.shape == (2, 1, 3)
+    assert decoded.rendering == "full range; turned by EXIF orientation 6"
 
 
 def test_of_several_pages_the_first_is_taken_and_named() -> None:
