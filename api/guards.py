@@ -11,6 +11,10 @@ from api.problems import to_response
 
 ANY_HOST = "*"
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+FOREIGN_HOST = "this Host is not a name of the service; MEDSAM3_ALLOWED_HOSTS lists its names"
+FOREIGN_PAGE = (
+    "Origin and Host differ; pages of other sites stay out, whatever MEDSAM3_ALLOWED_HOSTS lists"
+)
 # Answers hold patient data: nothing may keep, frame, sniff or run them.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -53,18 +57,20 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
-        if scope["type"] == "http" and not self._admits(Headers(scope=scope)):
-            refused = ForeignOrigin("this Host or Origin is not allowed")
-            await to_response(refused)(scope, receive, send)
+        fault = self._fault(Headers(scope=scope)) if scope["type"] == "http" else None
+        if fault is not None:
+            await to_response(ForeignOrigin(fault))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _admits(self, headers: Headers) -> bool:
+    def _fault(self, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if ANY_HOST not in self._hosts and host_name(host) not in self._hosts:
-            return False
+            return FOREIGN_HOST
         origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+        if origin is None or urlsplit(origin).netloc.lower() == host.lower():
+            return None
+        return FOREIGN_PAGE
 
 
 class BodyLimit:

@@ -149,7 +149,8 @@ def test_other_sites_pages_are_kept_out(client: TestClient, png: bytes) -> None:
         data={"concept": "bright spot"},
         headers={"Origin": "https://evil.example"},
     )
-    problem(response, 403, "foreign-origin")
+    found = problem(response, 403, "foreign-origin")
+    assert "Origin and Host differ" in found["detail"]
     assert "access-control-allow-origin" not in response.headers
 
 
@@ -160,7 +161,8 @@ def test_the_services_own_pages_are_let_in(client: TestClient) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "[::1", ""])
 def test_without_a_key_only_loopback_names_are_answered(client: TestClient, host: str) -> None:
-    problem(client.get("/health/live", headers={"Host": host}), 403, "foreign-origin")
+    found = problem(client.get("/health/live", headers={"Host": host}), 403, "foreign-origin")
+    assert "MEDSAM3_ALLOWED_HOSTS" in found["detail"]
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:9000", "127.0.0.1:8000", "[::1]:8000"])
