@@ -3,7 +3,7 @@
 The functions change the desk they are given, and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.ledger import Ids
@@ -130,22 +130,32 @@ def forget_empty(desk: Desk) -> None:
             del desk.targets[key]
 
 
-def narrow(keys: list[str], selection: Selection, desk: Desk) -> bool:
-    """Keep only the wanted masks of targets, cutting masks of several pieces apart."""
-    for key in keys:
+def narrow(selections: Mapping[str, Selection], desk: Desk) -> None:
+    """Keep only the wanted masks of targets, cutting masks of several pieces apart.
+
+    A target of which nothing is wanted shows nothing, and says why: another mask would be wrong.
+    """
+    for key, selection in selections.items():
         result = desk.targets[key]
         pieces = [piece for mask in result.masks for piece in _pieces(mask, desk)]
         chosen = select([one.candidate for one in pieces], selection, width=desk.thread.image.width)
         ids = {one.id for one in chosen}
         kept = tuple(one for one in pieces if one.candidate.id in ids)
-        if not kept:
-            continue
         target = result.target.model_copy(update={"selection": selection})
+        if not kept:
+            desk.targets[key] = _nothing_fits(target)
+            continue
         desk.targets[key] = result.model_copy(update={"target": target, "masks": kept})
         desk.verdicts += [
             Verdict(candidate=one, verdict="accept", by="client") for one in sorted(ids)
         ]
-    return True
+
+
+def _nothing_fits(target: Target) -> TargetResult:
+    side = target.selection.side
+    where = f" on the image's {side}" if side else ""
+    reason = f"nothing that was found for {target.label} is{where or ' left'}"
+    return TargetResult(target=target, status=Status.UNCERTAIN, masks=(), reason=reason)
 
 
 def _pieces(mask: ResultMask, desk: Desk) -> list[ResultMask]:

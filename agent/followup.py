@@ -25,7 +25,8 @@ from agent.desk import (
     repeat_words,
 )
 from agent.errors import InvalidRequest
-from agent.lexicon import Lexicon, normalise, to_concept
+from agent.lexicon import Lexicon, load_lexicon, normalise, to_concept
+from agent.modality import known_modality, modality_of_name, modality_of_tag
 from agent.reading import Mention, Reading, read_request
 from agent.state import (
     AgentRequest,
@@ -37,7 +38,7 @@ from agent.state import (
     TargetResult,
     ThreadRecord,
 )
-from agent.targeting import MAX_LABEL_CHARS, REGION_LABEL, swaps_sides_of
+from agent.targeting import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
 
 _ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
 
@@ -60,14 +61,16 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
     reading = read_request(request.request, lexicon)
     command = read_command(request.request)
     is_new = _names_new(reading, desk)
-    spoken = _apply_words(command, reading, desk) if thread.targets else False
+    modality = known_now(thread, reading.modality, lexicon)
+    spoken = _apply_words(command, reading, desk, modality) if thread.targets else False
     if request.box is not None and not reading.asked and desk.targets:
         reopen(last_target(desk), desk, box=request.box)
         spoken = True
-    return _opening(desk, asks_planner=is_new or not (spoken or request.edits))
+    asks_planner = is_new or not (spoken or request.edits)
+    return _opening(desk, modality, asks_planner=asks_planner)
 
 
-def _opening(desk: Desk, *, asks_planner: bool) -> Opening:
+def _opening(desk: Desk, modality: str, *, asks_planner: bool) -> Opening:
     return Opening(
         kept=tuple(one for key, one in desk.targets.items() if key not in desk.reopened),
         reopened=tuple(desk.reopened.values()),
@@ -77,7 +80,7 @@ def _opening(desk: Desk, *, asks_planner: bool) -> Opening:
         verdicts=tuple(desk.verdicts),
         candidates=tuple(desk.candidates.values()),
         tried=desk.thread.tried,
-        modality=desk.thread.modality,
+        modality=modality,
         next_mask=desk.next_mask,
         next_target=next_target(desk),
         asks_planner=asks_planner,
@@ -117,7 +120,7 @@ def _phrases(label: str | None) -> tuple[str, ...]:
     return (concept,) if concept else ()
 
 
-def _apply_words(command: Command, reading: Reading, desk: Desk) -> bool:
+def _apply_words(command: Command, reading: Reading, desk: Desk, modality: str) -> bool:
     """Do what the request says of masks that are there; tell whether it said anything."""
     masks = [one for one in command.masks if one in desk.candidates]
     if masks:
@@ -126,9 +129,10 @@ def _apply_words(command: Command, reading: Reading, desk: Desk) -> bool:
     named = _named_targets(reading.asked, desk)
     if command.act == "remove" or reading.excluded:
         return _remove([*named, *_named_targets(reading.excluded, desk)], desk)
-    selection = _selection(reading, desk)
-    if selection is not None and (named or not reading.asked):
-        return narrow(named or list(desk.targets), selection, desk)
+    selections = _selections(reading, desk, modality)
+    if selections:
+        narrow(selections, desk)
+        return True
     meant = named or ([last_key(desk)] if not reading.asked else [])
     return _complain(command, meant, desk)
 
@@ -163,17 +167,32 @@ def _complain(command: Command, keys: list[str], desk: Desk) -> bool:
     return bool(keys)
 
 
-def _selection(reading: Reading, desk: Desk) -> Selection | None:
-    """Return which masks are wanted of what is there ("only the left one"), None for no word."""
-    modifiers = reading.modifiers
-    for mention in reading.asked:
-        modifiers = mention.modifiers
-    side = modifiers.side
-    if side is None and modifiers.rank is None:
-        return None
-    if side is not None and modifiers.frame != "image" and swaps_sides_of(desk.thread.modality):
-        side = "right" if side == "left" else "left"
-    return Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+def _selections(reading: Reading, desk: Desk, modality: str) -> dict[str, Selection]:
+    """Return which masks are wanted of which targets ("only the left one"); {} for no word."""
+    wanted = [
+        (key, mention.modifiers)
+        for mention in reading.asked
+        for key in _named_targets([mention], desk)
+    ]
+    if not reading.asked:
+        wanted = [(key, reading.modifiers) for key in desk.targets]
+    lexicon = load_lexicon()
+    selections: dict[str, Selection] = {}
+    for key, modifiers in wanted:
+        if modifiers.side is None and modifiers.rank is None:
+            continue
+        side = image_side(modifiers, later_frame(desk.targets[key].target, modality, lexicon))
+        selections[key] = Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+    return selections
+
+
+def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
+    """Return the modality as known now: by the image's tag, the request's words, the thread."""
+    return known_modality(
+        modality_of_tag(thread.image.modality, lexicon),
+        words,
+        modality_of_name(thread.modality, lexicon),
+    )
 
 
 def _named_targets(mentions: Iterable[Mention], desk: Desk) -> list[str]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.lexicon import Lexicon
+from agent.lexicon import Lexicon, normalise
 from segmenter.contract import RgbImage
 
 UNKNOWN = "unknown"
@@ -81,6 +81,21 @@ def modality_of_tag(tag: str | None, lexicon: Lexicon) -> str:
         if code in entry.dicom or code == name.upper():
             return name
     return UNKNOWN
+
+
+def modality_of_name(name: str, lexicon: Lexicon) -> str:
+    """Return our name of a modality, however a model spells it; `UNKNOWN` for none of ours."""
+    folded = name.strip().casefold()
+    if folded in lexicon.file.modalities:
+        return folded
+    return known_modality(
+        modality_of_words(normalise(name), lexicon), modality_of_tag(name, lexicon)
+    )
+
+
+def known_modality(*names: str) -> str:
+    """Return the first name that is not `UNKNOWN`."""
+    return next((name for name in names if name != UNKNOWN), UNKNOWN)
 
 
 def modality_of_words(words: Sequence[str], lexicon: Lexicon) -> str:

@@ -215,6 +215,7 @@ def question_of(bench: Bench) -> PlanQuestion:
         box=bench.request.box or (boxes[0] if len(boxes) == 1 else None),
         kept=bench.opening.kept,
         first_target=bench.opening.next_target,
+        modality=bench.opening.modality,
     )
 
 

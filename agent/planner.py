@@ -18,6 +18,7 @@ class PlanQuestion:
         box: the caller's own box, or None.
         kept: targets of earlier runs of the thread, which stay unless the request names them.
         first_target: number of the first new target id.
+        modality: our name of it, as earlier runs of the thread knew it, or ``unknown``.
     """
 
     request: str
@@ -27,6 +28,7 @@ class PlanQuestion:
     box: Box | None = None
     kept: tuple[TargetResult, ...] = ()
     first_target: int = 1
+    modality: str = "unknown"
 
 
 @dataclass(frozen=True)

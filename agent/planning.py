@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agent.bench import Opening
 from agent.calls import Limits, admit
 from agent.lexicon import load_lexicon, normalise
+from agent.modality import known_modality, modality_of_name, modality_of_tag, modality_of_words
 from agent.planner import PlanQuestion
 from agent.policy import first_calls, repair_calls, widening_calls
 from agent.rules import plan_request
@@ -43,8 +44,14 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limit
         # "Absent" is never the planner's word alone: the tool is asked for what the words name.
         plan = plan_request(question, load_lexicon()).model_copy(update={"decision": "absent"})
     names = _thread_ids(plan.targets, question)
+    modality = _modality(plan, question)
     targets = [
-        enrich(target.model_copy(update={"id": names[target.id]}), question)
+        enrich(
+            target.model_copy(update={"id": names[target.id]}),
+            question,
+            modality=modality,
+            alone=len(plan.targets) == 1,
+        )
         for target in plan.targets
     ]
     taken = {target.id for target in targets}
@@ -57,10 +64,21 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limit
     asked = first_calls([one for one in both if one.id in taken], renamed, question.box, limits)
     return Plan(
         decision=plan.decision if not reopened.targets else "segment",
-        modality=plan.modality,
+        modality=modality,
         targets=tuple(both),
         calls=admit((*reopened.calls, *asked), both, limits),
         note=plan.note[:MAX_NOTE_CHARS],
+    )
+
+
+def _modality(plan: Plan, question: PlanQuestion) -> str:
+    """Return our name of the modality: by the image's tag, the plan, the request, the thread."""
+    lexicon = load_lexicon()
+    return known_modality(
+        modality_of_tag(question.image.modality, lexicon),
+        modality_of_name(plan.modality, lexicon),
+        modality_of_words(normalise(question.request), lexicon),
+        question.modality,
     )
 
 

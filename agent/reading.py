@@ -19,6 +19,7 @@ from agent.spans import (
 from agent.words import (
     CLAUSE_MARKS,
     CONJUNCTIONS,
+    IMAGE_SIDE_LINKS,
     IMAGE_WORDS,
     LARGEST,
     NEGATIONS,
@@ -122,7 +123,7 @@ def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[S
     return Mention(
         words=words[span.start : span.end],
         terms=span.terms,
-        modifiers=_modifiers((*left, *beside)),
+        modifiers=_modifiers((*left, *beside))._replace(frame=_frame(left) or _frame(right)),
         where=" ".join(words[span.end : place.end]) if place else "",
     )
 
@@ -161,9 +162,19 @@ def _modifiers(words: Words) -> Modifiers:
 
 
 def _frame(words: Words) -> Literal["patient", "image"] | None:
+    """Tell whose sides are meant: "left of the image" is the image's, "left lung in the image" not.
+
+    Most requests name the image somewhere; only what is tied to the side itself says anything.
+    """
     if "patient" in words:
         return "patient"
-    return "image" if IMAGE_WORDS & set(words) else None
+    sides = [at for at, word in enumerate(words) if word in _SIDES]
+    return "image" if any(_is_of_image(words, at) for at in sides) else None
+
+
+def _is_of_image(words: Words, at: int) -> bool:
+    after = next((word for word in words[at + 1 :] if word not in IMAGE_SIDE_LINKS), "")
+    return after in IMAGE_WORDS or words[at - 1 : at] in {(word,) for word in IMAGE_WORDS}
 
 
 def _merge(mentions: list[Mention]) -> tuple[Mention, ...]:

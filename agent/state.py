@@ -66,6 +66,8 @@ class Target(Frozen):
         where: the planner's words on the place, or "".
         area_share: least and greatest plausible share of the image, [0, 1].
         known: False when neither the lexicon nor the planner knows the term.
+        frame: whose left and right the request's words mean on this image, as far as the first
+            run could tell; None where nothing was read.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Target(Frozen):
     selection: Selection = Selection()
     area_share: tuple[float, float] = (0.0, 1.0)
     known: bool = True
+    frame: Literal["patient", "image"] | None = None
 
 
 class Call(Frozen):
@@ -324,7 +327,7 @@ class ThreadRecord(Frozen):
         next_target: the same for targets.
         tried: calls that were made, so that none is repeated.
         rejected: ids of candidates a person rejected; they never come back.
-        modality: as the last plan named it.
+        modality: our name of it, as the last plan that knew it named it, or ``unknown``.
     """
 
     id: str

@@ -5,9 +5,15 @@ from typing import Literal
 
 from agent.calls import knows
 from agent.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
-from agent.modality import UNKNOWN, measure, modality_of_tag, modality_of_words, possible_modalities
+from agent.modality import (
+    UNKNOWN,
+    known_modality,
+    measure,
+    modality_of_tag,
+    possible_modalities,
+)
 from agent.planner import PlanQuestion
-from agent.reading import Mention, Modifiers, Reading
+from agent.reading import Mention, Modifiers, Reading, read_request
 from agent.state import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
@@ -17,6 +23,8 @@ MAX_LABEL_CHARS = 80
 # One of a pair covers at least so much of what the pair's prior says.
 _ONE_OF_PAIR = 0.2
 REGION_LABEL = "marked region"
+
+Frame = Literal["patient", "image"]
 
 
 class Scene:
@@ -31,7 +39,7 @@ class Scene:
         tagged = modality_of_tag(question.image.modality, lexicon)
         self.lexicon = lexicon
         self.capabilities: Capabilities = question.capabilities
-        self.modality = tagged if tagged != UNKNOWN else named
+        self.modality = known_modality(tagged, named, question.modality)
         self.possible = frozenset({self.modality})
         if self.modality == UNKNOWN:
             everything = frozenset(lexicon.file.modalities)
@@ -55,17 +63,17 @@ def _to_target(mention: Mention, target_id: str, scene: Scene) -> Target:
     words = " ".join(mention.words)[:MAX_LABEL_CHARS]
     terms = fitting_terms(mention.terms, scene)
     modifiers = mention.modifiers
-    side = image_side(modifiers, terms, scene)
-    low, high = _area_prior(terms)
+    frame = frame_of(terms, scene.modality, scene.possible, scene.lexicon)
     return Target(
         id=target_id,
         label=terms[0].label if len(terms) == 1 else words,
         ladder=_ladder(words, terms, scene.capabilities),
         count=_count(modifiers, terms),
         where=mention.where[:MAX_LABEL_CHARS],
-        selection=Selection(side=side, rank=modifiers.rank, limit=modifiers.limit),
-        area_share=(low * _ONE_OF_PAIR if side or modifiers.rank else low, high),
+        selection=_selection(modifiers, frame),
+        area_share=_member_of_pair(_area_prior(terms), modifiers),
         known=bool(terms),
+        frame=frame,
     )
 
 
@@ -106,44 +114,55 @@ def _count(modifiers: Modifiers, terms: Sequence[Term]) -> Literal["one", "sever
     return terms[0].count
 
 
+def _member_of_pair(prior: tuple[float, float], modifiers: Modifiers) -> tuple[float, float]:
+    low, high = prior
+    return (low * _ONE_OF_PAIR if modifiers.side or modifiers.rank else low, high)
+
+
 def _area_prior(terms: Sequence[Term]) -> tuple[float, float]:
     if not terms:
         return (0.0, 1.0)
     return (min(term.area_share[0] for term in terms), max(term.area_share[1] for term in terms))
 
 
-def image_side(
-    modifiers: Modifiers, terms: Sequence[Term], scene: Scene
-) -> Literal["left", "right"] | None:
-    """Translate the request's left and right into the image's.
-
-    By radiological convention the patient's left is the image's right on frontal X-ray, axial or
-    coronal CT and MRI; elsewhere (ultrasound, fundus, endoscopy, dermoscopy, microscopy) the
-    image's own sides are meant. Of an unknown modality the terms decide, if all their modalities
-    agree; else the image's sides hold.
-
-    Source: ACR-SPR-SSR practice of display; DICOM PS3.3 C.7.6.1.1.1 (Patient Orientation).
-    """
-    if modifiers.side is None or modifiers.frame == "image":
-        return modifiers.side
-    if not swaps_sides(terms, scene):
+def image_side(modifiers: Modifiers, frame: Frame | None) -> Literal["left", "right"] | None:
+    """Translate the request's left and right into the image's."""
+    if modifiers.side is None or modifiers.frame == "image" or frame != "patient":
         return modifiers.side
     return "right" if modifiers.side == "left" else "left"
 
 
-def swaps_sides(terms: Sequence[Term], scene: Scene) -> bool:
-    """Tell whether the patient's left is the image's right."""
-    entries = scene.lexicon.file.modalities
-    names = {name for term in terms for name in term.modalities} & scene.possible
-    if scene.modality != UNKNOWN:
-        names = {scene.modality}
-    return bool(names) and all(entries[name].side == "patient" for name in names)
+def frame_of(
+    terms: Sequence[Term], modality: str, possible: frozenset[str], lexicon: Lexicon
+) -> Frame:
+    """Tell whose left and right words mean.
+
+    By radiological convention the patient's left is the image's right on frontal X-ray, axial or
+    coronal CT and MRI; elsewhere (ultrasound, fundus, endoscopy, dermoscopy, microscopy) the
+    image's own sides are meant. Of an unknown modality the terms decide, if all the modalities
+    they and the image may be of agree; else the image's sides hold.
+
+    Source: ACR-SPR-SSR practice of display; DICOM PS3.3 C.7.6.1.1.1 (Patient Orientation).
+    """
+    usual = {name for term in terms for name in term.modalities}
+    # An image that can be none of the usual ones is coloured or framed in a way not known here.
+    names = usual & possible or usual
+    if modality != UNKNOWN:
+        names = {modality}
+    entries = lexicon.file.modalities
+    by_patient = bool(names) and all(entries[name].side == "patient" for name in names)
+    return "patient" if by_patient else "image"
 
 
-def swaps_sides_of(modality: str) -> bool:
-    """Tell whether the patient's left is the image's right in a modality; not in an unknown one."""
-    entry = load_lexicon().file.modalities.get(modality)
-    return entry is not None and entry.side == "patient"
+def later_frame(target: Target, modality: str, lexicon: Lexicon) -> Frame:
+    """Tell whose left and right a follow-up means of a target that is there.
+
+    A modality that is known now decides; else what the first run, which saw the pixels, made of it.
+    """
+    if modality == UNKNOWN and target.frame is not None:
+        return target.frame
+    terms = label_mention(target.label, lexicon).terms
+    return frame_of(terms, modality, frozenset(lexicon.file.modalities), lexicon)
 
 
 def side_note(reading: Reading, targets: Sequence[Target]) -> str:
@@ -157,24 +176,85 @@ def side_note(reading: Reading, targets: Sequence[Target]) -> str:
     return ""
 
 
-def enrich(target: Target, question: PlanQuestion) -> Target:
-    """Add the lexicon's ladder and priors to a target that a model named."""
+def enrich(
+    target: Target, question: PlanQuestion, *, modality: str = UNKNOWN, alone: bool = False
+) -> Target:
+    """Add the lexicon's ladder and priors, and the request's sides, to what a model named.
+
+    Args:
+        target: as the model named it.
+        question: with the request.
+        modality: our name of it, or ``unknown``.
+        alone: the plan has no other target, so all the request says is of this one.
+    """
+    lexicon = load_lexicon()
+    scene = Scene(question, lexicon, modality)
+    mention = label_mention(target.label, lexicon)
+    frame = frame_of(mention.terms, scene.modality, scene.possible, lexicon)
+    target = target.model_copy(update={"frame": frame})
     if not target.ladder:
         return target
-    lexicon = load_lexicon()
-    words = normalise(target.label)
-    scene = Scene(question, lexicon, modality_of_words(normalise(question.request), lexicon))
-    terms = fitting_terms(lexicon.terms_of(words), scene)
+    modifiers = _meant(mention, read_request(question.request, lexicon), alone=alone)
+    selection = _selection(modifiers, frame)
+    if target.selection == Selection():
+        target = target.model_copy(update={"selection": selection})
+    terms = fitting_terms(lexicon.terms_of(normalise(target.label)), scene)
+    return _with_term(target, terms, modifiers, question.capabilities)
+
+
+def label_mention(label: str, lexicon: Lexicon) -> Mention:
+    """Read a label as a request would be: "left lung" is a lung with a side."""
+    asked = read_request(label, lexicon).asked
+    words = normalise(label)
+    return asked[0] if len(asked) == 1 else Mention(words=words, terms=lexicon.terms_of(words))
+
+
+def _meant(mention: Mention, reading: Reading, *, alone: bool) -> Modifiers:
+    """Return which masks are wanted of a thing, by its label and by what the request says of it.
+
+    The label goes first: what is called "left lung" shall be one, whatever else was asked for.
+    """
+    own = mention.modifiers if mention.terms else Modifiers()
+    said = _said(mention, reading, alone=alone)
+    if own.side is None or said.side == own.side:
+        return said if own.rank is None else said._replace(rank=own.rank, limit=own.limit)
+    return own
+
+
+def _said(mention: Mention, reading: Reading, *, alone: bool) -> Modifiers:
+    names = {normalise(term.label) for term in mention.terms} | {mention.words}
+    for asked in reading.asked:
+        if asked.words in names or set(asked.terms) & set(mention.terms):
+            return asked.modifiers
+    if alone and len(reading.asked) == 1:
+        return reading.asked[0].modifiers
+    return reading.modifiers if alone and not reading.asked else Modifiers()
+
+
+def _selection(modifiers: Modifiers, frame: Frame | None) -> Selection:
+    side = image_side(modifiers, frame)
+    return Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+
+
+def _with_term(
+    target: Target, terms: Sequence[Term], modifiers: Modifiers, capabilities: Capabilities
+) -> Target:
+    """Add what the lexicon knows of the one term that is meant; of several none is sure."""
     phrases = [concept for phrase in target.ladder if (concept := to_concept(phrase))]
+    count = "one" if modifiers.limit == 1 else target.count
     if len(terms) != 1:
-        phrases += [words_] if (words_ := to_concept(target.label)) else []
+        phrases += [own] if (own := to_concept(target.label)) else []
         ladder = tuple(dict.fromkeys(phrases))[:MAX_LADDER]
-        return target.model_copy(update={"ladder": ladder})
-    term = terms[0]
-    merged = dict.fromkeys((*phrases[:1], *term.ladder, *phrases))
-    ordered = sorted(merged, key=lambda phrase: not knows(question.capabilities, phrase))
-    prior = target.area_share if target.area_share != (0.0, 1.0) else term.area_share
-    count = target.count if target.count != "unknown" else term.count
+        return target.model_copy(update={"ladder": ladder, "count": count})
+    merged = dict.fromkeys((*phrases[:1], *terms[0].ladder, *phrases))
+    ordered = sorted(merged, key=lambda phrase: not knows(capabilities, phrase))
+    prior = target.area_share
+    if prior == (0.0, 1.0):
+        prior = _member_of_pair(_area_prior(terms), modifiers)
     return target.model_copy(
-        update={"ladder": tuple(ordered[:MAX_LADDER]), "area_share": prior, "count": count}
+        update={
+            "ladder": tuple(ordered[:MAX_LADDER]),
+            "area_share": prior,
+            "count": count if count != "unknown" else _count(modifiers, terms),
+        }
     )

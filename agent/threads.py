@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
+from agent.modality import UNKNOWN, known_modality
 from agent.state import Candidate, RunRecord, Status, TargetResult, ThreadRecord
 from segmenter.contract import ImageStore, RecordStore
 
@@ -107,7 +108,7 @@ def append_run(
             "targets": _standing(run.targets) if ended else thread.targets,
             "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
             "rejected": rejected,
-            "modality": run.plan.modality if run.plan else thread.modality,
+            "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
             "next_mask": next_mask,
             "next_target": max([thread.next_target, *(number + 1 for number in numbers)]),
         }

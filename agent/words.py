@@ -26,6 +26,8 @@ NEGATION_ENDS = _words(
     "trace please rather draw"
 )
 IMAGE_WORDS = _words("image picture photo screen frame scan slice photograph film")
+# What may stand between a side and the image it is a side of: "left half of this picture".
+IMAGE_SIDE_LINKS = _words("side half part hand edge corner border of in on the this that my our")
 LARGEST = _words("largest biggest main dominant greatest larger bigger primary")
 SMALLEST = frozenset(["smallest", "tiniest", "littlest", "smaller"])
 SEVERAL = _words("all both every each several multiple many")
