@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -20,7 +19,16 @@ from api.errors import (
     MalformedBody,
     UnsupportedMediaType,
 )
-from api.problems import to_faults
+from api.problems import faults_in, to_faults
+from api.shortcuts import (
+    BOX,
+    CONCEPT,
+    box_of_text,
+    spell_out,
+    uses_shortcuts,
+    with_box,
+    with_prompts,
+)
 
 # The longest field is a request of 2000 characters or 16 prompts of 16 boxes: some 30 KiB.
 MAX_FIELD_BYTES = 128 * 1024
@@ -29,9 +37,8 @@ MAX_FIELDS = 32
 READ_TIMEOUT_S = 120.0
 # Fields of a form that hold JSON.
 JSON_FIELDS = frozenset({"prompts", "edits"})
-# Fields of a form that hold boxes as x0,y0,x1,y1; and those that may be given several times.
-BOX_FIELD = "box"
-REPEATABLE = frozenset({"concept", BOX_FIELD})
+# Fields of a form that may be given several times; a box is written as x0,y0,x1,y1.
+REPEATABLE = frozenset({CONCEPT, BOX})
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -82,9 +89,11 @@ def _parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
+        details = faults_in(error)
     if details[0]["type"] == "json_invalid":
         raise MalformedBody("the body is not JSON")
+    if "prompts" in model.model_fields and uses_shortcuts(details):
+        return _parse_json(spell_out(raw), model)
     raise to_faults(details)
 
 
@@ -107,7 +116,7 @@ def decode_image_text(text: str) -> bytes:
 
 async def _read_form(request: Request, model: type[BodyT]) -> Received[BodyT]:
     async with request.form(
-        max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        max_files=MAX_FIELDS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     ) as form:
         content = await _image_of(form)
         fields = _fields_of(form)
@@ -121,6 +130,8 @@ async def _image_of(form: FormData) -> bytes | None:
             raise InvalidFields(FieldFault(name, "only image may be a file"))
         if isinstance(value, str) and name == "image":
             raise InvalidFields(FieldFault(name, "must be a file in a form"))
+    if len(form.getlist("image")) > 1:
+        raise InvalidFields(FieldFault("image", "one file only"))
     upload = form.get("image")
     return await upload.read() if isinstance(upload, UploadFile) else None
 
@@ -138,66 +149,24 @@ def _fields_of(form: FormData) -> dict[str, object]:
             raise InvalidFields(FieldFault(name, "given more than once"))
         else:
             fields[name] = _from_json_text(name, value) if name in JSON_FIELDS else value
-    concepts = repeated["concept"]
-    boxes = [box_of_text(text) for text in repeated[BOX_FIELD]]
-    return {**fields, "concept": concepts, BOX_FIELD: boxes}
+    boxes = [box_of_text(text) for text in repeated[BOX]]
+    return {**fields, CONCEPT: repeated[CONCEPT], BOX: boxes}
 
 
 def _check_fields(fields: dict[str, object], model: type[BodyT]) -> BodyT:
     """Check a form's fields; texts become numbers and truth values here."""
-    concepts, boxes = fields.pop("concept"), fields.pop(BOX_FIELD)
+    concepts, boxes = fields.pop(CONCEPT), fields.pop(BOX)
     assert isinstance(concepts, list)
     assert isinstance(boxes, list)
     if "prompts" in model.model_fields:
         fields = with_prompts(fields, concepts, boxes)
     else:
-        fields = _with_box(fields, concepts, boxes)
+        fields = with_box(fields, concepts, boxes)
     try:
         return model.model_validate(fields, strict=False)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-    raise to_faults(details)
-
-
-def with_prompts(
-    fields: dict[str, object], concepts: Sequence[str], boxes: Sequence[object]
-) -> dict[str, object]:
-    """Add the prompts that `concepts` and `boxes` stand for: one per concept, never merged."""
-    if not concepts and not boxes:
-        return fields
-    if "prompts" in fields:
-        raise InvalidFields(FieldFault("prompts", "give prompts, or concept and box, not both"))
-    if len(concepts) > 1 and boxes:
-        raise InvalidFields(FieldFault("box", "with several concepts use prompts"))
-    if not concepts:
-        return {**fields, "prompts": [{"boxes": [{"box": box} for box in boxes]}]}
-    prompts = [{"text": text, "boxes": [{"box": box} for box in boxes]} for text in concepts]
-    return {**fields, "prompts": prompts}
-
-
-def _with_box(
-    fields: dict[str, object], concepts: Sequence[str], boxes: Sequence[object]
-) -> dict[str, object]:
-    if concepts:
-        raise InvalidFields(FieldFault("concept", "this field is not known"))
-    if len(boxes) > 1:
-        raise InvalidFields(FieldFault("box", "given more than once"))
-    return {**fields, "box": boxes[0]} if boxes else fields
-
-
-def box_of_text(text: str) -> list[float]:
-    """Read ``x0,y0,x1,y1``.
-
-    Raises:
-        InvalidFields: not four numbers.
-    """
-    try:
-        sides = [float(part) for part in text.strip().strip("[]").split(",")]
-    except ValueError:
-        sides = []
-    if len(sides) != 4:
-        raise InvalidFields(FieldFault("box", "must be four numbers: x0,y0,x1,y1"))
-    return sides
+        # The cause repeats the values.
+        raise to_faults(faults_in(error)) from None
 
 
 def _from_json_text(name: str, text: str) -> object:

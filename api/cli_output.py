@@ -46,12 +46,15 @@ def read_image(path: Path) -> bytes:
     """Read a file.
 
     Raises:
-        UsageFault: there is none.
+        UsageFault: there is none, or nothing in it.
     """
     try:
-        return path.read_bytes()
+        content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise UsageFault(f"cannot read {path}: {error.strerror}") from error
+    if not content:
+        raise UsageFault(f"{path} is empty")
+    return content
 
 
 def pixels_of(mask: MaskOut) -> BinaryMask:

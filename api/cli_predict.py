@@ -11,7 +11,6 @@ from agent.overlay import LabelledMask, draw_overlay
 from agent.state import MAX_ROUNDS
 from api.answers import MaskOut, SegmentAnswer
 from api.answers_run import RunAnswer
-from api.bodies import box_of_text, with_prompts
 from api.cli_output import (
     FAILED,
     OK,
@@ -26,9 +25,10 @@ from api.cli_output import (
     write_results,
 )
 from api.inputs import answer_prompts, check_request
-from api.problems import to_faults
+from api.problems import faults_in, to_faults
 from api.render_run import to_run_answer
 from api.requests import AgentBody, SegmentBody
+from api.shortcuts import box_of_text, with_prompts
 from api.wiring import Setup, open_parts
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -61,6 +61,8 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     """Run direct prompts."""
     if not arguments.concept and not arguments.box:
         raise UsageFault("give --concept or --box; medsam3 capabilities lists the concepts known")
+    if len(arguments.concept) > 1 and arguments.box:
+        raise UsageFault("--box goes with one --concept; run the command once for each concept")
     boxes = [box_of_text(text) for text in arguments.box]
     fields = {"threshold": arguments.threshold, "max_masks": arguments.max_masks}
     body = checked(SegmentBody, with_prompts(fields, arguments.concept, boxes))
@@ -131,8 +133,8 @@ def checked(model: type[BodyT], fields: dict[str, object]) -> BodyT:
     try:
         return model.model_validate(fields, strict=False)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False, include_context=False)
-    raise to_faults(details)
+        # The cause repeats the values.
+        raise to_faults(faults_in(error)) from None
 
 
 def masks_of(answer: RunAnswer) -> list[MaskOut]:

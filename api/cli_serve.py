@@ -14,7 +14,7 @@ from api.app import create_app
 from api.cli_output import FAILED, OK, Commands, UsageFault, say
 from api.logs import set_up_logs
 from api.planners import build_mllms, close_all
-from api.settings import Settings, check_settings, refuse_unguarded
+from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
 from api.wiring import Setup, open_parts, run_worker_process
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
@@ -39,8 +39,9 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
         OSError: the address cannot be had.
     """
     given = {"host": arguments.host, "port": arguments.port}
-    given = {name: value for name, value in given.items() if value is not None}
-    settings = check_settings({**setup.settings.model_dump(), **given})
+    settings = _overridden(
+        setup.settings, {name: value for name, value in given.items() if value is not None}
+    )
     refuse_unguarded(settings)
     # Before the server: what is missing is told in one line here, in a traceback there.
     setup = replace(setup, settings=settings).loaded()
@@ -62,6 +63,21 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     return OK if server.started else FAILED
+
+
+def _overridden(settings: Settings, given: dict[str, object]) -> Settings:
+    """Let the command line win; what is wrong in it is named by its option.
+
+    Raises:
+        SettingsError: a value out of range.
+    """
+    try:
+        return check_settings({**settings.model_dump(), **given})
+    except SettingsError as error:
+        message = str(error)
+    for name in given:
+        message = message.replace(f"{variable(name)}:", f"--{name}:")
+    raise SettingsError(message)
 
 
 def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 from api.errors import (
@@ -30,6 +30,32 @@ TYPE_PREFIX = "urn:medsam3:problem:"
 MAX_NAME_CHARS = 64
 MAX_MESSAGE_CHARS = 300
 MAX_FAULTS = 20
+
+# pydantic's findings in words that do not speak of Python; the numbers are limits of ours.
+REASONS: Mapping[str, str] = {
+    "extra_forbidden": "this field is not known",
+    "missing": "this field is needed",
+    "too_long": "at most {max_length} items, got {actual_length}",
+    "too_short": "at least {min_length} items, got {actual_length}",
+    "string_too_long": "at most {max_length} characters",
+    "string_too_short": "at least {min_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +124,11 @@ def to_response(error: Exception) -> JSONResponse:
     return respond(kind, str(error), faults=faults_of(error), headers=headers, run_id=run_id)
 
 
+def faults_in(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Return pydantic's findings without the values, which may be anything."""
+    return [dict(item) for item in error.errors(include_url=False, include_input=False)]
+
+
 def to_faults(details: Iterable[Mapping[str, Any]]) -> InvalidFields:
     """Translate pydantic's findings; paths and reasons stay, values go."""
     found = [(tuple(item["loc"]), _reason(item)) for item in details]
@@ -158,8 +189,10 @@ async def _on_unexpected_error(request: Request, error: Exception) -> JSONRespon
 
 
 def _reason(item: Mapping[str, Any]) -> str:
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return "this field is not known" if item["type"] == "extra_forbidden" else message
+    known = REASONS.get(item["type"])
+    if known is not None:
+        return known.format_map(item.get("ctx", {}))
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _cut(text: str, limit: int) -> str:

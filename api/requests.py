@@ -1,6 +1,7 @@
 """What clients may send, closed and strict; and its translation into the contracts behind."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -40,12 +41,16 @@ MAX_EDITS = 20
 
 
 def _sides(value: object) -> object:
-    """Turn four numbers into a box's fields; anything else is left to the box to refuse."""
-    if not isinstance(value, list | tuple):
+    """Turn four numbers into a box's fields; a box and its fields stay as they are."""
+    if isinstance(value, Box | dict):
         return value
-    if len(value) != 4 or not all(_is_number(side) for side in value):
+    if not isinstance(value, list | tuple) or not _are_sides(value):
         raise ValueError("a box is four finite numbers: x0, y0, x1, y1")
     return dict(zip(("x0", "y0", "x1", "y1"), map(float, value), strict=True))
+
+
+def _are_sides(value: Sequence[object]) -> bool:
+    return len(value) == 4 and all(_is_number(side) for side in value)
 
 
 def _is_number(side: object) -> bool:
@@ -112,8 +117,25 @@ class ImagePart(Body):
     image_id: ImageId | None = None
 
 
+def _with_shortcuts(schema: dict[str, Any]) -> None:
+    """Add the short forms, which are spelt out before a body is checked: see `api.shortcuts`."""
+    text, box = {"type": "string"}, BOX_SCHEMA
+    schema["properties"]["concept"] = {
+        "anyOf": [text, {"type": "array", "items": text, "maxItems": MAX_PROMPTS}],
+        "description": "in place of prompts: one prompt for each text",
+    }
+    schema["properties"]["box"] = {
+        "anyOf": [box, {"type": "array", "items": box, "maxItems": MAX_BOXES}],
+        "description": "in place of prompts: alone, or with one concept",
+    }
+    del schema["required"]
+    schema["anyOf"] = [{"required": [name]} for name in ("prompts", "concept", "box")]
+
+
 class SegmentBody(ImagePart):
     """Direct prompts on one image; every prompt gets its own result."""
+
+    model_config = ConfigDict(json_schema_extra=_with_shortcuts)
 
     prompts: Annotated[tuple[PromptIn, ...], Field(min_length=1, max_length=MAX_PROMPTS)]
     threshold: Annotated[

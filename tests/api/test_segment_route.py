@@ -50,6 +50,35 @@ def test_json_with_base64_gives_the_same_as_a_form(
         assert sent.json()["results"] == form.json()["results"]
 
 
+SHORTCUTS: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
+    ("a concept", {"concept": "bright spot"}, [BRIGHT]),
+    ("a null box", {"concept": "bright spot", "box": None}, [BRIGHT]),
+    (
+        "concepts",
+        {"concept": ["bright spot", "dark background"]},
+        [BRIGHT, {"text": "dark background"}],
+    ),
+    ("a box", {"box": [0, 0, 25, 30]}, [{"boxes": [{"box": [0, 0, 25, 30]}]}]),
+    (
+        "boxes of a concept",
+        {"concept": "bright spot", "box": [[0, 0, 25, 30], [0, 0, 40, 15]]},
+        [{**BRIGHT, "boxes": [{"box": [0, 0, 25, 30]}, {"box": [0, 0, 40, 15]}]}],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("short", "prompts"), [case[1:] for case in SHORTCUTS], ids=[case[0] for case in SHORTCUTS]
+)
+def test_json_takes_the_short_forms_of_a_form(
+    client: TestClient, png_text: str, short: dict[str, Any], prompts: list[dict[str, Any]]
+) -> None:
+    spelt_out = client.post("/segment", json={"image": png_text, "prompts": prompts})
+    response = client.post("/segment", json={"image": png_text, **short})
+    assert response.status_code == 200
+    assert response.json()["results"] == spelt_out.json()["results"]
+
+
 def test_an_earlier_upload_is_referred_to_by_its_id(client: TestClient, png: bytes) -> None:
     image_id = upload(client, png)
     as_json = client.post("/segment", json={"image_id": image_id, "prompts": [BRIGHT]})
@@ -144,6 +173,20 @@ def test_the_same_handler_answers_under_v1(client: TestClient, png: bytes) -> No
 
 JSON_FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("no image", {"prompts": [BRIGHT]}, "image"),
+    ("no image, short", {"concept": "a"}, "image"),
+    ("prompts and concept", {"image": "IMAGE", "prompts": [BRIGHT], "concept": "a"}, "prompts"),
+    (
+        "several concepts and a box",
+        {"image": "IMAGE", "concept": ["a", "b"], "box": [0, 0, 5, 5]},
+        "box",
+    ),
+    ("no concepts", {"image": "IMAGE", "concept": []}, "prompts"),
+    ("seventeen concepts", {"image": "IMAGE", "concept": ["a"] * 17}, "concept"),
+    ("seventeen boxes", {"image": "IMAGE", "box": [[0, 0, 1, 1]] * 17}, "box"),
+    ("concept of another type", {"image": "IMAGE", "concept": 5}, "prompts[0].text"),
+    ("box of words", {"image": "IMAGE", "box": "0,0,5,5"}, "prompts[0].boxes[0].box"),
+    ("box of three", {"image": "IMAGE", "box": [0, 0, 5]}, "prompts[0].boxes[0].box"),
+    ("short and unknown", {"image": "IMAGE", "concept": "a", "colour": 1}, "colour"),
     ("no prompts", {"image": "IMAGE"}, "prompts"),
     ("empty prompts", {"image": "IMAGE", "prompts": []}, "prompts"),
     ("seventeen prompts", {"image": "IMAGE", "prompts": [BRIGHT] * 17}, "prompts"),
@@ -183,6 +226,40 @@ def test_a_wrong_field_is_named(
     response = client.post("/segment", json=body)
     problem(response, 422, "invalid-field")
     assert fields(response) == [field]
+
+
+MESSAGES: list[tuple[str, dict[str, Any], str]] = [
+    ("many", {"prompts": [BRIGHT] * 17}, "at most 16 items, got 17"),
+    ("none", {"prompts": []}, "at least 1 items, got 0"),
+    ("no list", {"prompts": {}}, "must be a list"),
+    ("no object", {"prompts": ["a"]}, "must be an object"),
+    ("missing", {}, "this field is needed"),
+    ("long", {"prompts": [{"text": "x" * 101}]}, "at most 100 characters"),
+    ("no text", {"prompts": [{"text": 5}]}, "must be a text"),
+    ("no number", {"prompts": [BRIGHT], "max_masks": "3"}, "must be a whole number"),
+    ("high", {"prompts": [BRIGHT], "max_masks": 201}, "must be at most 200"),
+    (
+        "label",
+        {"prompts": [{"boxes": [{"box": [0, 0, 1, 1], "label": "x"}]}]},
+        "must be 'positive' or 'negative'",
+    ),
+    (
+        "no box",
+        {"prompts": [{"boxes": [{"box": 5}]}]},
+        "a box is four finite numbers: x0, y0, x1, y1",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [case[1:] for case in MESSAGES], ids=[case[0] for case in MESSAGES]
+)
+def test_a_message_does_not_speak_of_python(
+    client: TestClient, png_text: str, body: dict[str, Any], message: str
+) -> None:
+    response = client.post("/segment", json={"image": png_text, **body})
+    problem(response, 422, "invalid-field")
+    assert [fault["message"] for fault in response.json()["errors"]] == [message]
 
 
 @pytest.mark.parametrize(

@@ -160,8 +160,9 @@ def test_form_fields_are_capped_in_size_and_number(client: TestClient, png: byte
 
 
 def test_a_second_file_is_refused(client: TestClient, png: bytes) -> None:
-    response = client.post("/segment", files=[("image", png), ("image", png)])
-    problem(response, 400, "malformed-body")
+    response = client.post("/segment", files=[("image", png)] * 3)
+    problem(response, 422, "invalid-field")
+    assert fields(response) == ["image"]
 
 
 def test_a_file_under_another_name_is_refused(client: TestClient, png: bytes) -> None:
@@ -187,8 +188,11 @@ def test_what_is_no_json_is_malformed(client: TestClient, content: bytes) -> Non
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(client: TestClient, png_text: str, number: str) -> None:
-    body = json.dumps({"image": png_text, "prompts": BRIGHT})
+@pytest.mark.parametrize("prompts", [{"prompts": BRIGHT}, {"concept": "bright spot"}])
+def test_numbers_that_are_none_are_refused(
+    client: TestClient, png_text: str, number: str, prompts: dict[str, object]
+) -> None:
+    body = json.dumps({"image": png_text, **prompts})
     content = f'{body[:-1]}, "threshold": {number}}}'
     response = client.post(
         "/segment", content=content, headers={"Content-Type": "application/json"}
