@@ -55,7 +55,10 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limit
         for target in plan.targets
     ]
     taken = {target.id for target in targets}
-    both = [*targets, *(one for one in reopened.targets if one.id not in taken)][:MAX_TARGETS]
+    # What a person speaks of comes first: a reopened target that is cut off would be lost.
+    first = [one for one in reopened.targets if one.id not in taken]
+    room = max(0, MAX_TARGETS - len(first))
+    both = [*first, *targets[:room]]
     renamed = [
         call.model_copy(update={"target": names[call.target]})
         for call in plan.calls
@@ -67,8 +70,15 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limit
         modality=modality,
         targets=tuple(both),
         calls=admit((*reopened.calls, *asked), both, limits),
-        note=plan.note[:MAX_NOTE_CHARS],
+        note=_note(plan.note, targets[room:]),
     )
+
+
+def _note(note: str, left_out: Sequence[Target]) -> str:
+    """Return the planner's remark, and what there was no room for."""
+    labels = ", ".join(target.label for target in left_out)
+    lines = [note, f"not looked for in this run: {labels}" if labels else ""]
+    return "; ".join(line for line in lines if line)[:MAX_NOTE_CHARS]
 
 
 def _modality(plan: Plan, question: PlanQuestion) -> str:
