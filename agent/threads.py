@@ -98,7 +98,10 @@ def append_run(
 ) -> ThreadRecord:
     """Return the thread after a run: its results, words, calls and masks. Pure."""
     calls = tuple(call for one in run.rounds for call in one.calls)
-    numbers = [int(one.target.id[1:]) for one in run.targets]
+    planned = run.plan.targets if run.plan else ()
+    # A run that broke off has no results, but its calls and masks bear the ids of its targets.
+    used = {one.target.id for one in run.targets} | {one.id for one in planned}
+    used |= {one.target for one in run.candidates}
     ended = run.status is not Status.FAILED
     return thread.model_copy(
         update={
@@ -110,7 +113,7 @@ def append_run(
             "rejected": rejected,
             "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
             "next_mask": next_mask,
-            "next_target": max([thread.next_target, *(number + 1 for number in numbers)]),
+            "next_target": max([thread.next_target, *(int(key[1:]) + 1 for key in used)]),
         }
     )
 
