@@ -79,6 +79,10 @@ class Opening:
     next_target: int = 1
     asks_planner: bool = True
 
+    def drawn(self) -> dict[str, Box | None]:
+        """Return for each reopened target the person's box for it, None without one."""
+        return {target.id: self.boxes.get(target.id) for target in self.reopened}
+
 
 @dataclass(frozen=True)
 class Tools:

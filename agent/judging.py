@@ -123,9 +123,10 @@ def _options(
         if not is_rejected_by_client(one, verdicts)
     ]
     options: list[Option] = []
+    wanted = bench.opening.drawn().get(target.id, bench.request.box)
     for place, call in enumerate(answers.calls):
         mine = [one for one in fresh if one.target == target.id and one.call == place]
-        boxed = any(prompt.box == bench.request.box for prompt in call.boxes)
+        boxed = any(prompt.box == wanted for prompt in call.boxes)
         options += [
             _option(ids, target, bench, boxed=boxed)
             for ids in sets_of(target, mine, verdicts, width=bench.image.width)

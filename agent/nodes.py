@@ -130,7 +130,8 @@ async def inspect(state: AgentState, bench: Bench) -> AgentState:
     standing, verdicts, cleaned = await asyncio.to_thread(
         tidy, settled.incumbents, verdicts, bench, number=answers.number
     )
-    done = to_round(answers, inspection, by=told.by, wins=(*settled.wins, *cleaned))
+    whole = inspection.model_copy(update={"verdicts": (*inspection.verdicts, *inherited)})
+    done = to_round(answers, whole, by=told.by, wins=(*settled.wins, *cleaned))
     await bench.tell("run.round.completed", answers.number, masks=len(answers.candidates))
     return {
         "latest": None,
@@ -159,7 +160,7 @@ def _look(
 ) -> tuple[Look, dict[str, str]]:
     """Measure the round's candidates and gather what the inspector may know; CPU work."""
     grade(answers, made.targets, bench)
-    twins = find_twins(answers, bench)
+    twins = find_twins(answers, bench, state.get("verdicts", {}))
     frame = Frame(question_of(bench), made, incumbents_of(state), rounds_of(state), twins)
     return to_look(answers, frame, bench), twins
 
@@ -206,13 +207,13 @@ def limits_of(state: AgentState, bench: Bench) -> Limits:
 
 def question_of(bench: Bench) -> PlanQuestion:
     """Return what a planner may know before the first call."""
-    boxes = list(bench.opening.boxes.values())
     return PlanQuestion(
         request=bench.request.request,
         image=bench.image,
         pixels=bench.image_pixels(),
         capabilities=bench.tool_capabilities(),
-        box=bench.request.box or (boxes[0] if len(boxes) == 1 else None),
+        box=bench.request.box,
+        drawn=bench.opening.drawn(),
         kept=bench.opening.kept,
         first_target=bench.opening.next_target,
         modality=bench.opening.modality,

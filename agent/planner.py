@@ -1,7 +1,7 @@
 """The planner's two questions, and what it must answer. Implemented by rules and by an MLLM."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from agent.state import Call, Candidate, Inspection, Plan, Round, TargetResult, Usage
@@ -15,7 +15,9 @@ class PlanQuestion:
     Attributes:
         request: the caller's words; data, never instructions to code.
         pixels: uint8, shape (H, W, 3), RGB, upright.
-        box: the caller's own box, or None.
+        box: the caller's own box for what the request asks for, or None.
+        drawn: a person's box for each target that is worked on again, None without one; the
+            caller's box is not for these.
         kept: targets of earlier runs of the thread, which stay unless the request names them.
         first_target: number of the first new target id.
         modality: our name of it, as earlier runs of the thread knew it, or ``unknown``.
@@ -29,6 +31,11 @@ class PlanQuestion:
     kept: tuple[TargetResult, ...] = ()
     first_target: int = 1
     modality: str = "unknown"
+    drawn: Mapping[str, Box | None] = field(default_factory=dict)
+
+    def box_of(self, target_id: str) -> Box | None:
+        """Return the box that a person drew for a target, None without one."""
+        return self.drawn.get(target_id, self.box)
 
 
 @dataclass(frozen=True)

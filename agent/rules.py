@@ -1,6 +1,7 @@
 """The planner of last resort: words and numbers only, no key, no network. Pure but for a thread."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -25,8 +26,6 @@ from agent.state import (
     Verdict,
 )
 from agent.targeting import Scene, side_note, to_targets
-from segmenter.contract import Box
-from segmenter.geometry import box_iou
 
 # Quality from which the rules accept a mask, or call it partial. Set by hand, not fitted.
 ACCEPT_QUALITY = 0.60
@@ -34,8 +33,8 @@ PARTIAL_QUALITY = 0.45
 # A later set must beat the incumbent by it: re-prompting with own masks moved Dice by -0.09 to
 # +0.03 (agent-loop.md), so small differences of the score are noise.
 QUALITY_MARGIN = 0.05
-# A mask that shares less with the caller's box shows something else.
-OUTSIDE_BOX_IOU = 0.05
+# A mask with less of itself in the caller's box, and covering less of it, shows something else.
+OUTSIDE_BOX_SHARE = 0.05
 
 
 class RulesPlanner:
@@ -159,7 +158,7 @@ def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
     low, high = member_prior(target)
     if not on_side(candidate.mask.box, target.selection.side, width=question.image.width):
         return Issue.WRONG_SIDE
-    if _is_elsewhere(candidate.mask.box, question.box):
+    if _is_elsewhere(candidate, target, look):
         return Issue.WRONG_STRUCTURE
     if candidate.mask.joint < question.capabilities.threshold:
         return Issue.NOT_PRESENT
@@ -168,8 +167,20 @@ def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
     return Issue.NONE if quality_of(candidate) >= PARTIAL_QUALITY else Issue.NOT_PRESENT
 
 
-def _is_elsewhere(box: Box, wanted: Box | None) -> bool:
-    return wanted is not None and box_iou(box, wanted) < OUTSIDE_BOX_IOU
+def _is_elsewhere(candidate: Candidate, target: Target, look: Look) -> bool:
+    """Tell whether a mask has nothing to do with the caller's box.
+
+    A box is where the one thing is; of several things it is but an example.
+    """
+    wanted = look.question.box_of(target.id)
+    if wanted is None or target.count != "one":
+        return False
+    mask = look.masks[candidate.id]
+    rows = slice(math.floor(wanted.y0), math.ceil(wanted.y1))
+    columns = slice(math.floor(wanted.x0), math.ceil(wanted.x1))
+    inside = float(mask[rows, columns].sum())
+    least = min(float(candidate.mask.area_px), wanted.area)
+    return inside < OUTSIDE_BOX_SHARE * least
 
 
 def _compare(quality: float, target: str, look: Look) -> Literal["yes", "no", "same"]:

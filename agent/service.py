@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.bench import AgentSettings, Bench, Tools, Watch
+from agent.boxes import fit_boxes
 from agent.errors import InvalidRequest, PlannerNotConfigured
 from agent.followup import open_thread
 from agent.graph import walk
@@ -92,6 +93,7 @@ class AgentService:
             if request.thread_id is not None:
                 # Another run may have ended between the look and the lock.
                 thread = await self._threads.thread(thread.id)
+            request = fit_boxes(request, thread.image)
             bench = Bench(
                 run_id=run_id or new_run_id(),
                 request=request,

@@ -1,6 +1,6 @@
 """What an inspector gets to see of a round: graded candidates, without twins."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.bench import Bench
@@ -36,11 +36,20 @@ def grade(answers: Answers, targets: Iterable[Target], bench: Bench) -> None:
         bench.add(candidate.model_copy(update={"quality": score(features)}))
 
 
-def find_twins(answers: Answers, bench: Bench) -> dict[str, str]:
-    """Return for each new candidate an earlier one of the target with the same pixels, if any."""
+def find_twins(answers: Answers, bench: Bench, known: Container[str]) -> dict[str, str]:
+    """Return for each new candidate an earlier one of the target with the same pixels, if any.
+
+    A candidate of an earlier run whose verdict is not `known` any more is no twin: nobody would
+    judge its repetition.
+    """
     twins: dict[str, str] = {}
     fresh = set(answers.candidates)
-    earlier = [one for one in bench.candidates.values() if one.id not in fresh]
+    before = {one.id for one in bench.opening.candidates}
+    earlier = [
+        one
+        for one in bench.candidates.values()
+        if one.id not in fresh and (one.id in known or one.id not in before)
+    ]
     for name in answers.candidates:
         candidate = bench.candidates[name]
         twin = next((one for one in earlier if _are_twins(one, candidate, bench)), None)
