@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -28,6 +29,9 @@ from segmenter.transport import WorkerSide
 from segmenter.worker import Worker
 
 logger = logging.getLogger(__name__)
+
+# `EX_SOFTWARE` of sysexits.h; any end but 0 makes the supervisor start the worker again.
+HANG_EXIT_STATUS = 70
 
 
 class Services(NamedTuple):
@@ -96,10 +100,13 @@ async def run_worker(
     stop: asyncio.Event,
     worker_id: str | None = None,
 ) -> None:
-    """Answer jobs from Redis until `stop` is set; the caller sets it on SIGTERM."""
+    """Answer jobs from Redis until `stop` is set; the caller sets it on SIGTERM.
+
+    Ends the process at once when the model hangs (`QueueSettings.max_hold_s`).
+    """
     worker_id = worker_id or new_worker_id()
     async with (
-        open_worker(url, settings.queue, worker_id) as queue,
+        open_worker(url, settings.queue, worker_id, on_hang=_end_process) as queue,
         open_store_client(url) as client,
     ):
         images = _redis_images(client, read, settings)
@@ -109,6 +116,12 @@ async def run_worker(
 def new_worker_id() -> str:
     """Return an id no other worker has."""
     return f"worker-{uuid4().hex[:12]}"
+
+
+def _end_process() -> None:
+    # A thread inside the model cannot be stopped. Its leases lapse like those of any crash.
+    logger.critical("worker process ends", extra={"exit_status": HANG_EXIT_STATUS})
+    os._exit(HANG_EXIT_STATUS)
 
 
 def _report(running: asyncio.Task[None]) -> None:

@@ -35,6 +35,14 @@ class _Entry:
 
 
 @dataclass
+class _Hands:
+    """Receipts one worker holds, and when it last took or let go of one."""
+
+    receipts: set[str] = field(default_factory=set)
+    moved_at: float = 0.0
+
+
+@dataclass
 class MemoryTransport:
     """Caller's side; `worker` gives the workers' side of the same queue."""
 
@@ -44,6 +52,7 @@ class MemoryTransport:
     _queued: deque[str] = field(default_factory=deque)
     _answered: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
     _alive: dict[str, Presence] = field(default_factory=dict)
+    _hands: dict[str, _Hands] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
@@ -53,7 +62,7 @@ class MemoryTransport:
         # A cancelled job keeps its place until a worker passes it, as in Redis.
         depth = max(len(self._open), len(self._queued))
         if depth >= self.settings.max_depth:
-            raise queue_full(depth, self.settings.max_depth, len(self._alive))
+            raise queue_full(depth, self.settings.max_depth, len(self._live()))
         answer = asyncio.get_running_loop().create_future()
         self._open[job.id] = _Entry(job, time.monotonic() + timeout_s, answer)
         self._enqueue(job.id)
@@ -75,7 +84,7 @@ class MemoryTransport:
 
     async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
         """See `segmenter.transport.CallerSide`."""
-        return tuple(self._alive.values())
+        return tuple(self._live().values())
 
     def worker(self, worker_id: str) -> "MemoryWorker":
         """Return the workers' side for one worker."""
@@ -101,6 +110,7 @@ class MemoryTransport:
             if entry is not None and self._admit(entry):
                 entry.receipt, entry.worker_id = uuid4().hex, worker_id
                 entry.leased_at = time.monotonic()
+                self._move(worker_id).add(entry.receipt)
                 leases.append(Lease(entry.job, entry.receipt, entry.attempts))
         return leases
 
@@ -114,6 +124,10 @@ class MemoryTransport:
     def is_open(self, job_id: str) -> bool:
         """Tell whether the job still lacks an answer."""
         return job_id in self._open
+
+    def let_go(self, worker_id: str, lease: Lease) -> None:
+        """Note that a worker is done with a lease, whatever became of its job."""
+        self._move(worker_id).discard(lease.receipt)
 
     def hand_back(self, lease: Lease) -> None:
         """Queue a leased job again, unless its lease has passed to another worker."""
@@ -129,6 +143,22 @@ class MemoryTransport:
     def leave(self, worker_id: str) -> None:
         """Count a worker as gone."""
         self._alive.pop(worker_id, None)
+        self._hands.pop(worker_id, None)
+
+    def _move(self, worker_id: str) -> set[str]:
+        """Take note of a sign of life; return what the worker holds, to be changed."""
+        hands = self._hands.setdefault(worker_id, _Hands())
+        hands.moved_at = time.monotonic()
+        return hands.receipts
+
+    def _live(self) -> dict[str, Presence]:
+        return {key: presence for key, presence in self._alive.items() if not self._hangs(key)}
+
+    def _hangs(self, worker_id: str) -> bool:
+        hands = self._hands.get(worker_id)
+        if hands is None or not hands.receipts:
+            return False
+        return time.monotonic() - hands.moved_at > self.settings.max_hold_s
 
     def _enqueue(self, job_id: str) -> None:
         self._open[job_id].receipt = None
@@ -148,9 +178,9 @@ class MemoryTransport:
         return False
 
     def _reclaim(self) -> None:
-        oldest = time.monotonic() - self.settings.lease_s
+        oldest, live = time.monotonic() - self.settings.lease_s, self._live()
         for job_id, entry in self._open.items():
-            silent = entry.worker_id not in self._alive and entry.leased_at < oldest
+            silent = entry.worker_id not in live and entry.leased_at < oldest
             if entry.receipt is not None and silent:
                 self._enqueue(job_id)
 
@@ -185,8 +215,10 @@ class MemoryWorker:
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
         """See `segmenter.transport.WorkerSide`."""
+        self.transport.let_go(self.worker_id, lease)
         return self.transport.finish(lease.job.id, answer)
 
     async def release(self, lease: Lease) -> None:
         """See `segmenter.transport.WorkerSide`."""
+        self.transport.let_go(self.worker_id, lease)
         self.transport.hand_back(lease)

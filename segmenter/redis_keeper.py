@@ -4,13 +4,15 @@ A thread with a client of its own, because a model that holds the event loop's t
 interpreter for long would starve a task, and its jobs would be given to others while they run.
 
 Shared: the table of held entries, under a lock, between this thread and the event loop. Guaranteed:
-an entry held longer than `max_hold_s` (a hanging model) is renewed no more, and the heartbeat stops
-with it; callers then see no worker and the job goes to another one.
+when nothing was taken or let go for `max_hold_s` (a hanging model), `on_hang` is called; if it
+returns, nothing is renewed and the heartbeat stops, so that callers see no worker and the jobs go
+to others.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 import redis
 from redis.exceptions import RedisError
@@ -31,15 +33,29 @@ FORGET_LEASES = 20
 
 
 class LeaseKeeper:
-    """Keeps one worker's heartbeat and leases; `start`, `hold` and `drop`, `stop`."""
+    """Keeps one worker's heartbeat and leases; `start`, `hold` and `drop`, `stop`.
 
-    def __init__(self, url: str, presence: Presence, settings: QueueSettings) -> None:
+    Args:
+        on_hang: called in the thread when a job hangs; may end the process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        presence: Presence,
+        settings: QueueSettings,
+        *,
+        on_hang: Callable[[], None] | None = None,
+    ) -> None:
         self._client: redis.Redis = open_sync_client(url)
         self._beat_script = self._client.register_script(BEAT)
         self._presence = presence
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._held: dict[str, float] = {}
+        self._on_hang = on_hang
+        self._held: set[str] = set()
+        # One job runs at a time: the whole batch is as old as its last sign of progress.
+        self._moved_at = time.monotonic()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
@@ -65,12 +81,14 @@ class LeaseKeeper:
     def hold(self, entry_id: str) -> None:
         """Renew this entry from now on."""
         with self._lock:
-            self._held[entry_id] = time.monotonic()
+            self._held.add(entry_id)
+            self._moved_at = time.monotonic()
 
     def drop(self, entry_id: str) -> None:
-        """Renew this entry no more."""
+        """Renew this entry no more, if it was held."""
         with self._lock:
-            self._held.pop(entry_id, None)
+            self._held.discard(entry_id)
+            self._moved_at = time.monotonic()
 
     def _run(self) -> None:
         interval_s = self._settings.lease_s / BEATS_A_LEASE
@@ -80,10 +98,11 @@ class LeaseKeeper:
 
     def _beat(self) -> bool:
         with self._lock:
-            held = list(self._held)
-            oldest = min(self._held.values(), default=time.monotonic())
-        if time.monotonic() - oldest > self._settings.max_hold_s:
-            logger.error("a job hangs", extra={"held": len(held)})
+            held, still_s = list(self._held), time.monotonic() - self._moved_at
+        if held and still_s > self._settings.max_hold_s:
+            logger.error("a job hangs", extra={"held": len(held), "seconds": round(still_s)})
+            if self._on_hang is not None:
+                self._on_hang()
             return True
         try:
             self._send(held)

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import cast
 
 from redis.asyncio import Redis
@@ -45,13 +46,21 @@ RELEASE_TIMEOUT_S = 5.0
 
 @asynccontextmanager
 async def open_worker(
-    url: str, settings: QueueSettings, worker_id: str
+    url: str,
+    settings: QueueSettings,
+    worker_id: str,
+    *,
+    on_hang: Callable[[], None] | None = None,
 ) -> AsyncIterator["RedisWorker"]:
-    """Open the workers' side for one worker; closes its connections on leaving."""
+    """Open the workers' side for one worker; closes its connections on leaving.
+
+    When a job is held longer than `max_hold_s`, `on_hang` is called in a thread of its own.
+    """
     commands = open_client(url)
     reading = open_client(url, blocking_s=settings.poll_s)
     try:
-        yield RedisWorker(url, commands, reading, settings, worker_id)
+        keeper = partial(LeaseKeeper, url, settings=settings, on_hang=on_hang)
+        yield RedisWorker(commands, reading, settings, worker_id, keeper=keeper)
     finally:
         await reading.aclose()
         await commands.aclose()
@@ -62,13 +71,14 @@ class RedisWorker:
 
     def __init__(
         self,
-        url: str,
         commands: Redis,
         reading: Redis,
         settings: QueueSettings,
         worker_id: str,
+        *,
+        keeper: Callable[[Presence], LeaseKeeper],
     ) -> None:
-        self._url = url
+        self._make_keeper = keeper
         self._commands = commands
         self._reading = reading
         self._settings = settings
@@ -87,7 +97,7 @@ class RedisWorker:
     @asynccontextmanager
     async def alive(self, presence: Presence) -> AsyncIterator[None]:
         """See `segmenter.transport.WorkerSide`."""
-        self._keeper = LeaseKeeper(self._url, presence, self._settings)
+        self._keeper = self._make_keeper(presence)
         await asyncio.to_thread(self._keeper.start)
         try:
             yield

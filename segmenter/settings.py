@@ -24,7 +24,8 @@ class QueueSettings(Frozen):
         max_attempts: a job that was started so often without an answer kills workers.
         job_ttl_s: life of a job's state and of its answer after the last change.
         poll_s: longest blocking read; also how long a stop may go unnoticed.
-        max_hold_s: a job held longer hangs; its lease and its worker's heartbeat lapse.
+        max_hold_s: a worker busy with one job for longer hangs: it counts as gone, its jobs go to
+            others, and a worker process of its own ends itself.
     """
 
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "medsam3"

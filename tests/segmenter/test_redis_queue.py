@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 
-from segmenter.connect import Services, open_redis
+from segmenter.connect import HANG_EXIT_STATUS, Services, open_redis
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.errors import TransportDown
 from segmenter.redis_link import open_client
@@ -270,6 +270,38 @@ def test_a_job_that_hangs_is_taken_from_its_worker_although_that_lives(redis_ser
             assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
 
     settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6, max_hold_s=0.5)
+    run(scenario, lambda: redis_queue(redis_server.url, settings))
+
+
+def test_a_worker_process_whose_model_hangs_ends_and_its_job_goes_to_another(redis_server, prefix):
+    settings = settings_for(prefix, max_hold_s=0.6)
+
+    async def scenario():
+        async with open_redis(redis_server.url, decode_raw, settings) as services:
+            request = await upload(services)
+            hanging = spawn("worker_process", redis_server.url, settings.model_dump_json(), 60)
+            await workers_alive(services, 1)
+            call = ask(services, request)
+            assert await asyncio.to_thread(hanging.wait, DEADLINE_S) == HANG_EXIT_STATUS
+            with worker_process(redis_server.url, settings):
+                assert (await call).results[0].masks[0].area_px == 64
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_makes_progress_does_not_hang(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        async with worker.alive(presence("a")):
+            for _ in range(4):
+                await queue.caller.submit(new_job(), timeout_s=PATIENCE_S)
+            for lease in await worker.lease(limit=4, wait_s=1.0):
+                await asyncio.sleep(0.6)
+                await worker.answer(lease, some_answer())
+                # Together they take longer than one may.
+                assert await queue.caller.workers(timeout_s=PATIENCE_S) == (presence("a"),)
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.6, max_hold_s=1.0)
     run(scenario, lambda: redis_queue(redis_server.url, settings))
 
 

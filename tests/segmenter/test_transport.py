@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from segmenter.errors import DeadlineExceeded, JobFailed, QueueFull
-from segmenter.messages import to_error
+from segmenter.messages import Presence, to_error
 from segmenter.settings import QueueSettings
 from tests.segmenter.queues import (
     PATIENCE_S,
@@ -253,6 +253,42 @@ def test_workers_are_seen_while_they_live(over):
         assert await queue.caller.workers(timeout_s=PATIENCE_S) == ()
 
     over(scenario)
+
+
+def test_a_worker_whose_job_hangs_is_not_seen_until_it_lets_it_go(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        async with worker.alive(presence("a")):
+            await queue.caller.submit(job, timeout_s=0.1)
+            lease = await lease_one(worker)
+            with pytest.raises(DeadlineExceeded):
+                await queue.caller.wait(job.id, timeout_s=0.1)
+            # The caller has left, the model has not.
+            await workers_seen(queue, ())
+            assert not await worker.answer(lease, some_answer())
+            await workers_seen(queue, (presence("a"),))
+
+    over(scenario, lease_s=0.6, max_hold_s=0.3)
+
+
+def test_a_job_that_hangs_goes_to_another_worker_although_its_own_lives(over):
+    async def scenario(queue: Queue):
+        hanging, job = await queue.worker("hanging"), new_job()
+        other = await queue.worker("other")
+        async with hanging.alive(presence("hanging")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            assert await lease_one(hanging) is not None
+            assert (await lease_one(other)).attempt == 2
+
+    over(scenario, lease_s=0.6, max_hold_s=0.5)
+
+
+async def workers_seen(queue: Queue, expected: tuple[Presence, ...]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if await queue.caller.workers(timeout_s=PATIENCE_S) == expected:
+                return
+            await asyncio.sleep(0.02)
 
 
 def test_a_job_handed_back_is_free_at_once_and_costs_no_attempt(over):
