@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 from uuid import uuid4
 
 from segmenter.errors import DeadlineExceeded, JobFailed
@@ -17,8 +18,12 @@ from segmenter.messages import Answer, Job, Presence
 from segmenter.settings import QueueSettings
 from segmenter.transport import Lease, cancelled, judge, queue_full, refusal
 
+Value = TypeVar("Value")
+
 # Answers wait for their caller, who is in this process; the bound only catches callers that left.
 MAX_ANSWERED = 1024
+# Ids of finished jobs, so that none runs twice; repeats come within seconds, an id has 100 bytes.
+MAX_FINISHED = 10_000
 
 
 @dataclass
@@ -50,14 +55,15 @@ class MemoryTransport:
     dead_letters: deque[Job] = field(default_factory=lambda: deque(maxlen=1000))
     _open: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
     _queued: deque[str] = field(default_factory=deque)
-    _answered: OrderedDict[str, _Entry] = field(default_factory=OrderedDict)
+    _answered: OrderedDict[str, asyncio.Future[Answer]] = field(default_factory=OrderedDict)
+    _finished: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _alive: dict[str, Presence] = field(default_factory=dict)
     _hands: dict[str, _Hands] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
         """See `segmenter.transport.CallerSide`."""
-        if job.id in self._open or job.id in self._answered:
+        if job.id in self._open or job.id in self._finished:
             return
         # A cancelled job keeps its place until a worker passes it, as in Redis.
         depth = max(len(self._open), len(self._queued))
@@ -69,13 +75,17 @@ class MemoryTransport:
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
         """See `segmenter.transport.CallerSide`."""
-        entry = self._open.get(job_id) or self._answered.get(job_id)
-        if entry is None:
+        entry = self._open.get(job_id)
+        answer = self._answered.get(job_id) if entry is None else entry.answer
+        if answer is None:
             raise JobFailed(f"there is no job {job_id!r}")
-        await asyncio.wait({entry.answer}, timeout=timeout_s)
-        if entry.answer.done():
-            return entry.answer.result()
-        await self.cancel(job_id)
+        try:
+            await asyncio.wait({answer}, timeout=timeout_s)
+            if answer.done():
+                return answer.result()
+            await self.cancel(job_id)
+        finally:
+            self._answered.pop(job_id, None)
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def cancel(self, job_id: str) -> None:
@@ -96,9 +106,9 @@ class MemoryTransport:
         if entry is None:
             return False
         entry.answer.set_result(answer)
-        self._answered[job_id] = entry
-        while len(self._answered) > MAX_ANSWERED:
-            self._answered.popitem(last=False)
+        self._answered[job_id], self._finished[job_id] = entry.answer, None
+        _trim(self._answered, MAX_ANSWERED)
+        _trim(self._finished, MAX_FINISHED)
         return True
 
     def take(self, worker_id: str, limit: int) -> list[Lease]:
@@ -183,6 +193,11 @@ class MemoryTransport:
             silent = entry.worker_id not in live and entry.leased_at < oldest
             if entry.receipt is not None and silent:
                 self._enqueue(job_id)
+
+
+def _trim(table: OrderedDict[str, Value], limit: int) -> None:
+    while len(table) > limit:
+        table.popitem(last=False)
 
 
 @dataclass(frozen=True)

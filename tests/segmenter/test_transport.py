@@ -1,10 +1,13 @@
 """What both queues guarantee; every test runs over memory and over a real Redis."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
 from segmenter.errors import DeadlineExceeded, JobFailed, QueueFull
+from segmenter.memory_transport import MemoryTransport
 from segmenter.messages import Presence, to_error
 from segmenter.settings import QueueSettings
 from tests.segmenter.queues import (
@@ -227,6 +230,26 @@ def test_a_job_submitted_twice_runs_once(over):
         assert await lease_one(worker, wait_s=0.3) is None
 
     over(scenario)
+
+
+def test_the_memory_queue_keeps_no_answer_that_was_delivered(prefix):
+    transport = MemoryTransport(QueueSettings(prefix=prefix, poll_s=0.1))
+
+    async def scenario():
+        worker, job = transport.worker("a"), new_job()
+        await transport.submit(job, timeout_s=PATIENCE_S)
+        answer = some_answer()
+        kept = weakref.ref(answer)
+        await worker.answer(await lease_one(worker), answer)
+        assert await transport.wait(job.id, timeout_s=PATIENCE_S) is answer
+        del answer
+        gc.collect()
+        assert kept() is None
+        # Its id is still known: the job does not run again.
+        await transport.submit(job, timeout_s=PATIENCE_S)
+        assert await lease_one(worker, wait_s=0.2) is None
+
+    asyncio.run(scenario())
 
 
 def test_waiting_for_an_unknown_job_fails_at_once(over):
