@@ -9,11 +9,15 @@ import numpy.typing as npt
 from agent.regions import dilate, erode, fill_holes, find_runs
 from agent.state import Candidate, Target
 from segmenter.contract import BinaryMask, RgbImage
+from segmenter.geometry import mask_box
 
 FloatArray = npt.NDArray[np.float32]
+Window = tuple[slice, slice]
 
 # Features are measured on a picture of at most so many pixels a side: 1 ms instead of 100.
 MEASURED_SIDE = 256
+# Around a mask so much of its longer side, and so many pixels, are looked at: more than its ring.
+_MARGIN_SHARE, _MARGIN_PX = 0.2, 8
 # Share of the frame's pixels that a mask hugging the frame covers.
 FRAME_SHARE = 0.6
 # Contrast and edge values at which a structure stands out plainly.
@@ -90,20 +94,20 @@ def measure(
         target: with the priors of its area and number.
         others: masks that other prompts gave for the same target, bool, shape (H, W).
     """
-    step = max(1, -(-max(mask.shape) // MEASURED_SIDE))
-    small = mask[::step, ::step]
-    gray = pixels[::step, ::step].astype(np.float32).mean(axis=2)
+    tight, around = _view(mask)
+    small = mask[around]
+    gray = pixels[around].astype(np.float32).mean(axis=2)
     contrast, edge = _contrast_and_edge(small, gray)
     filled = fill_holes(small)
     return Features(
         joint=candidate.mask.joint,
         stability=candidate.mask.stability,
-        agreement=max((_iou(small, other[::step, ::step]) for other in others), default=None),
+        agreement=max((_iou(mask, other, tight) for other in others), default=None),
         contrast=contrast,
         edge=edge,
         compact=1.0 if target.count == "several" else _largest_share(small),
         filled=float(small.sum()) / max(1.0, float(filled.sum())),
-        clear_of_frame=1.0 - frame_share(small),
+        clear_of_frame=1.0 - frame_share(mask),
         plausible_size=plausible_size(candidate.mask.area_px / mask.size, member_prior(target)),
     )
 
@@ -134,9 +138,28 @@ def plausible_size(share: float, prior: tuple[float, float]) -> float:
     return max(0.0, 1.0 - abs(float(np.log10(share / bound))))
 
 
-def _iou(first: BinaryMask, second: BinaryMask) -> float:
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 0.0
+def _view(mask: BinaryMask) -> tuple[Window, Window]:
+    """Return where a mask lies, and the picture around it on which it is measured.
+
+    The picture's grid starts at the mask's own corner, so nothing that is measured on it depends
+    on where in the image a structure lies. An empty mask is measured on the whole image.
+    """
+    box = mask_box(mask)
+    if box is None:
+        return np.s_[:, :], np.s_[:, :]
+    x0, y0, x1, y1 = (int(side) for side in box.as_tuple())
+    margin = round(_MARGIN_SHARE * max(x1 - x0, y1 - y0)) + _MARGIN_PX
+    side = min(max(x1 - x0, y1 - y0) + 2 * margin, max(mask.shape))
+    step = -(-side // MEASURED_SIDE)
+    top, left = y0 - min(margin, y0) // step * step, x0 - min(margin, x0) // step * step
+    return np.s_[y0:y1, x0:x1], np.s_[top : y1 + margin : step, left : x1 + margin : step]
+
+
+def _iou(mask: BinaryMask, other: BinaryMask, tight: Window) -> float:
+    """Return the overlap of two masks; `tight` is where the first one lies."""
+    shared = np.count_nonzero(mask[tight] & other[tight])
+    union = np.count_nonzero(mask[tight]) + np.count_nonzero(other) - shared
+    return shared / union if union else 0.0
 
 
 def _largest_share(mask: BinaryMask) -> float:

@@ -124,3 +124,57 @@ def test_a_mask_is_cut_into_its_separate_pieces_without_specks() -> None:
 def test_cleaning_removes_specks_and_fills_holes() -> None:
     dirty = (MIDDLE & ~square(30, 30, 31, 31)) | square(2, 2, 3, 3)
     assert (clean(dirty) == MIDDLE).all()
+
+
+def wide(shape: tuple[int, int], *spots: tuple[int, int, int, int]) -> BinaryMask:
+    mask = np.zeros(shape, dtype=np.bool_)
+    for y0, x0, y1, x1 in spots:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def measured(mask: BinaryMask, *others: BinaryMask, count: str = "several") -> Features:
+    """Measure a dark structure on a grey picture."""
+    pixels = np.full((*mask.shape, 3), 100, dtype=np.uint8)
+    pixels[mask] = 30
+    return measure(
+        candidate(mask), mask, pixels, target=target("spot", count=count), others=list(others)
+    )
+
+
+@pytest.mark.parametrize("shift", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize(
+    "spots",
+    [
+        ((101, 151, 105, 156),),
+        ((101, 151, 103, 900),),
+        ((101, 151, 104, 154), (300, 900, 303, 903)),
+    ],
+    ids=["a tiny one", "a thin one", "tiny ones far apart"],
+)
+def test_a_small_structure_measures_alike_wherever_it_lies(
+    spots: tuple[tuple[int, int, int, int], ...], shift: int
+) -> None:
+    here = wide((400, 1200), *spots)
+    there = np.roll(here, (shift, shift), axis=(0, 1))
+    one, two = measured(here, here), measured(there, there)
+    assert one == two
+    assert one.agreement == 1.0
+    assert one.filled == 1.0
+    assert one.contrast > 0.9
+
+
+def test_agreement_counts_what_lies_far_from_the_mask() -> None:
+    here = wide((400, 1200), (10, 10, 20, 20))
+    both = here | wide((400, 1200), (300, 1000, 310, 1010))
+    assert measured(here, both).agreement == pytest.approx(0.5)
+    assert measured(both, here).agreement == pytest.approx(0.5)
+
+
+def test_an_empty_mask_is_measured_as_nothing() -> None:
+    empty = np.zeros((40, 60), dtype=np.bool_)
+    one = measure(
+        candidate(MIDDLE), empty, np.zeros((40, 60, 3), np.uint8), target=target(), others=[empty]
+    )
+    assert (one.contrast, one.edge, one.compact, one.filled) == (0.0, 0.0, 0.0, 0.0)
+    assert one.agreement == 0.0
