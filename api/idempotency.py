@@ -1,8 +1,9 @@
 """Idempotency-Key: the same request sent twice runs once, also across processes.
 
 Shared: one record per caller and key. `put_new` decides which of two simultaneous requests runs;
-the other one gets the same run, 409 while it runs, or 422 for another payload.
-A process that dies leaves "running" behind; that record outlives the run's deadline only shortly.
+the other one gets the same run, 409 while it runs, or 422 for another payload. The claim names its
+run before that starts: a run that was recorded is found, even if its process died right after.
+A process that dies earlier leaves a claim behind, which outlives the run's deadline only shortly.
 
 Source: IETF draft-ietf-httpapi-idempotency-key-header.
 """
@@ -15,10 +16,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agent.errors import RunNotFound
 from agent.state import AgentRequest, RunRecord
+from agent.threads import new_run_id
 from api.errors import KeyInUse, KeyReused
 from segmenter.contract import Frozen, RecordStore
-from segmenter.errors import SegmenterError
+from segmenter.errors import SegmenterError, TransportDown
 
 # Between a run's deadline and the release of a key whose process died.
 GRACE_S = 30.0
@@ -26,10 +29,11 @@ IdempotencyKey = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[
 
 
 class KeyRecord(Frozen):
-    """What is kept under a key; `run_id` is None while it runs."""
+    """What is kept under a key; `done` tells a run that was erased from one that still runs."""
 
     fingerprint: str
-    run_id: str | None = None
+    run_id: str
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,30 +54,32 @@ class Once:
         key: str,
         fingerprint: str,
         *,
-        start: Callable[[], Awaitable[RunRecord]],
+        start: Callable[[str], Awaitable[RunRecord]],
         recall: Callable[[str], Awaitable[RunRecord]],
     ) -> tuple[RunRecord, bool]:
         """Return the run of this key, and whether it is a replay.
 
-        `key` is from `record_key`, `fingerprint` of the payload from `fingerprint_of`. If `start`
-        raises, the key is free again; `recall` reads a run that was made before.
+        `key` is from `record_key`, `fingerprint` of the payload from `fingerprint_of`. `start`
+        makes the run with the id it is given; if it raises, the key is free again. `recall` reads
+        a run that was made before.
 
         Raises:
             KeyInUse: the first request still runs.
             KeyReused: the key came with another payload before.
+            RunNotFound: the run was erased.
         """
-        record = KeyRecord(fingerprint=fingerprint)
+        record = KeyRecord(fingerprint=fingerprint, run_id=new_run_id())
         if not await self._claim(key, record):
-            return await recall(await self._known_run(key, fingerprint)), True
+            known = await self._known(key, fingerprint)
+            return await self._replay(key, known, recall), True
         try:
-            run = await start()
+            run = await start(record.run_id)
         except BaseException:
             # If the store is out as well, the record lapses by itself.
             with contextlib.suppress(SegmenterError):
                 await self.records.delete(key)
             raise
-        done = record.model_copy(update={"run_id": run.id})
-        await self.records.put(key, done.model_dump_json().encode(), ttl_s=self.done_ttl_s)
+        await self._note_done(key, record)
         return run, False
 
     async def _claim(self, key: str, record: KeyRecord) -> bool:
@@ -81,7 +87,25 @@ class Once:
             key, record.model_dump_json().encode(), ttl_s=self.running_ttl_s
         )
 
-    async def _known_run(self, key: str, fingerprint: str) -> str:
+    async def _note_done(self, key: str, record: KeyRecord) -> None:
+        done = record.model_copy(update={"done": True}).model_dump_json().encode()
+        # The run is there and its claim names it: an outage must not turn it into an error.
+        with contextlib.suppress(TransportDown):
+            await self.records.put(key, done, ttl_s=self.done_ttl_s)
+
+    async def _replay(
+        self, key: str, known: KeyRecord, recall: Callable[[str], Awaitable[RunRecord]]
+    ) -> RunRecord:
+        if known.done:
+            return await recall(known.run_id)
+        try:
+            run = await recall(known.run_id)
+        except RunNotFound:
+            raise KeyInUse("the first request with this key still runs") from None
+        await self._note_done(key, known)
+        return run
+
+    async def _known(self, key: str, fingerprint: str) -> KeyRecord:
         known = await self.records.get(key)
         if known is None:
             # It ended in an error or expired between our two looks.
@@ -89,9 +113,7 @@ class Once:
         record = KeyRecord.model_validate_json(known)
         if record.fingerprint != fingerprint:
             raise KeyReused("this key came with another payload before; use a new one")
-        if record.run_id is None:
-            raise KeyInUse("the first request with this key still runs")
-        return record.run_id
+        return record
 
 
 def record_key(caller: str, key: str) -> str:

@@ -16,8 +16,8 @@ from segmenter.messages import Presence
 class Agent(Protocol):
     """The agent as the routes use it; `agent.service.AgentService` implements it."""
 
-    async def run(self, request: AgentRequest) -> RunRecord:
-        """Run a request to its end."""
+    async def run(self, request: AgentRequest, *, run_id: str | None = None) -> RunRecord:
+        """Run a request to its end; `run_id` from `agent.threads.new_run_id`."""
         ...
 
     async def run_record(self, run_id: str) -> RunRecord:

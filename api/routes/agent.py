@@ -57,14 +57,21 @@ async def _run_once(
     return await once_of(request).run(
         record_key(caller, key),
         fingerprint_of(asked),
-        start=lambda: _finished(agent, asked),
-        recall=agent.run_record,
+        start=lambda run_id: _finished(agent, asked, run_id),
+        recall=lambda run_id: _recalled(agent, run_id),
     )
 
 
-async def _finished(agent: Agent, asked: AgentRequest) -> RunRecord:
-    """Run to the end; a failed run is an error here, never an answer without masks."""
-    run = await agent.run(asked)
+async def _finished(agent: Agent, asked: AgentRequest, run_id: str | None = None) -> RunRecord:
+    return _answerable(await agent.run(asked, run_id=run_id))
+
+
+async def _recalled(agent: Agent, run_id: str) -> RunRecord:
+    return _answerable(await agent.run_record(run_id))
+
+
+def _answerable(run: RunRecord) -> RunRecord:
+    """Refuse a failed run: it is an error here, never an answer without masks."""
     if run.status is Status.FAILED:
         raise RunFailed(run.id, run.error_kind)
     return run

@@ -137,7 +137,7 @@ class ScriptedAgent:
     runs: dict[str, RunRecord] = field(default_factory=dict)
     threads: dict[str, ThreadRecord] = field(default_factory=dict)
 
-    async def run(self, request: AgentRequest) -> RunRecord:
+    async def run(self, request: AgentRequest, *, run_id: str | None = None) -> RunRecord:
         self.requests.append(request)
         self.started.set()
         if self.gate is not None:
@@ -148,7 +148,8 @@ class ScriptedAgent:
         bright = (await self.images.pixels(image))[..., 0] > 127
         number = len(self.runs) + 1
         thread_id = request.thread_id or f"thr_{number:032x}"
-        run = to_run(f"run_{number:032x}", thread_id, request, image, to_mask(bright))
+        run_id = run_id or f"run_{number:032x}"
+        run = to_run(run_id, thread_id, request, image, to_mask(bright))
         run = run.model_copy(update={"status": self.status, "error_kind": self.error_kind})
         self.runs[run.id] = run
         self.threads[thread_id] = _thread(self.threads.get(thread_id), run)
