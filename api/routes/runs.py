@@ -49,7 +49,7 @@ async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer:
 )
 async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response:
     """8-bit PNG at the size of the original image, 255 inside the mask and 0 outside."""
-    return Png(await _drawn(parts.agent.mask_png(run_id, mask_id)))
+    return Png(await _drawn(parts.agent.mask_png(run_id, mask_id), "the run has no such mask"))
 
 
 @router.get(
@@ -61,7 +61,7 @@ async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response
 )
 async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
     """Every returned mask as a labelled contour."""
-    return Png(await _drawn(parts.agent.overlay_png(run_id)))
+    return Png(await _drawn(parts.agent.overlay_png(run_id), "the run has no overlay"))
 
 
 @router.get(
@@ -73,13 +73,13 @@ async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
 )
 async def get_round(run_id: RunId, number: RoundNumber, parts: UsedParts) -> Response:
     """What the inspector judged in this round."""
-    return Png(await _drawn(parts.agent.round_png(run_id, number)))
+    return Png(await _drawn(parts.agent.round_png(run_id, number), "the run has no such round"))
 
 
-async def _drawn(picture: Awaitable[bytes]) -> bytes:
+async def _drawn(picture: Awaitable[bytes], missing: str) -> bytes:
     try:
         return await picture
     except InvalidRequest as error:
-        raise PictureNotFound("the run has no such mask or round") from error
+        raise PictureNotFound(missing) from error
     except ImageNotFound as error:
         raise PictureGone("the run is there, but its image has expired") from error

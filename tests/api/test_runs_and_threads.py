@@ -55,8 +55,10 @@ def test_a_run_that_never_was_is_not_found(client: TestClient) -> None:
 
 
 def test_a_picture_that_never_was_is_not_found(client: TestClient, run: dict[str, Any]) -> None:
-    for path in ("/masks/m99.png", "/rounds/3.png"):
-        problem(client.get(f"/agent/runs/{run['id']}{path}"), 404, "picture-not-found")
+    for path, name in (("/masks/m99.png", "mask"), ("/rounds/3.png", "round")):
+        response = client.get(f"/agent/runs/{run['id']}{path}")
+        found = problem(response, 404, "picture-not-found")
+        assert found["detail"] == f"the run has no such {name}"
 
 
 def test_a_picture_of_an_expired_image_is_gone(
