@@ -1,6 +1,7 @@
 """What clients may send, closed and strict; and its translation into the contracts behind."""
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -38,6 +41,10 @@ BOX_SCHEMA = {
 }
 IMAGE_NOTE = "base64, or a data URI; URLs are never fetched"
 MAX_EDITS = 20
+# What the agent reads where edits come without words: it names nothing and orders nothing.
+EDITS_ALONE = "Mark this"
+# A form sends line ends as both of them.
+LINE_CHARS = "\n\r\t"
 
 
 def _sides(value: object) -> object:
@@ -63,6 +70,19 @@ def _is_number(side: object) -> bool:
     )
 
 
+def _one_line(text: str) -> str:
+    """Refuse control characters: models and terminals may do anything with them."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+def _lines(text: str) -> str:
+    """Refuse control characters but line ends and tabs."""
+    _one_line(text.translate(dict.fromkeys(map(ord, LINE_CHARS))))
+    return text
+
+
 def _stripped(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
@@ -74,9 +94,18 @@ ImageText = Annotated[str, Field(min_length=1, description=IMAGE_NOTE)]
 ImageId = Annotated[str, Field(pattern=r"^img_[0-9a-f]{64}$", description="from POST /images")]
 ThreadId = Annotated[str, Field(pattern=r"^thr_[A-Za-z0-9]{1,64}$")]
 ConceptText = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_stripped)
+    str,
+    Field(min_length=1, max_length=MAX_TEXT_CHARS),
+    AfterValidator(_stripped),
+    AfterValidator(_one_line),
 ]
-Words = Annotated[str, Field(min_length=1, max_length=MAX_REQUEST_CHARS), AfterValidator(_stripped)]
+Label = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_one_line)]
+Words = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_REQUEST_CHARS),
+    AfterValidator(_stripped),
+    AfterValidator(_lines),
+]
 
 
 class Body(BaseModel):
@@ -164,7 +193,7 @@ class EditIn(Body):
     action: Literal["accept", "reject", "box"]
     mask_id: Annotated[str, Field(pattern=r"^m[1-9][0-9]{0,5}$")] | None = None
     box: BoxIn | None = None
-    label: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+    label: Label | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> "EditIn":
@@ -183,17 +212,34 @@ class EditIn(Body):
 class AgentBody(ImagePart):
     """A request in plain clinical words; in a thread the image is known already."""
 
-    request: Annotated[Words, Field(examples=["Outline the breast tumour"])]
     thread_id: ThreadId | None = None
     box: BoxIn | None = None
     max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
     planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
     edits: Annotated[tuple[EditIn, ...], Field(max_length=MAX_EDITS)] = ()
+    # After thread_id and edits: its check looks at them.
+    request: Annotated[
+        Words | None,
+        Field(
+            validate_default=True,
+            examples=["Outline the breast tumour"],
+            description="may be left out where edits of a thread say it all",
+        ),
+    ] = None
+
+    @field_validator("request")
+    @classmethod
+    def _says_something(cls, request: str | None, info: ValidationInfo) -> str | None:
+        # What is wrong itself is not there; one finding is enough.
+        edited = info.data.get("edits", True) and info.data.get("thread_id", True)
+        if request is None and not edited:
+            raise ValueError("this field is needed, unless there are edits of a thread_id")
+        return request
 
     def to_request(self, image: ImageRef | None) -> AgentRequest:
         """Translate into the agent's words."""
         return AgentRequest(
-            request=self.request,
+            request=self.request or EDITS_ALONE,
             image=image,
             thread_id=self.thread_id,
             box=self.box,

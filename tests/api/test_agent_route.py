@@ -6,9 +6,13 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from agent.commands import read_command
 from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
+from agent.lexicon import load_lexicon
+from agent.reading import read_request
 from agent.state import MAX_REQUEST_CHARS, Status
 from api.app import create_app
+from api.requests import EDITS_ALONE
 from api.settings import Settings
 from segmenter.contract import Box
 from segmenter.errors import DeadlineExceeded, JobFailed
@@ -95,9 +99,41 @@ def test_a_thread_needs_no_image(client: TestClient, bench: Bench, png: bytes) -
     assert [request.image for request in bench.agent.requests[1:]] == [None, None]
 
 
+def test_a_request_may_have_lines_and_tabs(client: TestClient, png: bytes) -> None:
+    text = "Outline:\r\n\tthe bright spot\n- only"
+    assert ask(client, png, request=text).json()["request"] == text
+
+
+def test_edits_of_a_thread_need_no_words(client: TestClient, bench: Bench, png: bytes) -> None:
+    thread_id = ask(client, png).json()["thread_id"]
+    edits = [{"action": "accept", "mask_id": "m1"}]
+    as_json = client.post("/agent/segment", json={"thread_id": thread_id, "edits": edits})
+    as_form = client.post(
+        "/agent/segment",
+        files={"thread_id": (None, thread_id), "edits": (None, json.dumps(edits))},
+    )
+    assert (as_json.status_code, as_form.status_code) == (200, 200)
+    assert [request.request for request in bench.agent.requests[1:]] == [EDITS_ALONE] * 2
+
+
+def test_what_stands_for_missing_words_names_and_orders_nothing() -> None:
+    assert read_request(EDITS_ALONE, load_lexicon()).asked == ()
+    assert read_command(EDITS_ALONE) == read_command("")
+
+
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("no request", {"image_id": "img_" + "0" * 64}, "request"),
     ("blank request", {"request": " \n"}, "request"),
+    ("NUL", {"request": "a\x00b"}, "request"),
+    ("C1 control", {"request": "a\x9bb"}, "request"),
+    (
+        "control in a label",
+        {"request": "a", "edits": [{"action": "box", "box": [1, 2, 3, 4], "label": "a\x07"}]},
+        "edits[0].label",
+    ),
+    ("edits without thread", {"edits": [{"action": "accept", "mask_id": "m1"}]}, "request"),
+    ("no words in a thread", {"thread_id": "thr_1"}, "request"),
+    ("broken edits alone", {"thread_id": "thr_1", "edits": 5}, "edits"),
     ("long request", {"request": "x" * (MAX_REQUEST_CHARS + 1)}, "request"),
     ("no image and no thread", {"request": "a"}, "image"),
     ("four rounds", {"request": "a", "max_rounds": 4}, "max_rounds"),

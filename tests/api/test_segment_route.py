@@ -192,6 +192,9 @@ JSON_FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("seventeen prompts", {"image": "IMAGE", "prompts": [BRIGHT] * 17}, "prompts"),
     ("empty prompt", {"image": "IMAGE", "prompts": [{}]}, "prompts[0]"),
     ("blank text", {"image": "IMAGE", "prompts": [BRIGHT, {"text": " "}]}, "prompts[1].text"),
+    ("NUL", {"image": "IMAGE", "prompts": [{"text": "a\x00b"}]}, "prompts[0].text"),
+    ("escape", {"image": "IMAGE", "concept": "a\x1b[31m"}, "prompts[0].text"),
+    ("two lines", {"image": "IMAGE", "concept": "a\nb"}, "prompts[0].text"),
     ("long text", {"image": "IMAGE", "prompts": [{"text": "x" * 101}]}, "prompts[0].text"),
     ("text of another type", {"image": "IMAGE", "prompts": [{"text": 5}]}, "prompts[0].text"),
     ("unknown field", {"image": "IMAGE", "prompts": [BRIGHT], "colour": 1}, "colour"),
@@ -284,6 +287,7 @@ def test_a_prompt_of_negative_boxes_alone_is_refused(client: TestClient, png_tex
 
 FORM_FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("unknown field", {"concept": "a", "colour": "red"}, "colour"),
+    ("NUL", {"concept": "a\x00b"}, "prompts[0].text"),
     ("prompts are no JSON", {"prompts": "{"}, "prompts"),
     ("prompts and concept", {"prompts": '[{"text": "a"}]', "concept": "b"}, "prompts"),
     ("several concepts and a box", {"concept": ["a", "b"], "box": "0,0,5,5"}, "box"),
