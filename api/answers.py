@@ -129,11 +129,15 @@ class LimitsOut(Answer):
     """Bounds of a request."""
 
     max_upload_bytes: int
+    max_pixels: int
+    max_side: int
     max_prompts: int
     max_boxes: int
     max_masks: int
     max_text_chars: int
     max_request_chars: int
+    max_targets: int
+    max_edits: int
     max_rounds: int
     segment_timeout_s: float
     run_timeout_s: float

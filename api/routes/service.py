@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS
+from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS, MAX_TARGETS
 from api import VERSION
 from api.answers import (
     CapabilitiesAnswer,
@@ -19,6 +19,7 @@ from api.errors import NotReady
 from api.openapi import DISCLAIMER, problems
 from api.parts import Parts, parts_of, settings_of
 from api.render import to_model
+from api.requests import MAX_EDITS
 from api.settings import Settings
 from segmenter.contract import (
     MAX_BOXES,
@@ -28,6 +29,7 @@ from segmenter.contract import (
     Capabilities,
 )
 from segmenter.errors import TransportDown
+from segmenter.formats.limits import DEFAULT_LIMITS
 from segmenter.formats.sniff import Format
 
 router = APIRouter(tags=["service"])
@@ -73,11 +75,15 @@ def to_capabilities(
 def _limits(settings: Settings) -> LimitsOut:
     return LimitsOut(
         max_upload_bytes=settings.max_upload_bytes,
+        max_pixels=DEFAULT_LIMITS.max_pixels,
+        max_side=DEFAULT_LIMITS.max_side,
         max_prompts=MAX_PROMPTS,
         max_boxes=MAX_BOXES,
         max_masks=MAX_MASKS,
         max_text_chars=MAX_TEXT_CHARS,
         max_request_chars=MAX_REQUEST_CHARS,
+        max_targets=MAX_TARGETS,
+        max_edits=MAX_EDITS,
         max_rounds=MAX_ROUNDS,
         segment_timeout_s=settings.segment_timeout_s,
         run_timeout_s=settings.run_timeout_s,
@@ -92,6 +98,8 @@ async def get_openapi(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
+# Monitors ask by HEAD; the server leaves the body out.
+@router.head("/health/live", include_in_schema=False)
 @router.get(
     "/health/live",
     operation_id="getLive",
@@ -103,6 +111,7 @@ async def get_live() -> LiveAnswer:
     return LiveAnswer()
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get(
     "/health/ready",
     operation_id="getReady",

@@ -33,6 +33,9 @@ def test_capabilities_say_what_can_be_asked_for(client: TestClient) -> None:
     assert {"png", "jpeg", "dicom"} <= set(found["image_formats"])
     assert found["limits"]["max_upload_bytes"] == 200_000
     assert found["limits"]["max_rounds"] == 3
+    assert found["limits"]["max_pixels"] == 40_000_000
+    assert found["limits"]["max_side"] == 32_768
+    assert (found["limits"]["max_edits"], found["limits"]["max_targets"]) == (20, 4)
     assert found["disclaimer"] == "not a medical device"
     assert found["egress"] == "off"
 
@@ -46,6 +49,15 @@ def test_capabilities_without_a_worker_are_unavailable(client: TestClient, bench
 
 def test_a_live_process_says_so(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v1/health/ready"])
+def test_head_says_what_get_says_without_a_body(
+    client: TestClient, bench: Bench, path: str
+) -> None:
+    assert (client.head(path).status_code, client.head(path).content) == (200, b"")
+    bench.workers = ()
+    assert client.head(path).status_code == client.get(path).status_code
 
 
 def test_ready_means_a_worker_with_a_model(client: TestClient) -> None:
