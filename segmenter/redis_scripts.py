@@ -11,6 +11,8 @@ GROUP = "workers"
 # misses a notice still finds the answer when it reconnects or its time is up.
 MAX_NOTICES = 10_000
 MAX_DEAD_LETTERS = 1000
+# After the last one: long enough to look into, short because they hold what callers asked for.
+DEAD_LETTERS_TTL_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -106,11 +108,12 @@ return 1
 """
 
 # KEYS queue, dead letters. ARGV group, entry id, body, reason ('' = just remove it), worker id,
-# letters.
+# letters, their ttl ms.
 BURY = """
 if redis.call('XACK', KEYS[1], ARGV[1], ARGV[2]) == 1 and ARGV[4] ~= '' then
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*',
     'entry', ARGV[2], 'body', ARGV[3], 'reason', ARGV[4], 'worker', ARGV[5])
+  redis.call('PEXPIRE', KEYS[2], ARGV[7])
 end
 return redis.call('XDEL', KEYS[1], ARGV[2])
 """

@@ -25,6 +25,7 @@ from segmenter.redis_keeper import LeaseKeeper
 from segmenter.redis_link import Backoff, open_client, retried
 from segmenter.redis_scripts import (
     BURY,
+    DEAD_LETTERS_TTL_S,
     FINISH,
     GROUP,
     MAX_DEAD_LETTERS,
@@ -204,7 +205,15 @@ class RedisWorker:
         """Remove an entry; with a reason it becomes a dead letter."""
         await self._bury_script(
             keys=[self._keys.queue, self._keys.dead_letters],
-            args=[GROUP, entry.id, entry.body, reason, self._id, MAX_DEAD_LETTERS],
+            args=[
+                GROUP,
+                entry.id,
+                entry.body,
+                reason,
+                self._id,
+                MAX_DEAD_LETTERS,
+                DEAD_LETTERS_TTL_S * 1000,
+            ],
         )
 
     async def _leave(self, entry: Entry, answer: Answer) -> bool:

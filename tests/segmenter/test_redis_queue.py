@@ -12,7 +12,7 @@ from segmenter.connect import HANG_EXIT_STATUS, Services, open_redis
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.errors import TransportDown
 from segmenter.redis_link import open_client
-from segmenter.redis_scripts import Keys
+from segmenter.redis_scripts import DEAD_LETTERS_TTL_S, Keys
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
 from tests.segmenter.queues import (
@@ -208,6 +208,18 @@ def test_a_poisoned_entry_is_buried_and_the_next_job_runs(redis_server, prefix, 
         await queue.caller.submit(job, timeout_s=PATIENCE_S)
         assert (await lease_one(worker)).job == job
         assert await queue.dead_letters() == 1
+
+    run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
+
+
+def test_dead_letters_hold_requests_and_do_not_stay_for_ever(redis_server, prefix):
+    async def scenario(queue: Queue):
+        worker = await queue.worker("a")
+        async with open_client(redis_server.url) as client:
+            await client.xadd(Keys(prefix).queue, {"nothing": "known"})
+            assert await lease_one(worker, wait_s=0.3) is None
+            assert await queue.dead_letters() == 1
+            assert 0 < await client.ttl(Keys(prefix).dead_letters) <= DEAD_LETTERS_TTL_S
 
     run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
 
