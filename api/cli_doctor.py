@@ -136,11 +136,11 @@ def _queue(setup: Setup, *, needs_worker: bool) -> Check:
         return Check(name="queue", state="ok", found="in this process, no Redis configured")
     try:
         workers = asyncio.run(live_workers(setup))
-    except SegmenterError:
+    except SegmenterError as error:
         return Check(
             name="queue",
             state="fail",
-            found="Redis does not answer",
+            found=str(error),
             advice="start it, or check MEDSAM3_REDIS_URL",
         )
     if not workers:

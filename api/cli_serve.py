@@ -15,7 +15,7 @@ from api.cli_output import FAILED, OK, Commands, UsageFault, say
 from api.logs import set_up_logs
 from api.planners import build_mllms, close_all
 from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
-from api.wiring import Setup, open_parts, run_worker_process
+from api.wiring import Setup, live_workers, open_parts, run_worker_process
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
 SHUTDOWN_S = 20
@@ -81,9 +81,15 @@ def _overridden(settings: Settings, given: dict[str, object]) -> Settings:
 
 
 def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
-    """Answer jobs until SIGTERM or SIGINT; running ones are finished or handed back."""
+    """Answer jobs until SIGTERM or SIGINT; running ones are finished or handed back.
+
+    Raises:
+        TransportDown: Redis does not answer at the start; later the worker waits for it.
+    """
     if setup.settings.redis_url is None:
         raise UsageFault("a worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside without")
+    # A wrong address would otherwise look like a worker that waits for jobs.
+    asyncio.run(live_workers(setup))
     set_up_logs()
     asyncio.run(_work(setup))
     return OK

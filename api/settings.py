@@ -24,6 +24,7 @@ TRACING_SWITCHES = (
     "LANGCHAIN_TRACING_V2",
 )
 REDIS_SCHEMES = ("redis", "rediss", "unix")
+REDIS_PORT = 6379
 # A shorter key can be guessed over the network.
 MIN_KEY_CHARS = 16
 
@@ -180,6 +181,14 @@ def forbid_tracing(environ: MutableMapping[str, str]) -> None:
     environ.pop("OPENAI_LOG", None)
     for name in TRACING_SWITCHES:
         environ[name] = "false"
+
+
+def redis_place(url: SecretStr) -> str:
+    """Say where Redis should be, host and port or socket, without who may log in."""
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme == "unix":
+        return parts.path
+    return f"{parts.hostname or 'localhost'}:{parts.port or REDIS_PORT}"
 
 
 def variable(field: str) -> str:

@@ -17,11 +17,11 @@ from agent.rules import RulesPlanner
 from agent.service import AgentContext, AgentService
 from api.parts import Parts
 from api.planners import Kind, build_mllms, close_all
-from api.settings import Settings, SettingsError, variable
+from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact import CompactBackend
 from segmenter.backends.contract import Backend
 from segmenter.connect import Services, decoder, open_embedded, open_redis, run_worker
-from segmenter.errors import NoWorker
+from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
 from segmenter.images import Decode
 from segmenter.messages import Presence
@@ -36,6 +36,8 @@ EMBEDDED_START_S = 10.0
 EMBEDDED_POLL_S = 0.05
 # Whoever asks whether the service is ready wants to know soon.
 QUEUE_TIMEOUT_S = 3.0
+# A host that swallows packets lets a connection hang; the retries before end within the other.
+CONNECT_TIMEOUT_S = 5.0
 
 
 def load_backend(settings: Settings) -> Backend[Any]:
@@ -146,10 +148,16 @@ async def live_workers(setup: Setup) -> tuple[Presence, ...]:
     """Ask Redis who is alive.
 
     Raises:
-        TransportDown: it does not answer.
+        TransportDown: it does not answer; says where it should be.
     """
-    async with open_services(setup) as services:
-        return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
+    url = setup.settings.redis_url
+    assert url is not None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S), open_services(setup) as services:
+            return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
+    except (TransportDown, TimeoutError) as error:
+        reason = f" ({error})" if str(error) else ""
+        raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error
 
 
 def _planners(mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def test_doctor_names_what_is_wrong_and_what_to_do(capsys: pytest.CaptureFixture
 def test_doctor_worker_needs_a_queue(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", "--worker") == 2
     assert run("doctor", "--worker", environ={"MEDSAM3_REDIS_URL": "redis://127.0.0.1:1/0"}) == 1
-    assert "Redis does not answer" in capsys.readouterr().out
+    assert "Redis at 127.0.0.1:1 does not answer" in capsys.readouterr().out
 
 
 def test_capabilities_are_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +275,20 @@ def test_a_port_out_of_range_is_bad_input(capsys: pytest.CaptureFixture[str]) ->
 def test_a_worker_without_a_queue_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("worker") == 2
     assert "MEDSAM3_REDIS_URL" in capsys.readouterr().err
+
+
+def test_a_worker_whose_queue_is_away_says_where_it_should_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    environ = {"MEDSAM3_REDIS_URL": "redis://somebody:secret@127.0.0.1:1/0"}
+    started = time.monotonic()
+    assert run("worker", environ=environ) == 1
+    assert time.monotonic() - started < 10
+    err = capsys.readouterr().err.strip()
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: Redis at 127.0.0.1:1 does not answer")
+    assert "secret" not in err
+    assert "somebody" not in err
 
 
 def test_serve_without_weights_fails_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from api.settings import (
     SettingsError,
     forbid_tracing,
     load_settings,
+    redis_place,
     refuse_unguarded,
     variable,
 )
@@ -129,6 +130,19 @@ def test_tracing_and_body_logs_are_forced_off() -> None:
         "LANGCHAIN_TRACING_V2": "false",
         "PATH": "/bin",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://user:pw@queue.example:6380/2", "queue.example:6380"),
+        ("rediss://:pw@queue.example", "queue.example:6379"),
+        ("redis://", "localhost:6379"),
+        ("unix://user:pw@/run/redis.sock?db=1&password=pw", "/run/redis.sock"),
+    ],
+)
+def test_the_place_of_redis_holds_no_credentials(url: str, place: str) -> None:
+    assert redis_place(SecretStr(url)) == place
 
 
 def test_variables_are_named_after_fields() -> None:
