@@ -34,6 +34,7 @@ from agent.toolcalls import take_in, to_failure, to_request
 from segmenter.errors import ImageNotFound, SegmenterError
 
 TIME_OVER = Failure(kind="DeadlineExceeded", message="The time for this run was over.")
+NO_PIXELS = Failure(kind="DeadlineExceeded", message="The image could not be read in time.")
 
 
 async def prepare(state: AgentState, bench: Bench) -> AgentState:
@@ -42,11 +43,14 @@ async def prepare(state: AgentState, bench: Bench) -> AgentState:
     Raises:
         ImageNotFound: the image has expired.
     """
-    bench.pixels = await bench.tools.images.pixels(bench.image)
     try:
+        async with asyncio.timeout(bench.step_s()):
+            bench.pixels = await bench.tools.images.pixels(bench.image)
         bench.capabilities = await bench.tools.segmenter.capabilities(timeout_s=bench.step_s())
     except ImageNotFound:
         raise
+    except TimeoutError:
+        return {"error": to_json(NO_PIXELS)}
     except SegmenterError as error:
         return {"error": to_json(to_failure(error))}
     opening = bench.opening

@@ -1,5 +1,6 @@
 """Turns a run's last state and its bench into the record that is stored and returned."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from agent.bench import Bench
@@ -23,9 +24,15 @@ from agent.state import (
     Target,
     TargetOutcome,
     TargetResult,
+    ThreadRecord,
     Verdict,
 )
 from segmenter.contract import Spacing
+
+# A record holds the masks of its latest runs, as many and as large as fit: the store's bound of
+# 16 MiB leaves the rest for words. One mask of 12000 nuclei on 16 megapixels takes 0.5 MiB.
+MAX_CANDIDATES = 200
+MAX_CANDIDATE_BYTES = 12 * 1024 * 1024
 
 CANCELLED = Failure(kind="cancelled", message="The run was cancelled.")
 
@@ -34,27 +41,33 @@ def to_record(
     state: AgentState,
     bench: Bench,
     *,
-    thread_id: str,
+    thread: ThreadRecord,
     created_at: datetime,
     failure: Failure | None = None,
 ) -> RunRecord:
-    """Return the record of a run that ended, or (with `failure`) was broken off."""
+    """Return the record of a run that ended, or (with `failure`) was broken off.
+
+    It holds the masks it shows and its own others; those of earlier runs are in their records.
+    """
     outcome = _outcome(state, failure)
     plan, verdicts = plan_of(state), verdicts_of(state)
     failed = failure or (failure_of(state) if outcome.status is Status.FAILED else None)
     known = {one.id: one for one in (plan.targets if plan else bench.opening.reopened)}
     known = {one.target.id: one.target for one in bench.opening.kept} | known
+    targets = tuple(_result(one, known[one.target], verdicts, bench) for one in outcome.targets)
+    before = {one.id for one in thread.candidates}
+    own = [one for one in bench.candidates.values() if one.id not in before]
     return RunRecord(
         id=bench.run_id,
-        thread_id=thread_id,
+        thread_id=thread.id,
         created_at=created_at,
         request=bench.request.request,
         image=bench.image,
         status=outcome.status,
         plan=plan,
         rounds=rounds_of(state),
-        candidates=tuple(bench.candidates.values()),
-        targets=tuple(_result(one, known[one.target], verdicts, bench) for one in outcome.targets),
+        candidates=bounded(own, targets),
+        targets=targets,
         needs_review=outcome.needs_review,
         message=outcome.message,
         provenance=_provenance(state, bench),
@@ -92,6 +105,44 @@ def _result_mask(
         by=verdict.by if verdict else "rules",
         area_mm2=area_mm2(candidate.mask.area_px, spacing),
     )
+
+
+def bounded(
+    candidates: Iterable[Candidate],
+    targets: Iterable[TargetResult],
+    *,
+    rejected: Collection[str] = (),
+    max_count: int = MAX_CANDIDATES,
+    max_bytes: int = MAX_CANDIDATE_BYTES,
+) -> tuple[Candidate, ...]:
+    """Return what a record keeps of some candidates: all that is shown, then the latest others.
+
+    A mask that is shown is never lost. Of the others the oldest go first, as soon as one does not
+    fit, and those that a person rejected last: without its pixels a mask could come back.
+    """
+    unique = {one.id: one for one in candidates}
+    shown = {mask.candidate.id: mask.candidate for one in targets for mask in one.masks}
+    # A record holds what is shown twice: by id, and with its target.
+    room = max_bytes - 2 * sum(_size(one) for one in shown.values())
+    kept: list[Candidate] = []
+    others = [one for name, one in unique.items() if name not in shown]
+    for one in sorted(others, key=lambda one: (one.id not in rejected, -int(one.id[1:]))):
+        room -= _size(one)
+        if room < 0 or len(kept) == max_count:
+            break
+        kept.append(one)
+    everything = {one.id: one for one in kept} | shown
+    return tuple(sorted(everything.values(), key=lambda one: int(one.id[1:])))
+
+
+def _size(candidate: Candidate) -> int:
+    """Return the length of a candidate in a record, in bytes."""
+    return len(candidate.model_dump_json())
+
+
+def broken_off(error: BaseException) -> Failure:
+    """Return why a run broke off: the kind of error only, its words may hold anything."""
+    return Failure(kind=type(error).__name__, message="The run was broken off by an error.")
 
 
 def area_mm2(area_px: int, spacing: Spacing | None) -> float | None:

@@ -19,7 +19,7 @@ from agent.graph import walk
 from agent.lexicon import load_lexicon
 from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.planner import Planner
-from agent.records import CANCELLED, to_record
+from agent.records import CANCELLED, broken_off, to_record
 from agent.rules import RulesPlanner
 from agent.state import (
     AgentRequest,
@@ -94,11 +94,13 @@ class AgentService:
                 # Another run may have ended between the look and the lock.
                 thread = await self._threads.thread(thread.id)
             request = fit_boxes(request, thread.image)
+            # Cutting masks into pieces takes seconds on large ones.
+            opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
             bench = Bench(
                 run_id=run_id or new_run_id(),
                 request=request,
                 image=thread.image,
-                opening=open_thread(request, thread, load_lexicon()),
+                opening=opening,
                 planner=planner,
                 tools=self._tools(),
                 watch=watch,
@@ -178,29 +180,28 @@ class AgentService:
         """Walk the graph, and record the run whatever happens to it."""
         created_at = self._context.now()
         state: AgentState = {}
-        await bench.tell("run.created")
         try:
+            await bench.tell("run.created")
             async for step in walk(bench):
                 state = step
-        except asyncio.CancelledError:
-            run = to_record(
-                state, bench, thread_id=thread.id, created_at=created_at, failure=CANCELLED
-            )
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            failure = CANCELLED if cancelled else broken_off(error)
+            run = to_record(state, bench, thread=thread, created_at=created_at, failure=failure)
             await asyncio.shield(self._keep(run, bench, thread))
-            await bench.tell("run.cancelled")
+            await bench.tell("run.cancelled" if cancelled else "run.failed")
             raise
-        run = to_record(state, bench, thread_id=thread.id, created_at=created_at)
+        run = to_record(state, bench, thread=thread, created_at=created_at)
         await self._keep(run, bench, thread)
         await bench.tell("run.failed" if run.status is Status.FAILED else "run.completed")
         return run
 
     async def _keep(self, run: RunRecord, bench: Bench, thread: ThreadRecord) -> None:
-        await self._threads.save_run(run)
-        await self._threads.save_thread(
-            append_run(
-                thread, run, next_mask=bench.next_mask, rejected=tuple(sorted(bench.rejected))
-            )
+        after = append_run(
+            thread, run, next_mask=bench.next_mask, rejected=tuple(sorted(bench.rejected))
         )
+        await self._threads.save_run(run)
+        await self._threads.save_thread(after, forgotten=set(thread.runs) - set(after.runs))
         logger.info(
             "run ended",
             extra={

@@ -6,20 +6,19 @@ expires by itself, so a process that dies leaves its thread busy for at most tha
 
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
 from agent.modality import UNKNOWN, known_modality
-from agent.state import Candidate, RunRecord, Status, TargetResult, ThreadRecord
+from agent.records import bounded
+from agent.state import RunRecord, Status, TargetResult, ThreadRecord
 from segmenter.contract import ImageStore, RecordStore
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
 # A dead run's lock outlives the run's own time by so much.
 LOCK_GRACE_S = 30.0
-# A thread keeps the masks of its latest runs; older ones are still in the runs' own records.
-MAX_THREAD_CANDIDATES = 200
 MAX_THREAD_RUNS = 100
 MAX_THREAD_CALLS = 200
 
@@ -61,8 +60,17 @@ class Threads:
         """Store a run."""
         await self._records.put(f"run:{run.id}", run.model_dump_json().encode(), ttl_s=self._ttl_s)
 
-    async def save_thread(self, thread: ThreadRecord) -> None:
-        """Store a thread; it lives as long as its latest run."""
+    async def save_thread(
+        self, thread: ThreadRecord, *, forgotten: Iterable[str] = frozenset()
+    ) -> None:
+        """Store a thread; it lives as long as its latest run.
+
+        Args:
+            thread: as it is after the run.
+            forgotten: runs it does not list any more; nobody could erase their records later.
+        """
+        for run_id in forgotten:
+            await self._records.delete(f"run:{run_id}")
         record = thread.model_dump_json().encode()
         await self._records.put(f"thread:{thread.id}", record, ttl_s=self._ttl_s)
 
@@ -72,8 +80,10 @@ class Threads:
         Raises:
             ThreadNotFound, ThreadBusy.
         """
-        thread = await self.thread(thread_id)
+        await self.thread(thread_id)
         async with self.locked(thread_id, ttl_s=LOCK_GRACE_S):
+            # A run may have ended between the look and the lock.
+            thread = await self.thread(thread_id)
             for run_id in thread.runs:
                 await self._records.delete(f"run:{run_id}")
             await self._records.delete(f"thread:{thread_id}")
@@ -102,13 +112,15 @@ def append_run(
     # A run that broke off has no results, but its calls and masks bear the ids of its targets.
     used = {one.target.id for one in run.targets} | {one.id for one in planned}
     used |= {one.target for one in run.candidates}
-    ended = run.status is not Status.FAILED
+    standing = thread.targets if run.status is Status.FAILED else _standing(run.targets)
     return thread.model_copy(
         update={
             "runs": (*thread.runs, run.id)[-MAX_THREAD_RUNS:],
             "requests": (*thread.requests, run.request)[-MAX_THREAD_RUNS:],
-            "candidates": _bounded((*thread.candidates, *run.candidates), run.targets),
-            "targets": _standing(run.targets) if ended else thread.targets,
+            "candidates": bounded(
+                (*thread.candidates, *run.candidates), standing, rejected=rejected
+            ),
+            "targets": standing,
             "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
             "rejected": rejected,
             "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
@@ -121,14 +133,3 @@ def append_run(
 def _standing(targets: tuple[TargetResult, ...]) -> tuple[TargetResult, ...]:
     """Return the targets a later request can speak of: those that show something."""
     return tuple(one for one in targets if one.masks)
-
-
-def _bounded(
-    candidates: tuple[Candidate, ...], targets: tuple[TargetResult, ...]
-) -> tuple[Candidate, ...]:
-    """Keep what is returned, and of the rest the latest."""
-    unique = {one.id: one for one in candidates}
-    returned = {mask.candidate.id for one in targets for mask in one.masks}
-    others = [name for name in unique if name not in returned][-MAX_THREAD_CANDIDATES:]
-    kept = returned | set(others)
-    return tuple(one for name, one in unique.items() if name in kept)

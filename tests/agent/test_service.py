@@ -1,5 +1,7 @@
 import asyncio
+import time
 
+import numpy as np
 import pytest
 
 from agent.errors import (
@@ -8,11 +10,20 @@ from agent.errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from agent.service import AgentContext, AgentService, AgentSettings
 from agent.state import AgentRequest, RunEvent, RunRecord, Status
 from agent.threads import new_run_id
-from segmenter.contract import SegmentRequest, SegmentResult
+from segmenter.contract import ImageRef, RgbImage, SegmentRequest, SegmentResult
 from segmenter.errors import ImageNotFound
-from tests.agent.doubles import MIDDLE, ScriptedSegmenter, World, found, image_ref, request
+from tests.agent.doubles import (
+    MIDDLE,
+    MemoryImages,
+    ScriptedSegmenter,
+    World,
+    found,
+    image_ref,
+    request,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -144,3 +155,78 @@ def test_no_line_of_the_log_holds_the_request(caplog: pytest.LogCaptureFixture) 
     on = world()
     run(on, text="outline Mrs Miller's polyp")
     assert "iller" not in " ".join(str(line.__dict__) for line in caplog.records)
+
+
+class SlowImages(MemoryImages):
+    """Never gives the pixels."""
+
+    async def pixels(self, ref: ImageRef) -> RgbImage:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+
+def test_an_image_that_is_not_read_in_time_fails_the_run() -> None:
+    settings = AgentSettings(step_timeout_s=0.05)
+    on = World(ScriptedSegmenter({"polyp": found(MIDDLE)}), settings=settings)
+    on.images = SlowImages()
+    on.service = AgentService(
+        AgentContext(
+            segmenter=on.segmenter,
+            images=on.images,
+            records=on.records,
+            planners={},
+            settings=settings,
+        )
+    )
+    record = run(on)
+    assert (record.status, record.error_kind) == (Status.FAILED, "DeadlineExceeded")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a secret"), ImageNotFound("image is gone")])
+def test_a_run_that_breaks_is_recorded_before_its_error_is_told(error: Exception) -> None:
+    on, run_id = World(ScriptedSegmenter(failures=[error])), new_run_id()
+    heard: list[str] = []
+
+    async def watch(event: RunEvent) -> None:
+        heard.append(event.name)
+
+    with pytest.raises(type(error)):
+        asyncio.run(on.service.run(request(), run_id=run_id, watch=watch))
+    record = asyncio.run(on.service.run_record(run_id))
+    assert (record.status, record.error_kind) == (Status.FAILED, type(error).__name__)
+    assert "secret" not in record.model_dump_json()
+    assert asyncio.run(on.service.thread_record(record.thread_id)).runs == (run_id,)
+    assert heard[-1] == "run.failed"
+
+
+def test_picking_pieces_out_of_a_large_mask_leaves_the_loop_to_others() -> None:
+    spots = np.zeros((1500, 1500), dtype=bool)
+    for row in range(4, 1490, 10):
+        for column in range(4, 1490, 10):
+            spots[row : row + 5, column : column + 5] = True
+    image = image_ref(width=1500, height=1500)
+    on = World(ScriptedSegmenter({"nuclei": found(spots)}), pixels=np.zeros((1500, 1500, 3), "u1"))
+
+    async def talk() -> tuple[float, float]:
+        first = await on.service.run(request("outline the nuclei", image=image))
+        gaps: list[float] = []
+
+        async def tick() -> None:
+            while True:
+                before = time.monotonic()
+                await asyncio.sleep(0.001)
+                gaps.append(time.monotonic() - before)
+
+        ticking = asyncio.create_task(tick())
+        await asyncio.sleep(0.01)
+        gaps.clear()
+        start = time.monotonic()
+        asked = request("only the largest", image=None, thread_id=first.thread_id)
+        await on.service.run(asked)
+        taken = time.monotonic() - start
+        await asyncio.sleep(0.01)
+        ticking.cancel()
+        return max(gaps), taken
+
+    worst, taken = asyncio.run(talk())
+    assert worst < taken / 2, (worst, taken)

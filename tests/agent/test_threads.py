@@ -1,19 +1,43 @@
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
-from agent.state import Call, RunEvent, RunRecord, ThreadRecord
+from agent.records import bounded
+from agent.state import (
+    Call,
+    Candidate,
+    PlannerInfo,
+    Provenance,
+    ResultMask,
+    RunEvent,
+    RunRecord,
+    Status,
+    TargetResult,
+    ThreadRecord,
+    Usage,
+)
+from agent.threads import MAX_THREAD_RUNS, Threads, append_run, new_run_id, new_thread_id
+from segmenter.contract import Box
+from segmenter.rle import encode
+from segmenter.settings import StoreSettings
 from tests.agent.doubles import (
     MIDDLE,
+    MemoryImages,
+    MemoryRecords,
     ScriptedPlanner,
     ScriptedSegmenter,
     World,
     found,
+    image_ref,
     judging,
     plan_for,
     request,
     square,
     target,
+    to_mask,
 )
 
 SMALL = square(26, 26, 34, 34)
@@ -56,3 +80,149 @@ def test_the_target_of_a_cancelled_run_keeps_its_id_to_itself() -> None:
     assert thread.next_target == 3
     # The same call is new for the new target, so the polyp is found this time.
     assert [(one.target.id, len(one.masks)) for one in record.targets] == [("t1", 1), ("t3", 1)]
+
+
+class Racing(MemoryRecords):
+    """Lets something happen just before a lock is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_lock: Callable[[], Awaitable[object]] | None = None
+
+    async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
+        waiting, self.before_lock = self.before_lock, None
+        if waiting is not None:
+            await waiting()
+        return await super().put_new(key, record, ttl_s=ttl_s)
+
+
+def test_erasing_takes_a_run_along_that_ends_just_before() -> None:
+    async def talk() -> dict[str, bytes]:
+        records, images = Racing(), MemoryImages()
+        threads = Threads(records, images, ttl_s=60.0)
+        thread = thread_of()
+        await threads.save_thread(thread)
+
+        async def another_run() -> None:
+            run = run_of(thread)
+            await threads.save_run(run)
+            await threads.save_thread(append_run(thread, run, next_mask=1, rejected=()))
+
+        records.before_lock = another_run
+        await threads.erase(thread.id)
+        return records.records
+
+    assert asyncio.run(talk()) == {}
+
+
+def test_a_run_that_a_thread_no_longer_lists_leaves_no_record() -> None:
+    world = World(ScriptedSegmenter({"polyp": found(MIDDLE)}))
+
+    async def talk() -> list[str]:
+        first = await world.service.run(request("outline the polyp"))
+        threads = Threads(world.records, world.images, ttl_s=60.0)
+        thread = await threads.thread(first.thread_id)
+        full = thread.model_copy(
+            update={"runs": (first.id, *(f"run_{n:032x}" for n in range(MAX_THREAD_RUNS - 1)))}
+        )
+        await threads.save_thread(full)
+        asked = request("mask 1 is good", image=None, thread_id=first.thread_id)
+        await world.service.run(asked)
+        assert f"run:{first.id}" not in world.records.records
+        await world.service.erase_thread(first.thread_id)
+        return list(world.records.records)
+
+    assert asyncio.run(talk()) == []
+
+
+def thread_of(**changes: object) -> ThreadRecord:
+    values: dict[str, object] = {
+        "id": new_thread_id(), "created_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "image": image_ref(),
+    }  # fmt: skip
+    return ThreadRecord.model_validate(values | changes)
+
+
+def run_of(thread: ThreadRecord) -> RunRecord:
+    return RunRecord(
+        id=new_run_id(),
+        thread_id=thread.id,
+        created_at=thread.created_at,
+        request="outline the polyp",
+        image=thread.image,
+        status=Status.UNCERTAIN,
+        plan=None,
+        rounds=(),
+        candidates=(),
+        targets=(),
+        needs_review=True,
+        message="",
+        provenance=Provenance(
+            segmenter=None,
+            planner=PlannerInfo(kind="rules"),
+            prompts_version="1",
+            rounds=0,
+            usage=Usage(),
+            seconds=0.0,
+        ),
+    )
+
+
+def candidates_of(count: int) -> list[Candidate]:
+    mask = to_mask(MIDDLE)
+    return [
+        Candidate(id=f"m{n}", target="t1", round=1, call=0, concept="polyp", mask=mask)
+        for n in range(1, count + 1)
+    ]
+
+
+def showing(*candidates: Candidate) -> TargetResult:
+    masks = tuple(ResultMask(candidate=one, label="polyp", verdict="accept") for one in candidates)
+    return TargetResult(target=target("polyp"), status=Status.FOUND, masks=masks)
+
+
+def test_a_record_keeps_what_is_shown_and_the_latest_others_that_fit() -> None:
+    many = candidates_of(20)
+    size = len(many[0].model_dump_json()) + 1
+    kept = bounded(many, [showing(many[1])], max_bytes=6 * size)
+    assert [one.id for one in kept] == ["m2", "m17", "m18", "m19", "m20"]
+
+
+def test_what_is_shown_stays_whatever_it_takes() -> None:
+    many = candidates_of(5)
+    kept = bounded(many, [showing(many[0], many[4])], max_bytes=1)
+    assert [one.id for one in kept] == ["m1", "m5"]
+
+
+def test_what_a_person_rejected_is_kept_before_other_masks() -> None:
+    kept = bounded(candidates_of(5), [], rejected=("m1",), max_count=2)
+    assert [one.id for one in kept] == ["m1", "m5"]
+
+
+def test_a_run_holds_its_own_masks_and_those_it_shows() -> None:
+    world = World(ScriptedSegmenter({"optic disc": found(MIDDLE), "optic cup": found(SMALL)}))
+
+    async def talk() -> RunRecord:
+        first = await world.service.run(request("outline the optic disc"))
+        more = {"image": None, "thread_id": first.thread_id}
+        await world.service.run(request("also the optic cup", **more))
+        return await world.service.run(request("remove mask 2", **more))
+
+    record = asyncio.run(talk())
+    assert [one.id for one in record.candidates] == ["m1"]
+
+
+def test_a_conversation_of_heavy_masks_never_outgrows_the_store() -> None:
+    noise = np.random.default_rng(0).random((1200, 1200)) < 0.5
+    box, area = Box(x0=0, y0=0, x1=1200, y1=1200), int(noise.sum())
+    heavy = to_mask(MIDDLE).model_copy(update={"rle": encode(noise), "box": box, "area_px": area})
+    many = [one.model_copy(update={"mask": heavy}) for one in candidates_of(40)]
+    thread = thread_of(candidates=tuple(many), targets=(showing(many[0]),))
+    run = run_of(thread).model_copy(
+        update={"targets": (showing(many[3]),), "candidates": (many[3],)}
+    )
+    after = append_run(thread, run, next_mask=41, rejected=())
+    assert len(after.model_dump_json()) < StoreSettings().max_record_bytes
+    names = [one.id for one in after.candidates]
+    assert names[0] == "m4"
+    assert names[-1] == "m40"
