@@ -4,6 +4,7 @@ Exit codes: 0 done (found, not found or uncertain), 1 failed, 2 bad input.
 """
 
 import argparse
+import logging
 import os
 from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from api.wiring import Setup, WeightsFault, load_backend
 from segmenter.backends.contract import Backend
 from segmenter.errors import InputError, SegmenterError
 
+SILENCE = logging.NullHandler()
 # What shells use for a program ended by Ctrl-C.
 INTERRUPTED = 130
 
@@ -32,6 +34,8 @@ def main(
     """Run one command with the model that `load` gives, and return its exit code."""
     arguments = _parser().parse_args(argv)
     forbid_tracing(environ)
+    # Without any handler Python prints warnings bare; what a person needs to know is said by `say`.
+    logging.getLogger().addHandler(SILENCE)
     run: Command = arguments.run
     try:
         return run(arguments, Setup(load_settings(environ), load))
