@@ -47,7 +47,8 @@ def zoom(box: Box, factor: float, shape: tuple[int, int]) -> Rect:
         shape: (H, W) of the image.
     """
     longer = max(box.x1 - box.x0, box.y1 - box.y0)
-    side = max(longer * factor, MIN_ZOOM * max(shape))
+    # Never below one pixel: a smaller view may hold no pixel centre, and nothing could come back.
+    side = max(longer * factor, MIN_ZOOM * max(shape), 1.0)
     return Rect((box.x0 + box.x1 - side) / 2, (box.y0 + box.y1 - side) / 2, side, side)
 
 

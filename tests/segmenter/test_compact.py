@@ -185,6 +185,17 @@ def test_each_box_of_a_single_thing_gets_its_own_mask(backend, picture):
     assert halves == [False, True]
 
 
+@pytest.mark.parametrize("side", [1, 3, 8, 15])
+@pytest.mark.parametrize("text", [None, "skin lesion", "nuclei"])
+def test_a_box_between_the_pixel_centres_of_a_tiny_image_is_answered(backend, side, text):
+    image = np.full((side, side, 3), 90, dtype=np.uint8)
+    middle = side // 2
+    low, high = (0.4, 0.6) if side == 1 else (middle - 0.1, middle + 0.1)
+    prompt = box_prompt(text, low, low, high, high)
+    (answer,) = backend.predict(backend.embed(image), [prompt], threshold=0.0)
+    assert all(mask.mask.shape == (side, side) for mask in answer.masks)
+
+
 def test_a_batch_answers_as_single_prompts_do(backend, picture):
     prompts = [
         Prompt(text="nuclei"),
