@@ -7,7 +7,7 @@ their own pixels (side x side); everything that enters or leaves is in pixels of
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -195,8 +195,12 @@ class CompactBackend:
         number = decoded[0].view.concept
         alone = number == len(self._metadata.concepts)
         name = None if alone else self._metadata.concepts[number].name
-        presence = max(self._presence(each) for each in decoded)
-        masks = [mask for mask in map(cut_mask, draw(decoded, shape)) if mask is not None]
+        views = [self._presence(each) for each in decoded]
+        presence = max(views)
+        # One mask a box, ranked by what its own view believes; else one mask of all views.
+        shares = [1.0] if decoded[0].view.box is None else [view / presence for view in views]
+        cut = zip(map(cut_mask, draw(decoded, shape)), shares, strict=True)
+        masks = [replace(mask, score=mask.score * share) for mask, share in cut if mask is not None]
         masks.sort(key=lambda mask: mask.score, reverse=True)
         good = tuple(mask for mask in masks if mask.score * presence >= limit)
         reason = None if good else why_empty(name, [m.score * presence for m in masks], limit)

@@ -196,6 +196,19 @@ def test_a_box_between_the_pixel_centres_of_a_tiny_image_is_answered(backend, si
     assert all(mask.mask.shape == (side, side) for mask in answer.masks)
 
 
+def test_a_box_that_shows_less_ranks_no_higher_for_another_one_beside_it(backend, picture):
+    embedding = backend.embed(picture)
+    boxes = (30, 10, 50, 30), (0, 28, 20, 48)
+    single = [box_prompt("skin lesion", *box) for box in boxes]
+    both = Prompt(text="skin lesion", boxes=tuple(one.boxes[0] for one in single))
+    *alone, together = backend.predict(embedding, [*single, both], threshold=0.0)
+    joints = [mask.score * each.presence for each in alone for mask in each.masks]
+    assert len({round(each.presence, 3) for each in alone}) == 2
+    assert [mask.score * together.presence for mask in together.masks] == pytest.approx(
+        sorted(joints, reverse=True), abs=1e-4
+    )
+
+
 def test_a_batch_answers_as_single_prompts_do(backend, picture):
     prompts = [
         Prompt(text="nuclei"),
