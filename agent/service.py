@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from agent.bench import AgentSettings, Bench, Tools, Watch
 from agent.boxes import fit_boxes
-from agent.errors import InvalidRequest, PlannerNotConfigured
+from agent.errors import InvalidRequest, PlannerNotConfigured, ThreadNotFound
 from agent.followup import open_thread
 from agent.graph import walk
 from agent.lexicon import load_lexicon
@@ -24,6 +24,7 @@ from agent.rules import RulesPlanner
 from agent.state import (
     AgentRequest,
     AgentState,
+    Candidate,
     ResultMask,
     Round,
     RunRecord,
@@ -123,9 +124,18 @@ class AgentService:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
         run = await self._threads.run(run_id)
         candidate = next((one for one in run.candidates if one.id == mask_id), None)
+        candidate = candidate or await self._earlier(run, mask_id)
         if candidate is None:
             raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
         return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
+
+    async def _earlier(self, run: RunRecord, mask_id: str) -> Candidate | None:
+        """Return a mask of an earlier run: it keeps its id for the life of its thread."""
+        try:
+            thread = await self._threads.thread(run.thread_id)
+        except ThreadNotFound:
+            return None
+        return next((one for one in thread.candidates if one.id == mask_id), None)
 
     async def overlay_png(self, run_id: str) -> bytes:
         """Draw the result on its image; raises RunNotFound, ImageNotFound."""

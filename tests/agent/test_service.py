@@ -230,3 +230,12 @@ def test_picking_pieces_out_of_a_large_mask_leaves_the_loop_to_others() -> None:
 
     worst, taken = asyncio.run(talk())
     assert worst < taken / 2, (worst, taken)
+
+
+def test_a_mask_of_an_earlier_run_is_drawn_under_its_id_in_a_later_one() -> None:
+    on = world()
+    first = run(on)
+    later = run(on, text="remove mask 1", image=None, thread_id=first.thread_id)
+    assert later.candidates == ()
+    drawn = [asyncio.run(on.service.mask_png(one.id, "m1")) for one in (first, later)]
+    assert drawn[0] == drawn[1]
