@@ -89,7 +89,10 @@ def end_target(target: Target, story: Story) -> TargetOutcome:
     ids = story.incumbents.get(target.id, ())
     grade = grade_of(ids, story.verdicts)
     if ids and grade in ("accept", "partial"):
-        return _ended(target, Status.FOUND, ids, _why_look(target, grade))
+        doubted = grade == "partial" and _by_rules(ids, story.verdicts)
+        status = Status.UNCERTAIN if doubted else Status.FOUND
+        reason = "the mask is of middling quality" if doubted else _why_look(target, grade)
+        return _ended(target, status, ids, reason)
     if story.failure is not None:
         if ids:
             return _ended(target, Status.UNCERTAIN, ids, story.failure.message)
@@ -104,6 +107,11 @@ def end_target(target: Target, story: Story) -> TargetOutcome:
 
 def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
     return TargetOutcome(target=target.id, status=status, masks=ids, reason=reason)
+
+
+def _by_rules(ids: Ids, verdicts: Mapping[str, Verdict]) -> bool:
+    """Tell whether no one with eyes judged: a middling score is doubt of the find, not the edge."""
+    return all(verdicts[name].by == "rules" for name in ids)
 
 
 def _why_look(target: Target, grade: Grade) -> str:

@@ -22,8 +22,10 @@ def round_(
     planner: str = "gemini",
     next_: str = "segment",
 ) -> Round:
+    by = "rules" if planner == "rules" else "mllm"
     verdicts = [
-        Verdict.model_validate({"candidate": one, "verdict": word, "issue": issue}) for one in found
+        Verdict.model_validate({"candidate": one, "verdict": word, "issue": issue, "by": by})
+        for one in found
     ]
     return Round(
         number=number,
@@ -105,6 +107,11 @@ def test_absence_is_counted_in_voices(told: Story, votes: int) -> None:
     [
         (story(round_(1, TEXT, found=("m1",), word="accept", issue=Issue.NONE)), "found", ("m1",)),
         (story(round_(1, TEXT, found=("m1",), word="partial", issue=Issue.LEAK)), "found", ("m1",)),
+        (
+            story(round_(1, TEXT, found=("m1",), word="partial", planner="rules")),
+            "uncertain",
+            ("m1",),
+        ),
         (story(round_(1, TEXT, found=("m1",))), "uncertain", ("m1",)),
         (story(round_(1, TEXT), round_(2, FAINT, next_="absent")), "not_found", ()),
         (story(round_(1, TEXT, next_="absent")), "uncertain", ()),
