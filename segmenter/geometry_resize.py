@@ -11,8 +11,9 @@ import numpy.typing as npt
 from segmenter.contract import Box, RgbImage
 
 FloatArray = npt.NDArray[np.float32]
-# Rows of the result computed together: few Python steps, little work on zero weights.
-BLOCK = 16
+# Rows of the result computed together. Few enough that, up to 512 pixels, the product stays small:
+# the linear algebra library then starts no threads, which would fight the model's for the cores.
+BLOCK = 8
 # A zoomed view is never of fewer source pixels than this share of the longer image side.
 MIN_ZOOM = 1 / 16
 
@@ -135,7 +136,8 @@ def paste_logits(
     rows, down = _back(logits.shape[0], rect.y, rect.height, shape[0])
     columns, across = _back(logits.shape[1], rect.x, rect.width, shape[1])
     pasted = np.full(shape, outside, dtype=np.float32)
-    pasted[rows, columns] = down @ logits @ across.T
+    tall = np.ascontiguousarray(_apply(down, logits).T)
+    pasted[rows, columns] = _apply(across, tall).T
     return pasted
 
 

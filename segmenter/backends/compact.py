@@ -228,6 +228,8 @@ def _session(path: Path, sha256: str, threads: int) -> onnxruntime.InferenceSess
         raise ValueError(f"{path.name} has sha256 {found}, the metadata say {sha256}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Two graphs take turns; the idle one's threads would spin on the cores the other needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 

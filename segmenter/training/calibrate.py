@@ -46,7 +46,8 @@ class Choice(NamedTuple):
     Attributes:
         threshold: of the joint score.
         dice: mean over groups of the mean over rows with a target, those dropped counting 0.
-        specificity: mean over groups of the share of rows without a target that got no mask.
+        specificity: mean over groups of the share of rows without a target that got no mask;
+            of groups with enough such rows, if there are any.
     """
 
     threshold: float
@@ -156,7 +157,9 @@ def _at(rows: list[Answer], threshold: float) -> Choice:
             kept.setdefault(row.group, []).append(row.dice * found)
         else:
             refused.setdefault(row.group, []).append(1.0 - found)
-    return Choice(threshold, _mean_of_means(kept), _mean_of_means(refused))
+    # Two absences of one concept must not weigh as much as a dozen of another.
+    firm = {group: values for group, values in refused.items() if len(values) >= MIN_ROWS}
+    return Choice(threshold, _mean_of_means(kept), _mean_of_means(firm or refused))
 
 
 def _mean_of_means(groups: dict[str, list[float]]) -> float:

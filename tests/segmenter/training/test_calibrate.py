@@ -54,3 +54,10 @@ def test_a_large_set_does_not_decide_the_threshold_alone():
     large = [Answer("large", True, 0.9, 0.9)] * 1000
     small = [Answer("small", True, 0.9, 0.2), Answer("small", False, 0.0, 0.1)]
     assert 0.1 < choose_threshold([*large, *small]).threshold <= 0.2
+
+
+def test_a_couple_of_absences_does_not_weigh_as_much_as_a_dozen():
+    present = [Answer("many", True, 0.9, 0.5)] * 20
+    dozen = [Answer("many", False, 0.0, 0.2)] * 12
+    couple = [Answer("few", False, 0.0, 0.7)] * 2
+    assert choose_threshold([*present, *dozen, *couple]).specificity == 1
