@@ -121,8 +121,15 @@ def _phrases(label: str | None) -> tuple[str, ...]:
 
 
 def _apply_words(command: Command, reading: Reading, desk: Desk, modality: str) -> bool:
-    """Do what the request says of masks that are there; tell whether it said anything."""
+    """Do what the request says of masks that are there; tell whether it said anything.
+
+    Raises:
+        InvalidRequest: it orders something of a mask that is not there.
+    """
     masks = [one for one in command.masks if one in desk.candidates]
+    strangers = [one for one in command.masks if one not in desk.candidates]
+    if strangers and (command.act is not None or command.only):
+        raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
     if masks:
         _act_on_masks(masks, command, desk)
         return True

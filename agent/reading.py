@@ -89,7 +89,9 @@ def read_request(text: str, lexicon: Lexicon) -> Reading:
     """Read a request with the lexicon's words."""
     words = repeat_shared_noun(normalise(text), lexicon)
     spans = without_context(words, find_terms(words, lexicon), lexicon)
-    is_question = "?" in words or (words[:1] != () and words[0] in QUESTION_STARTS)
+    # "Do not outline it" orders; "Do you see it" asks.
+    asks = words[:1] != () and words[0] in QUESTION_STARTS and words[1:2] != ("not",)
+    is_question = "?" in words or asks
     negated = {span for span in spans if is_negated(words, span)}
     if len(negated) == len(spans) and is_question:
         negated = set()

@@ -103,13 +103,16 @@ def is_negated(words: Words, span: Span) -> bool:
         if word in NEGATIONS or words[at : at + 2] in (("other", "than"), ("apart", "from")):
             # "yes or no" and "or not" ask; they exclude nothing.
             holds = words[at - 1 : at] != ("or",)
-        elif (
-            (word in NEGATION_CANCELS and holds and words[at - 1] in NEGATIONS)
-            or word in NEGATION_ENDS
-            or word in CLAUSE_MARKS
-        ):
+        elif word in CLAUSE_MARKS or (holds and _ends_negation(word, words[at - 1])):
             holds = False
     return holds
+
+
+def _ends_negation(word: str, before: str) -> bool:
+    """Tell whether a word ends a negation: "no cyst, mark the mass", but not "do not mark"."""
+    if before in NEGATIONS:
+        return word in NEGATION_CANCELS
+    return word in NEGATION_ENDS
 
 
 def is_location(words: Words, span: Span) -> bool:

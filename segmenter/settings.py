@@ -63,7 +63,7 @@ class WorkerSettings(Frozen):
     Attributes:
         max_batch: jobs leased at once; two rounds of eight callers, so that one image's jobs meet.
         max_embeddings_bytes: embeddings kept; SAM 3 needs about 30 MB an image, the compact
-            model 1 MB.
+            model 3.3 MB and the picture.
     """
 
     max_batch: Count = 16

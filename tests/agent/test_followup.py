@@ -235,6 +235,14 @@ def test_an_edit_that_makes_no_sense_is_refused(edit: dict[str, object]) -> None
     assert told.value.field == "edits"
 
 
+@pytest.mark.parametrize("text", ["mask 9 is wrong", "remove mask 9", "only mask 9"])
+def test_a_mask_that_is_not_there_is_said_so_and_nothing_changes(text: str) -> None:
+    talk = Talk("optic disc and cup")
+    with pytest.raises(InvalidRequest, match="no mask 'm9'"):
+        talk.say(text)
+    assert [len(one.masks) for one in talk.thread.targets] == [1, 1]
+
+
 def test_a_planner_is_told_what_is_kept_and_may_name_it_again() -> None:
     planner = ScriptedPlanner(plan_for(target()), [judging("accept"), judging("accept")])
     talk = Talk("polyp", planner=planner)

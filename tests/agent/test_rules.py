@@ -95,6 +95,8 @@ REQUESTS: list[tuple[str, str | None, list[str]]] = [
     ("ignore the vessels, segment the disc", "OP", ["optic disc"]),
     ("segment the optic disc without the cup and vessels", None, ["optic disc"]),
     ("everything except the vessels", "OP", []),
+    ("Do not outline the tumour", "US", []),
+    ("Do not outline the disc, mark the cup", "OP", ["optic cup"]),
     ("Do not miss any polyps", None, ["polyp"]),
     ("Is there a polyp? Outline it.", None, ["polyp"]),
     ("Is there no polyp?", None, ["polyp"]),
