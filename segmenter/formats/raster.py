@@ -104,6 +104,27 @@ def decode_mask_png(content: bytes, limits: Limits = DEFAULT_LIMITS) -> BinaryMa
     return inside
 
 
+def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[np.uint16]:
+    """Read a grey picture's stored numbers, not windowed: uint16, shape (H, W), as stored.
+
+    Raises:
+        BrokenImage, ImageTooLarge.
+        UnsupportedImage: no raster file, colour, or numbers that are not whole and in 0..65535.
+    """
+    check_bytes(content, limits)
+    name = sniff(content)
+    if name == "dicom":
+        raise UnsupportedImage("labels are a raster file, not dicom")
+    with _opened(content, name, limits) as (image, _):
+        if image.mode not in _DEEP | {"1", "L"}:
+            raise UnsupportedImage(f"labels are grey, not of colour mode {image.mode!r}")
+        stored = np.asarray(image)
+    numbers = stored.astype(np.uint16)
+    if not np.array_equal(numbers.astype(stored.dtype), stored):
+        raise UnsupportedImage("labels are whole numbers from 0 to 65535")
+    return numbers
+
+
 def encode_mask_png(mask: BinaryMask) -> bytes:
     """Encode a mask as 8-bit grey PNG: 255 inside, 0 outside.
 
