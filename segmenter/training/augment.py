@@ -8,12 +8,17 @@ from PIL import Image, ImageFilter
 
 Pixels = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
+Bend = npt.NDArray[np.float64]
 FloatBox = npt.NDArray[np.float32]
 
 # More source pixels per view pixel than this are averaged first, against aliasing.
 MAX_STEP = 1.5
 # A zoomed view is never of fewer source pixels than this share of the longer image side.
 MIN_ZOOM = 1 / 16
+# Elastic change of shape: the nodes of a 4 x 4 grid move by up to 3 % of a view of 256 pixels.
+CELLS = 4
+MAX_BEND = 8.0
+BEND_SHARE = 0.35
 
 
 class Turns(NamedTuple):
@@ -54,7 +59,9 @@ def squash(rgb: Pixels, mask: Pixels, side: int) -> tuple[Pixels, Pixels]:
     return _split(picture)
 
 
-def render(rgb: Pixels, mask: Pixels, matrix: Matrix, side: int) -> tuple[Pixels, Pixels]:
+def render(
+    rgb: Pixels, mask: Pixels, matrix: Matrix, side: int, bend: Bend | None = None
+) -> tuple[Pixels, Pixels]:
     """Sample a view; what lies outside the picture is black and unmasked.
 
     Args:
@@ -62,6 +69,7 @@ def render(rgb: Pixels, mask: Pixels, matrix: Matrix, side: int) -> tuple[Pixels
         mask: uint8, shape (H, W), 0 or 255.
         matrix: float64, shape (2, 3): view to source coordinates, origin at the outer corner.
         side: of the view, pixels.
+        bend: how the nodes of a grid over the view are moved first, see `draw_bend`.
 
     Returns:
         uint8 (side, side, 3) and uint8 (side, side), 0 or 1.
@@ -78,11 +86,45 @@ def render(rgb: Pixels, mask: Pixels, matrix: Matrix, side: int) -> tuple[Pixels
     while step > MAX_STEP and min(source.size) > 2:
         source = source.reduce(2)
         local, step = local / 2, step / 2
-    coefficients = tuple(float(value) for value in local.ravel())
-    view = source.transform(
-        (side, side), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR
-    )
+    bilinear = Image.Resampling.BILINEAR
+    if bend is None:
+        coefficients = tuple(float(value) for value in local.ravel())
+        view = source.transform((side, side), Image.Transform.AFFINE, coefficients, bilinear)
+    else:
+        mesh = _mesh(local, side, bend)
+        view = source.transform((side, side), Image.Transform.MESH, mesh, bilinear)
     return _split(view)
+
+
+def draw_bend(rng: np.random.Generator) -> Bend | None:
+    """Draw how far the nodes of a grid over a view move; None for a straight view.
+
+    Returns:
+        float64, shape (CELLS + 1, CELLS + 1, 2): by row, column and axis, in view pixels.
+    """
+    if rng.random() >= BEND_SHARE:
+        return None
+    amount = rng.uniform(0, MAX_BEND)
+    return rng.uniform(-amount, amount, (CELLS + 1, CELLS + 1, 2))
+
+
+def _mesh(
+    matrix: Matrix, side: int, bend: Bend
+) -> list[tuple[tuple[int, int, int, int], tuple[float, ...]]]:
+    """Return Pillow's mesh: rectangles of the view and the source quadrilaterals behind them."""
+    lines = np.linspace(0, side, CELLS + 1).round().astype(int)
+    nodes = np.stack(np.meshgrid(lines, lines), axis=-1) + bend
+    nodes = nodes @ matrix[:, :2].T + matrix[:, 2]
+    mesh = []
+    for row in range(CELLS):
+        for column in range(CELLS):
+            place = (lines[column], lines[row], lines[column + 1], lines[row + 1])
+            # Upper left, lower left, lower right, upper right.
+            turn = ((0, 0), (1, 0), (1, 1), (0, 1))
+            quad = [nodes[row + down, column + across] for down, across in turn]
+            x0, y0, x1, y1 = (int(value) for value in place)
+            mesh.append(((x0, y0, x1, y1), tuple(float(value) for node in quad for value in node)))
+    return mesh
 
 
 def _join(rgb: Pixels, mask: Pixels) -> Image.Image:
@@ -174,6 +216,10 @@ def relight(rgb: Pixels, modality: str, rng: np.random.Generator) -> Pixels:
         rgb = np.repeat(rgb.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     if rng.random() < 0.85:
         rgb = _curves(rgb, coloured, rng)
+    if rng.random() < 0.2:
+        rgb = _shade(rgb, rng)
+    if modality == "ultrasound" and rng.random() < 0.25:
+        rgb = _speckle(rgb, rng)
     if rng.random() < 0.1:
         blur = ImageFilter.GaussianBlur(float(rng.uniform(0.4, 1.4)))
         rgb = np.array(Image.fromarray(rgb).filter(blur))
@@ -191,3 +237,21 @@ def _curves(rgb: Pixels, coloured: bool, rng: np.random.Generator) -> Pixels:
     gains = rng.uniform(0.88, 1.12, 3) if coloured else np.ones(3)
     curves = np.clip(tone[None] * gains[:, None] * 255, 0, 255).astype(np.uint8)
     return np.stack([curves[channel][rgb[..., channel]] for channel in range(3)], axis=-1)
+
+
+def _shade(rgb: Pixels, rng: np.random.Generator) -> Pixels:
+    """Light the picture unevenly: a smooth gain between 0.7 and 1.3."""
+    coarse = rng.uniform(0.7, 1.3, (3, 3)).astype(np.float32)
+    field = Image.fromarray(coarse).resize(rgb.shape[1::-1], Image.Resampling.BICUBIC)
+    shaded: Pixels = np.clip(rgb * np.asarray(field)[..., None], 0, 255).astype(np.uint8)
+    return shaded
+
+
+def _speckle(rgb: Pixels, rng: np.random.Generator) -> Pixels:
+    """Multiply by correlated grain, as interference of echoes does."""
+    height, width = rgb.shape[:2]
+    shape = (height // 2, width // 2)
+    grain = rng.normal(1, rng.uniform(0.05, 0.2), shape).astype(np.float32)
+    field = Image.fromarray(grain).resize((width, height), Image.Resampling.BILINEAR)
+    shaded: Pixels = np.clip(rgb * np.asarray(field)[..., None], 0, 255).astype(np.uint8)
+    return shaded

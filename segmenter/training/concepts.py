@@ -13,12 +13,18 @@ class Concept(NamedTuple):
         multiple: whether an image usually shows several pieces, all of them wanted.
         modalities: where it can be seen; an image of any other modality certainly lacks it.
         aliases: other spellings and names of exactly the same thing.
+        fine: whether its pieces are so thin or small that tiles of the picture show them better.
+        mirror: whether it is also read mirrored and the two answers averaged.
+        second_look: whether what text alone found is drawn again from a zoomed view.
     """
 
     name: str
     multiple: bool
     modalities: frozenset[str]
     aliases: tuple[str, ...] = ()
+    fine: bool = False
+    mirror: bool = False
+    second_look: bool = False
 
 
 _CHEST = frozenset({"chest x-ray", "cardiac mri"})
@@ -47,8 +53,15 @@ CONCEPTS: tuple[Concept, ...] = (
             "colonic polyp",
             "colorectal polyp",
         ),
+        mirror=True,
     ),
-    Concept("skin lesion", False, frozenset({"dermoscopy"}), ("skin lesions",)),
+    Concept(
+        "skin lesion",
+        False,
+        frozenset({"dermoscopy"}),
+        ("skin lesions",),
+        second_look=True,
+    ),
     Concept(
         "optic disc",
         False,
@@ -57,6 +70,8 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic disk",
             "optic nerve head",
         ),
+        mirror=True,
+        second_look=True,
     ),
     Concept(
         "optic cup",
@@ -66,6 +81,8 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic disc cup",
             "optic nerve cup",
         ),
+        mirror=True,
+        second_look=True,
     ),
     Concept(
         "retinal vessels",
@@ -76,6 +93,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "retinal blood vessels",
             "retinal vasculature",
         ),
+        fine=True,
     ),
     Concept(
         "nuclei",
@@ -86,6 +104,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "cell nuclei",
             "cell nucleus",
         ),
+        fine=True,
     ),
     # Heart slices show lung beside the heart; chest X-rays show the heart's shadow.
     Concept(
@@ -96,6 +115,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "lung",
             "lung fields",
         ),
+        mirror=True,
     ),
     Concept(
         "lung infection",
@@ -105,6 +125,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "lung infections",
             "infected lung",
         ),
+        mirror=True,
     ),
     Concept(
         "brain tumor",
@@ -115,10 +136,23 @@ CONCEPTS: tuple[Concept, ...] = (
             "brain tumors",
             "brain tumours",
         ),
+        mirror=True,
     ),
-    Concept("left ventricle", False, _CHEST, ("left ventricular cavity",)),
+    Concept(
+        "left ventricle",
+        False,
+        _CHEST,
+        ("left ventricular cavity",),
+        second_look=True,
+    ),
     Concept("right ventricle", False, _CHEST, ("right ventricular cavity",)),
-    Concept("myocardium", False, _CHEST, ("left ventricular myocardium",)),
+    Concept(
+        "myocardium",
+        False,
+        _CHEST,
+        ("left ventricular myocardium",),
+        second_look=True,
+    ),
     Concept("prostate", False, frozenset({"prostate mri", "microscopy"}), ("prostate gland",)),
 )
 

@@ -18,7 +18,15 @@ from segmenter.training import losses, validation
 from segmenter.training.dataset import Sample, cut_validation, load, read_rows
 from segmenter.training.journal import Journal
 from segmenter.training.settings import Settings
-from segmenter.training.state import State, move_average, new_state, restore, save
+from segmenter.training.state import (
+    CHECKPOINT,
+    State,
+    adopt,
+    move_average,
+    new_state,
+    restore,
+    save,
+)
 from segmenter.training.views import View, Views
 
 
@@ -99,18 +107,39 @@ def batches(views: Views, settings: Settings, first: int) -> Iterator[View]:
     yield from loader
 
 
-def train(data: Path, out: Path, settings: Settings, *, budget: Budget, resume: bool) -> State:
+def train(
+    data: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    budget: Budget,
+    resume: bool,
+    start: Path | None = None,
+) -> State:
     """Train until the budget is spent and leave the checkpoint and the curves in ``out``.
 
+    Args:
+        data: folder of the sets.
+        out: folder of the run.
+        settings: of the run.
+        budget: when to end.
+        resume: whether to go on from the checkpoint in ``out``.
+        start: checkpoint of an earlier stage to take the weights from; not when resuming.
+
     Raises:
-        ValueError: the checkpoint to go on from was trained on other data.
+        ValueError: the checkpoint to go on from was trained on other data, or there is one and
+            it is not to be gone on from.
     """
+    if not resume and (out / CHECKPOINT).exists():
+        raise ValueError(f"{str(out)!r} holds a checkpoint: go on from it with --resume")
     torch.set_num_threads(settings.run.threads)
     out.mkdir(parents=True, exist_ok=True)
     rows = read_rows(data, "train")
-    seen, kept = cut_validation(rows, settings.data.validation_share, settings.run.seed)
+    seen, kept = cut_validation(rows, settings.data.validation_share, settings.data.validation_seed)
     samples, data_sha256 = load(seen)
     state = new_state(settings)
+    if start is not None and not resume:
+        adopt(state, start)
     if resume and restore(state, out) != data_sha256:
         raise ValueError(f"the data in {str(data)!r} are not those the checkpoint was trained on")
     journal = Journal(out)
@@ -185,4 +214,4 @@ class _Run:
 
     def _save(self) -> None:
         self.saved = self.state.elapsed_s
-        save(self.state, self.journal.folder, self.data_sha256)
+        save(self.state, self.journal.folder, self.settings, self.data_sha256)

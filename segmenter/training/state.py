@@ -10,19 +10,32 @@ from torch import nn
 from segmenter.training.concepts import NAMES
 from segmenter.training.network import Compact, Decoder, Encoder
 from segmenter.training.settings import ModelSettings, Settings
+from segmenter.training.stages import Stretch, extend, read_history
 
 CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass
 class State:
-    """Everything a checkpoint holds; changed in place by the loop."""
+    """Everything a checkpoint holds; changed in place by the loop.
+
+    Attributes:
+        model: is trained.
+        average: follows it; what is exported.
+        optimizer: of the model.
+        step: done in this stage.
+        elapsed_s: in this stage.
+        stage: number, from 1.
+        past: history up to where this process took over.
+    """
 
     model: Compact
     average: Compact
     optimizer: torch.optim.AdamW
     step: int
     elapsed_s: float
+    stage: int = 1
+    past: tuple[Stretch, ...] = ()
 
 
 def build(settings: ModelSettings) -> Compact:
@@ -80,8 +93,10 @@ def move_average(state: State, decay: float) -> None:
         )
 
 
-def save(state: State, folder: Path, data_sha256: str) -> None:
-    """Write the checkpoint, whole or not at all."""
+def save(state: State, folder: Path, settings: Settings, data_sha256: str) -> None:
+    """Write the checkpoint, whole or not at all, with what its weights were trained with."""
+    tables = settings.to_tables()
+    now = Stretch(state.stage, tables, data_sha256, state.step, state.elapsed_s / 60)
     parts = {
         "model": state.model.state_dict(),
         "average": state.average.state_dict(),
@@ -89,6 +104,8 @@ def save(state: State, folder: Path, data_sha256: str) -> None:
         "step": state.step,
         "elapsed_s": state.elapsed_s,
         "data_sha256": data_sha256,
+        "settings": tables,
+        "stages": [each._asdict() for each in extend(state.past, now)],
     }
     fresh = folder / (CHECKPOINT + ".new")
     torch.save(parts, fresh)
@@ -97,9 +114,26 @@ def save(state: State, folder: Path, data_sha256: str) -> None:
 
 def restore(state: State, folder: Path) -> str:
     """Read the checkpoint into ``state`` and return the sha256 of its data."""
-    parts = torch.load(folder / CHECKPOINT, weights_only=True)
+    parts = read_checkpoint(folder / CHECKPOINT)
     state.model.load_state_dict(parts["model"])
     state.average.load_state_dict(parts["average"])
     state.optimizer.load_state_dict(parts["optimizer"])
     state.step, state.elapsed_s = parts["step"], parts["elapsed_s"]
+    state.past = read_history(parts)
+    state.stage = state.past[-1].stage if state.past else 1
     return str(parts["data_sha256"])
+
+
+def adopt(state: State, checkpoint: Path) -> None:
+    """Start a new stage from the averaged weights of another run, without optimizer and clock."""
+    parts = read_checkpoint(checkpoint)
+    state.model.load_state_dict(parts["average"])
+    state.average.load_state_dict(parts["average"])
+    state.past = read_history(parts)
+    state.stage = (state.past[-1].stage if state.past else 0) + 1
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return the parts of a checkpoint; those before version 0.2 lack settings and history."""
+    parts: dict[str, Any] = torch.load(path, weights_only=True)
+    return parts

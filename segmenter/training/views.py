@@ -89,7 +89,10 @@ class Views:
 
     def _text(self, sample: Sample, rng: np.random.Generator) -> View:
         """Draw a view of the whole picture, or most of it, without a box."""
-        rgb, target, visible = self._whole(sample.rgb, sample.mask, sample.row.dataset, rng)
+        if CONCEPTS[sample.concept].fine and rng.random() < self.sampling.detail:
+            rgb, target, visible = self._tile(sample, rng)
+        else:
+            rgb, target, visible = self._whole(sample.rgb, sample.mask, sample.row.dataset, rng)
         if rng.random() < self.sampling.foreign_text:
             return _foreign(rgb, NO_BOX, sample, rng)
         known = 0.0 if 0 < visible < MIN_VISIBLE else 1.0
@@ -104,12 +107,30 @@ class Views:
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float]:
         """Return picture, target and the visible share of the target."""
         turns = augment.TURNS[MODALITIES[dataset]]
-        mirror, quarter = _turn(turns, rng)
-        if rng.random() < 0.35:
+        if rng.random() < 0.25:
+            mirror, quarter = _turn(turns, rng)
             seen, target = augment.squash(rgb, mask, self.side)
             return _quarter(seen, mirror, quarter), _quarter(target, mirror, quarter), 1.0
+        return self._part(rgb, mask, rng.uniform(0.55, 1.15), turns, rng)
+
+    def _tile(
+        self, sample: Sample, rng: np.random.Generator
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float]:
+        """Return a view of about a quarter of the picture, its target and the visible share."""
+        turns = augment.TURNS[MODALITIES[sample.row.dataset]]
+        return self._part(sample.rgb, sample.mask, rng.uniform(0.35, 0.75), turns, rng)
+
+    def _part(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        mask: npt.NDArray[np.uint8],
+        zoom: float,
+        turns: augment.Turns,
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], float]:
+        """Return picture, target and visible share of a part ``zoom`` as wide as the picture."""
+        mirror, quarter = _turn(turns, rng)
         height, width = mask.shape
-        zoom = rng.uniform(0.55, 1.15)
         reach = max(1 - zoom, 0.1) / 2
         x, y = 0.5 + rng.uniform(-reach, reach, 2)
         stretch = np.exp(rng.uniform(-0.15, 0.15))
@@ -121,7 +142,8 @@ class Views:
             quarter=quarter,
             mirror=mirror,
         )
-        seen, target = augment.render(rgb, mask, matrix, self.side)
+        bend = augment.draw_bend(rng)
+        seen, target = augment.render(rgb, mask, matrix, self.side, bend)
         area = np.count_nonzero(mask) / abs(np.linalg.det(matrix[:, :2]))
         return seen, target, float(target.sum() / area) if area else 1.0
 
@@ -145,7 +167,7 @@ class Views:
             around = augment.tight_box(shown)
         if around is None:
             return None
-        amount = 0.3 if rng.random() < 0.2 else 0.12
+        amount = 0.3 if rng.random() < sampling.rough_box else 0.12
         prompt = augment.jitter(around, amount, self.side, rng)
         if rng.random() < sampling.foreign_boxed:
             return _foreign(rgb, prompt, sample, rng)

@@ -24,7 +24,7 @@ HEAD = ["id", "image", "mask", "concept", "split", "group"]
 def tiny_settings(**optimizer: float) -> Settings:
     """Settings of a network that learns a disc in seconds."""
     return Settings(
-        data=DataSettings(validation_share=0.2, validation_rows=4),
+        data=DataSettings(validation_share=0.2, validation_seed=1, validation_rows=4),
         model=ModelSettings(
             side=SIDE,
             widths=[8, 12, 16, 24, 32],
@@ -36,6 +36,8 @@ def tiny_settings(**optimizer: float) -> Settings:
         sampling=SamplingSettings(
             boxed=0.4,
             boxed_full_view=0.2,
+            rough_box=0.3,
+            detail=0.5,
             object_token=0.25,
             foreign_text=0.15,
             foreign_boxed=0.05,

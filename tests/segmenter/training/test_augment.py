@@ -83,3 +83,35 @@ def test_grey_modalities_stay_grey(scene):
     for seed in range(20):
         lit = augment.relight(grey, "ultrasound", np.random.default_rng(seed))
         assert (lit == lit[..., :1]).all()
+
+
+def test_a_bend_of_nothing_is_the_straight_view():
+    rng = np.random.default_rng(5)
+    rgb = rng.integers(0, 255, (90, 120, 3)).astype(np.uint8)
+    mask = (rng.random((90, 120)) > 0.5).astype(np.uint8) * np.uint8(255)
+    matrix = augment.view_matrix((60, 45), (100, 80), 64, degrees=10)
+    straight, target = augment.render(rgb, mask, matrix, 64)
+    flat = np.zeros((augment.CELLS + 1, augment.CELLS + 1, 2))
+    bent, bent_target = augment.render(rgb, mask, matrix, 64, flat)
+    assert np.abs(straight.astype(int) - bent).mean() < 1.0
+    assert (target != bent_target).mean() < 0.02
+
+
+def test_a_bend_moves_picture_and_target_together():
+    rows, columns = np.mgrid[:128, :128]
+    disc = (rows - 64) ** 2 + (columns - 64) ** 2 < 900
+    rgb = np.repeat(disc[..., None] * np.uint8(200), 3, axis=2)
+    matrix = augment.view_matrix((64, 64), (128, 128), 128)
+    bend = np.random.default_rng(2).uniform(-8, 8, (augment.CELLS + 1, augment.CELLS + 1, 2))
+    straight, _ = augment.render(rgb, disc.astype(np.uint8) * np.uint8(255), matrix, 128)
+    seen, target = augment.render(rgb, disc.astype(np.uint8) * np.uint8(255), matrix, 128, bend)
+    assert ((seen[..., 0] > 100) != target.astype(bool)).mean() < 0.01
+    assert (seen != straight).any()
+
+
+def test_bends_are_drawn_within_their_limit_and_not_always():
+    rng = np.random.default_rng(0)
+    drawn = [augment.draw_bend(rng) for _ in range(400)]
+    bent = [each for each in drawn if each is not None]
+    assert 0.25 < len(bent) / len(drawn) < 0.45
+    assert max(float(np.abs(each).max()) for each in bent) <= augment.MAX_BEND

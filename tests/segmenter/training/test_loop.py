@@ -10,7 +10,8 @@ from segmenter.training.compact import main  # noqa: E402
 from segmenter.training.dataset import load, read_rows  # noqa: E402
 from segmenter.training.loop import Budget, batches, learning_rate, train, train_step  # noqa: E402
 from segmenter.training.settings import CONFIG, load_settings  # noqa: E402
-from segmenter.training.state import new_state  # noqa: E402
+from segmenter.training.stages import read_history  # noqa: E402
+from segmenter.training.state import CHECKPOINT, new_state, read_checkpoint  # noqa: E402
 from segmenter.training.views import Views  # noqa: E402
 from tests.segmenter.training.drawings import SIDE, tiny_settings  # noqa: E402
 
@@ -55,9 +56,51 @@ def test_a_run_goes_on_from_its_checkpoint(drawings, tmp_path):
     train(drawings, tmp_path, settings, budget=Budget(2, math.inf), resume=False)
     state = train(drawings, tmp_path, settings, budget=Budget(4, math.inf), resume=True)
     assert state.step == 4
+    assert [(each.steps, each.settings) for each in history(tmp_path)] == [
+        (4, settings.to_tables())
+    ]
     lines = (tmp_path / "losses.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["step", "1", "2", "3", "4"]
     assert (tmp_path / "validation.csv").exists()
+
+
+def test_a_run_is_not_overwritten_by_a_fresh_start(drawings, tmp_path):
+    settings = tiny_settings()
+    train(drawings, tmp_path, settings, budget=Budget(1, math.inf), resume=False)
+    with pytest.raises(ValueError, match="--resume"):
+        train(drawings, tmp_path, settings, budget=Budget(1, math.inf), resume=False)
+
+
+def test_changed_settings_and_a_new_stage_stay_in_the_checkpoint(drawings, tmp_path):
+    first, other = tiny_settings(), tiny_settings(learning_rate=1e-3)
+    train(drawings, tmp_path / "a", first, budget=Budget(1, math.inf), resume=False)
+    train(drawings, tmp_path / "a", other, budget=Budget(3, math.inf), resume=True)
+    start = tmp_path / "a" / CHECKPOINT
+    train(drawings, tmp_path / "b", first, budget=Budget(2, 900), resume=False, start=start)
+    assert [(each.stage, each.steps, each.settings) for each in history(tmp_path / "b")] == [
+        (1, 1, first.to_tables()),
+        (1, 2, other.to_tables()),
+        (2, 2, first.to_tables()),
+    ]
+
+
+def test_a_checkpoint_without_history_is_gone_on_from(drawings, tmp_path):
+    settings = tiny_settings()
+    train(drawings, tmp_path, settings, budget=Budget(2, math.inf), resume=False)
+    parts = read_checkpoint(tmp_path / CHECKPOINT)
+    torch.save(
+        {name: parts[name] for name in parts.keys() - {"settings", "stages"}},
+        tmp_path / CHECKPOINT,
+    )
+    train(drawings, tmp_path, settings, budget=Budget(3, math.inf), resume=True)
+    assert [(each.steps, each.settings) for each in history(tmp_path)] == [
+        (2, None),
+        (1, settings.to_tables()),
+    ]
+
+
+def history(run):
+    return read_history(read_checkpoint(run / CHECKPOINT))
 
 
 def test_a_checkpoint_of_other_data_is_not_gone_on_from(drawings, tmp_path):

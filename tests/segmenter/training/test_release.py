@@ -13,7 +13,7 @@ from segmenter.backends.compact import CompactBackend  # noqa: E402
 from segmenter.training import export  # noqa: E402
 from segmenter.training.loop import Budget, train  # noqa: E402
 from segmenter.training.release import release  # noqa: E402
-from segmenter.training.state import build  # noqa: E402
+from segmenter.training.state import CHECKPOINT, build  # noqa: E402
 from tests.segmenter.training.drawings import SIDE, tiny_settings  # noqa: E402
 
 # The exporter itself uses what its own libraries have deprecated.
@@ -59,13 +59,24 @@ def test_a_graph_does_not_tell_where_it_was_made(model, tmp_path):
         assert b"site-packages" not in (tmp_path / name).read_bytes()
 
 
-def test_a_trained_run_becomes_a_folder_the_backend_loads(drawings, tmp_path):
+def test_trained_runs_become_a_folder_the_backend_loads(drawings, tmp_path):
     settings = tiny_settings()
-    train(drawings, tmp_path / "run", settings, budget=Budget(3, 600), resume=False)
-    choice = release(drawings, tmp_path / "run", tmp_path / "out", settings, weights_id="tiny-1")
-    capabilities = CompactBackend(tmp_path / "out").capabilities
-    assert capabilities.model.weights_id == "tiny-1"
-    assert capabilities.threshold == choice.threshold
-    record = json.loads((tmp_path / "out" / "training.json").read_text(encoding="utf-8"))
-    assert record["steps"] == 3
-    assert record["settings"]["run"]["seed"] == 7
+    runs = [tmp_path / "one", tmp_path / "two"]
+    train(drawings, runs[0], settings, budget=Budget(3, 600), resume=False)
+    start = runs[0] / CHECKPOINT
+    train(drawings, runs[1], settings, budget=Budget(2, 600), resume=False, start=start)
+    out = tmp_path / "out"
+    choice = release(drawings, runs, out, weights_id="tiny-1", note="by hand")
+    backend = CompactBackend(out)
+    assert backend.capabilities.model.weights_id == "tiny-1"
+    assert backend.metadata.threshold == choice.threshold
+    record = json.loads((out / "training.json").read_text(encoding="utf-8"))
+    assert (record["steps"], record["views"], record["note"]) == (5, 40, "by hand")
+    assert [(each["stage"], each["steps"]) for each in record["stages"]] == [(1, 3), (2, 2)]
+    assert record["stages"][1]["settings"]["run"]["seed"] == 7
+    assert 0 <= record["validation_presence"]["crossfit_ece"] <= 1
+
+
+def test_a_folder_without_checkpoint_is_no_run(drawings, tmp_path):
+    with pytest.raises(ValueError, match="holds no checkpoint"):
+        release(drawings, [tmp_path], tmp_path / "out", weights_id="tiny-1")
