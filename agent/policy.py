@@ -34,9 +34,9 @@ def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
     return listed or target.ladder[:2]
 
 
-def lowered_threshold(capabilities: Capabilities) -> float:
+def lowered_threshold(capabilities: Capabilities, concept: str | None) -> float:
     """Return the threshold of the second chance."""
-    return round(LOWERED_SHARE * capabilities.threshold, 3)
+    return round(LOWERED_SHARE * capabilities.threshold_of(concept), 3)
 
 
 def first_calls(
@@ -77,8 +77,10 @@ def widening_calls(target: Target, limits: Limits) -> tuple[Call, ...]:
     untried = admit(texts, [target], limits)
     if untried:
         return untried
-    lowered = lowered_threshold(limits.capabilities)
-    faint = [call.model_copy(update={"threshold": lowered}) for call in texts[:2]]
+    faint = [
+        call.model_copy(update={"threshold": lowered_threshold(limits.capabilities, call.concept)})
+        for call in texts[:2]
+    ]
     return admit(faint, [target], limits)
 
 

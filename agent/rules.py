@@ -164,7 +164,7 @@ def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
         return Issue.WRONG_SIDE
     if _is_elsewhere(candidate, target, look):
         return Issue.WRONG_STRUCTURE
-    if candidate.mask.joint < question.capabilities.threshold:
+    if candidate.mask.joint < question.capabilities.threshold_of(candidate.concept):
         return Issue.NOT_PRESENT
     if not low <= share <= high:
         return Issue.TOO_SMALL if share < low else Issue.TOO_LARGE

@@ -48,10 +48,11 @@ def to_request(
 ) -> SegmentRequest:
     """Put all calls of a round into one request, at the lowest threshold that any asks for."""
     lowered = [call.threshold for call in calls if call.threshold is not None]
+    usual = (capabilities.threshold, *capabilities.thresholds.values())
     return SegmentRequest(
         image=image,
         prompts=tuple(Prompt(text=call.concept, boxes=call.boxes) for call in calls),
-        threshold=min([*lowered, capabilities.threshold]) if lowered else None,
+        threshold=min(*lowered, *usual) if lowered else None,
     )
 
 
@@ -84,7 +85,8 @@ def take_in(
 
 def _above_threshold(call: Call, answer: PromptResult, capabilities: Capabilities) -> list[Mask]:
     """Drop what only came because another call of the request lowered the threshold."""
-    limit = capabilities.threshold if call.threshold is None else call.threshold
+    usual = capabilities.threshold_of(answer.concept)
+    limit = usual if call.threshold is None else call.threshold
     return [mask for mask in answer.masks if mask.joint >= limit]
 
 

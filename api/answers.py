@@ -153,7 +153,10 @@ class PlannersOut(Answer):
 
 
 class CapabilitiesAnswer(Answer):
-    """What this service can do; concepts is null for an open vocabulary."""
+    """What this service can do; concepts is null for an open vocabulary.
+
+    ``thresholds`` holds the concepts whose threshold is not the common one.
+    """
 
     version: str
     model: ModelOut
@@ -161,6 +164,7 @@ class CapabilitiesAnswer(Answer):
     prompts: tuple[str, ...]
     negative_boxes: bool
     threshold: float
+    thresholds: dict[str, float]
     planners: PlannersOut
     egress: Literal["off", "deidentified"]
     image_formats: tuple[str, ...]

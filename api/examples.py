@@ -163,6 +163,7 @@ CAPABILITIES: Example = {
     "prompts": ["text", "box", "text+box"],
     "negative_boxes": False,
     "threshold": 0.5,
+    "thresholds": {"breast tumor": 0.4},
     "planners": {"available": ["rules"], "default": "rules"},
     "egress": "off",
     "image_formats": ["png", "jpeg", "dicom"],

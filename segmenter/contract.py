@@ -211,6 +211,7 @@ class Capabilities(Frozen):
         concepts: the phrases it knows; None for an open vocabulary.
         prompts: of ``text``, ``box``, ``text+box``.
         threshold: default joint-score threshold.
+        thresholds: by concept, where it is another one.
     """
 
     model: ModelInfo
@@ -218,6 +219,11 @@ class Capabilities(Frozen):
     prompts: tuple[str, ...]
     negative_boxes: bool
     threshold: Share
+    thresholds: dict[str, Share] = Field(default_factory=dict)
+
+    def threshold_of(self, concept: str | None) -> float:
+        """Return the joint-score threshold of a concept; None is a box alone."""
+        return self.threshold if concept is None else self.thresholds.get(concept, self.threshold)
 
 
 class Segmenter(Protocol):

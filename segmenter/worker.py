@@ -117,15 +117,13 @@ class Worker(Generic[Embedding]):
         return embedding
 
     def _predict(self, embedding: Embedding, request: SegmentRequest) -> list[PromptResult]:
-        threshold = request.threshold
-        if threshold is None:
-            threshold = self._backend.capabilities.threshold
+        threshold, own = request.threshold, self._backend.capabilities.threshold_of
         predictions = self._backend.predict(embedding, request.prompts, threshold=request.threshold)
         assert len(predictions) == len(request.prompts)
         return [
             select(
                 prediction,
-                threshold=threshold,
+                threshold=own(prediction.concept) if threshold is None else threshold,
                 nms_iou=request.nms_iou,
                 max_masks=request.max_masks,
             )

@@ -63,6 +63,7 @@ def to_capabilities(
         prompts=found.prompts,
         negative_boxes=found.negative_boxes,
         threshold=found.threshold,
+        thresholds=found.thresholds,
         planners=PlannersOut(available=planners, default=planners[0]),
         egress=settings.egress,
         image_formats=get_args(Format),

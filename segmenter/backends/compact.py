@@ -1,52 +1,54 @@
 """The bundled model on ONNX Runtime: a picture is encoded once, concepts are decoded from it.
 
-Text alone is answered from the whole picture, squashed to a square. A box zooms: a square around it
-is encoded with the box drawn into a fourth channel, and the answer is pasted back. Views speak
-their own pixels (side x side); everything that enters or leaves is in pixels of the original.
+Text alone is answered from the whole picture, squashed to a square; as the metadata say for each
+concept it is also read mirrored, in tiles, or once more around what was found. A box zooms: a
+square around it is encoded with the box drawn into a fourth channel, and the answer is pasted back.
+Views speak their own pixels (side x side); everything else is in pixels of the original.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from segmenter.backends.compact_metadata import METADATA, CompactMetadata
+from segmenter.backends.compact_graphs import BATCH, Graphs, Levels
+from segmenter.backends.compact_metadata import METADATA, CompactMetadata, expected_dice
 from segmenter.backends.compact_views import (
     Decoded,
+    Plan,
+    Seen,
     View,
     cut_boxes,
     cut_mask,
     draw,
-    fold,
     sigmoid,
+    take,
+    tile_rects,
     why_empty,
 )
-from segmenter.backends.contract import Prediction
+from segmenter.backends.contract import PredictedMask, Prediction
+from segmenter.backends.vocabulary import Vocabulary, likeliest
 from segmenter.contract import Box, Capabilities, ModelInfo, Prompt, RgbImage
+from segmenter.geometry import mask_box
 from segmenter.geometry_resize import FloatArray, box_channel, sample_view, whole, zoom
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "compact"
-# Views run through the graphs together: bounds memory at about 30 MB of features.
-BATCH = 8
-
-Levels = tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True)
 class CompactEmbedding:
-    """The encoded whole picture, and the picture itself for views to zoom into.
+    """The picture, for views to zoom into, and the encodings of the whole of it.
 
     Attributes:
         image: uint8, shape (H, W, 3), RGB.
-        levels: float32, shapes (1, C, S/2, S/2) to (1, C, S/32, S/32).
+        levels: by whether the picture was mirrored, each made when first needed: float32, shapes
+            (1, C, S/2, S/2) to (1, C, S/32, S/32).
     """
 
     image: RgbImage
-    levels: Levels
+    levels: dict[bool, Levels] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,14 +71,11 @@ class CompactBackend:
         """
         text = (folder / METADATA).read_text(encoding="utf-8")
         self._metadata = CompactMetadata.model_validate_json(text)
-        self._encoder = _session(folder / "encoder.onnx", self._metadata.encoder_sha256, threads)
-        self._decoder = _session(folder / "decoder.onnx", self._metadata.decoder_sha256, threads)
-        self._inputs = [put.name for put in self._decoder.get_inputs()]
-        self._numbers = {
-            name: number
-            for number, card in enumerate(self._metadata.concepts)
-            for name in (card.name, *card.aliases)
-        }
+        self._graphs = Graphs(folder, self._metadata, threads=threads)
+        self._levels_bytes = self._measure()
+        cards = self._metadata.concepts
+        self._numbers = {card.name: number for number, card in enumerate(cards)}
+        self._vocabulary = Vocabulary({card.name: card.aliases for card in cards})
 
     @property
     def metadata(self) -> CompactMetadata:
@@ -97,53 +96,86 @@ class CompactBackend:
             prompts=("text", "box", "text+box"),
             negative_boxes=False,
             threshold=self._metadata.threshold,
+            thresholds={
+                card.name: card.threshold
+                for card in self._metadata.concepts
+                if card.threshold is not None
+            },
         )
 
     def embed(self, image: RgbImage) -> CompactEmbedding:
-        """Encode the whole picture: uint8, shape (H, W, 3), RGB, upright."""
-        rect = whole((image.shape[0], image.shape[1]))
-        return CompactEmbedding(image, self._encode(image, [View(0, None, rect)]))
+        """Hold a picture: uint8, shape (H, W, 3), RGB, upright; it is encoded when first asked.
+
+        A box alone never needs the whole picture, so nothing is encoded in vain.
+        """
+        return CompactEmbedding(image)
 
     def embedding_bytes(self, embedding: CompactEmbedding) -> int:
-        """Return the size of an embedding in memory."""
-        return embedding.image.nbytes + sum(level.nbytes for level in embedding.levels)
+        """Return the size in memory that an embedding can grow to."""
+        return embedding.image.nbytes + 2 * self._levels_bytes
 
     def predict(
         self, embedding: CompactEmbedding, prompts: Sequence[Prompt], *, threshold: float | None
     ) -> list[Prediction]:
-        """Answer all prompts as one batch, in order; `threshold` None means the model's own.
+        """Answer all prompts as one batch, in order; `threshold` None means the concept's own.
 
         Raises:
             InvalidPrompt: a negative box, or a box that is not on the image.
         """
-        limit = self._metadata.threshold if threshold is None else threshold
-        plans = [self._plan(prompt, embedding.shape) for prompt in prompts]
-        decoded = iter(self._decode(embedding, [view for plan in plans for view in plan]))
+        meant = [self._meant(prompt) for prompt in prompts]
+        named = [each for group in meant for each in group]
+        plans = [self._plan(prompt, embedding.shape) for prompt in named]
+        decoded = iter(self._decode(embedding, [view for plan in plans for view in plan.views]))
+        seen = self._look_again(embedding, [take(plan, decoded) for plan in plans])
+        answers = (
+            self._answer(prompt, each, embedding.shape, threshold)
+            for prompt, each in zip(named, seen, strict=True)
+        )
         return [
-            self._answer(prompt, list(islice(decoded, len(plan))), embedding.shape, limit)
-            for prompt, plan in zip(prompts, plans, strict=True)
+            likeliest(prompt, list(islice(answers, len(group))))
+            for prompt, group in zip(prompts, meant, strict=True)
         ]
 
     def bare_call(self) -> Callable[[], object]:
         """Return a call of the two graphs alone, on one empty view, to compare times with."""
         side = self._metadata.side
         pixels = np.zeros((1, 4, side, side), dtype=np.float32)
-        views = [View(0, None, whole((side, side)))]
-        return lambda: self._run_decoder(tuple(self._encoder.run(None, {"views": pixels})), views)
+        number = np.zeros(1, dtype=np.int64)
+        return lambda: self._graphs.decode(self._graphs.encode(pixels), number)
 
-    def _plan(self, prompt: Prompt, shape: tuple[int, int]) -> list[View]:
+    def _measure(self) -> int:
+        """Return the size of the encoding of one view in memory."""
+        side = self._metadata.side
+        levels = self._graphs.encode(np.zeros((1, 4, side, side), dtype=np.float32))
+        return sum(level.nbytes for level in levels)
+
+    def _meant(self, prompt: Prompt) -> list[Prompt]:
+        """Return the prompt by the model's own names, one for each thing that it may mean.
+
+        What says nothing, or nothing the model knows, comes back as it is.
+        """
+        names = self._vocabulary.look_up(prompt.text or "").concepts
+        return [prompt.model_copy(update={"text": name}) for name in names] or [prompt]
+
+    def _plan(self, prompt: Prompt, shape: tuple[int, int]) -> Plan:
         """Return the views that answer a prompt; none for an unknown concept."""
         boxes = cut_boxes(prompt, shape)
         if prompt.text is None or not prompt.text.strip():
             token = len(self._metadata.concepts)
-            return [self._boxed(token, box, shape) for box in boxes]
-        number = self._numbers.get(fold(prompt.text))
+            return Plan(boxed=tuple(self._boxed(token, box, shape) for box in boxes))
+        number = self._numbers.get(prompt.text)
         if number is None:
-            return []
-        views = [self._boxed(number, box, shape) for box in boxes]
-        if not boxes or self._metadata.concepts[number].multiple:
-            views.insert(0, View(number, None, whole(shape)))
-        return views
+            return Plan()
+        card = self._metadata.concepts[number]
+        boxed = tuple(self._boxed(number, box, shape) for box in boxes)
+        if boxes and not card.multiple:
+            return Plan(boxed=boxed)
+        tiles = tile_rects(shape) if card.tiles else ()
+        return Plan(
+            base=View(number, None, whole(shape), card.mirror),
+            tiles=tuple(View(number, None, rect) for rect in tiles),
+            boxed=boxed,
+        )
 
     def _boxed(self, concept: int, box: Box, shape: tuple[int, int]) -> View:
         """Return the zoomed view of a box, or the whole picture if the box nearly fills it."""
@@ -152,23 +184,62 @@ class CompactBackend:
             rect = whole(shape)
         return View(concept, box, rect)
 
-    def _decode(self, embedding: CompactEmbedding, views: list[View]) -> list[Decoded]:
-        """Decode all views; those of the whole picture without a box share its encoding."""
-        shared = self._decode_shared(embedding, [view for view in views if view.box is None])
-        boxed = self._decode_boxed(embedding, [view for view in views if view.box is not None])
-        return [next(shared if view.box is None else boxed) for view in views]
+    def _look_again(self, embedding: CompactEmbedding, seen: list[Seen]) -> list[Seen]:
+        """Zoom into what text alone found, for the concepts that gain by it."""
+        closer = [self._closer(each, embedding.shape) for each in seen]
+        decoded = iter(self._decode(embedding, [view for view in closer if view is not None]))
+        return [
+            each if view is None else replace(each, second=next(decoded))
+            for each, view in zip(seen, closer, strict=True)
+        ]
+
+    def _closer(self, seen: Seen, shape: tuple[int, int]) -> View | None:
+        """Return the view around the mask of the base; None without one or without the need."""
+        if seen.base is None or seen.boxed:
+            return None
+        concept = seen.base.view.concept
+        found = mask_box(next(draw(seen, shape)) > 0)
+        if found is None or not self._metadata.concepts[concept].second_look:
+            return None
+        return self._boxed(concept, found, shape)
+
+    def _decode(self, embedding: CompactEmbedding, views: Sequence[View]) -> list[Decoded]:
+        """Decode all views; those of the whole picture without a box share its encodings."""
+        rect = whole(embedding.shape)
+        shared = [view.box is None and view.rect == rect for view in views]
+        parts = (
+            self._decode_shared(
+                embedding, [v for v, own in zip(views, shared, strict=True) if own]
+            ),
+            self._decode_own(
+                embedding, [v for v, own in zip(views, shared, strict=True) if not own]
+            ),
+        )
+        return [next(parts[0] if own else parts[1]) for own in shared]
 
     def _decode_shared(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
         for part in _chunks(views):
-            levels = tuple(np.repeat(level, len(part), axis=0) for level in embedding.levels)
-            yield from self._run_decoder(levels, part)
+            plain = self._run(self._whole(embedding, mirrored=False), part)
+            if any(view.mirrored for view in part):
+                levels = self._whole(embedding, mirrored=True)
+                plain = [_mean(*pair) for pair in zip(plain, self._run(levels, part), strict=True)]
+            yield from plain
 
-    def _decode_boxed(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
+    def _whole(self, embedding: CompactEmbedding, *, mirrored: bool) -> Levels:
+        """Return the encoding of the whole picture, made once."""
+        if mirrored not in embedding.levels:
+            pixels = self._pixels(embedding.image, [View(0, None, whole(embedding.shape))])
+            turned = np.ascontiguousarray(pixels[..., ::-1]) if mirrored else pixels
+            embedding.levels[mirrored] = self._graphs.encode(turned)
+        return embedding.levels[mirrored]
+
+    def _decode_own(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
         for part in _chunks(views):
-            yield from self._run_decoder(self._encode(embedding.image, part), part)
+            levels = self._graphs.encode(self._pixels(embedding.image, part))
+            yield from self._run(levels, part)
 
-    def _encode(self, image: RgbImage, views: list[View]) -> Levels:
-        """Sample and encode views of a picture."""
+    def _pixels(self, image: RgbImage, views: list[View]) -> FloatArray:
+        """Sample views of a picture: float32, shape (N, 4, S, S)."""
         side, metadata = self._metadata.side, self._metadata
         pixels = np.zeros((len(views), 4, side, side), dtype=np.float32)
         for row, view in zip(pixels, views, strict=True):
@@ -176,39 +247,46 @@ class CompactBackend:
             row[:3] = ((colours - metadata.pixel_offset) / metadata.pixel_scale).transpose(2, 0, 1)
             if view.box is not None:
                 row[3] = box_channel(view.box, view.rect, side)
-        return tuple(self._encoder.run(None, {"views": pixels}))
+        return pixels
 
-    def _run_decoder(self, levels: Levels, views: list[View]) -> list[Decoded]:
-        concept = np.array([view.concept for view in views], dtype=np.int64)
-        feeds = dict(zip(self._inputs, [*levels, concept], strict=True))
-        logits, presence = self._decoder.run(None, feeds)
-        return [
-            Decoded(view, logits[row, 0], float(presence[row, 0])) for row, view in enumerate(views)
-        ]
+    def _run(self, levels: Levels, views: list[View]) -> list[Decoded]:
+        """Decode views; one encoding for all of them, or one each."""
+        if len(levels[0]) != len(views):
+            levels = tuple(np.repeat(level, len(views), axis=0) for level in levels)
+        concepts = np.array([view.concept for view in views], dtype=np.int64)
+        logits, presence = self._graphs.decode(levels, concepts)
+        return [Decoded(view, logits[row], float(presence[row])) for row, view in enumerate(views)]
 
     def _answer(
-        self, prompt: Prompt, decoded: list[Decoded], shape: tuple[int, int], limit: float
+        self, prompt: Prompt, seen: Seen, shape: tuple[int, int], threshold: float | None
     ) -> Prediction:
-        """Turn what was decoded for one prompt into masks and words."""
-        if not decoded:
+        """Turn what was seen for one prompt into masks and words."""
+        if not seen.judges:
             return self._unknown(prompt)
-        number = decoded[0].view.concept
+        number = seen.judges[0].view.concept
         alone = number == len(self._metadata.concepts)
         name = None if alone else self._metadata.concepts[number].name
-        views = [self._presence(each) for each in decoded]
+        views = [self._presence(each) for each in seen.judges]
         presence = max(views)
         # One mask a box, ranked by what its own view believes; else one mask of all views.
-        shares = [1.0] if decoded[0].view.box is None else [view / presence for view in views]
-        cut = zip(map(cut_mask, draw(decoded, shape)), shares, strict=True)
-        masks = [replace(mask, score=mask.score * share) for mask, share in cut if mask is not None]
+        shares = [view / presence for view in views] if seen.base is None else [1.0]
+        cut = zip(map(cut_mask, draw(seen, shape)), shares, strict=True)
+        masks = [
+            replace(mask, score=self._expected_dice(mask) * share)
+            for mask, share in cut
+            if mask is not None
+        ]
         masks.sort(key=lambda mask: mask.score, reverse=True)
+        limit = self._metadata.cut_of(number) if threshold is None else threshold
         good = tuple(mask for mask in masks if mask.score * presence >= limit)
         reason = None if good else why_empty(name, [m.score * presence for m in masks], limit)
         return Prediction(good, name, presence, reason=reason)
 
+    def _expected_dice(self, mask: PredictedMask) -> float:
+        return expected_dice(mask.score, self._metadata.score_slope, self._metadata.score_offset)
+
     def _unknown(self, prompt: Prompt) -> Prediction:
-        known = ", ".join(card.name for card in self._metadata.concepts)
-        reason = f"this model does not know {prompt.text!r}; it knows {known}"
+        reason = self._vocabulary.look_up(prompt.text or "").reason
         return Prediction((), None, 0.0, known=False, reason=reason)
 
     def _presence(self, decoded: Decoded) -> float:
@@ -220,17 +298,12 @@ class CompactBackend:
         return float(sigmoid(np.float64(slope * decoded.presence + offset)))
 
 
-def _session(path: Path, sha256: str, threads: int) -> onnxruntime.InferenceSession:
-    """Load one graph after checking that it is the right one."""
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path.name} has sha256 {found}, the metadata say {sha256}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Two graphs take turns; the idle one's threads would spin on the cores the other needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+def _mean(plain: Decoded, mirrored: Decoded) -> Decoded:
+    """Average a view with its mirrored reading; a view that asked for none stays as it is."""
+    if not plain.view.mirrored:
+        return plain
+    logits: FloatArray = (plain.logits + mirrored.logits[:, ::-1]) * np.float32(0.5)
+    return replace(plain, logits=logits, presence=(plain.presence + mirrored.presence) / 2)
 
 
 def _chunks(views: list[View]) -> Iterator[list[View]]:

@@ -269,8 +269,10 @@ def test_a_box_the_model_cannot_use_is_refused(backend, picture, prompt, words):
 
 def test_an_embedding_tells_its_size(backend, picture):
     embedding = backend.embed(picture)
-    levels = sum(level.nbytes for level in embedding.levels)
-    assert backend.embedding_bytes(embedding) == levels + 48 * 64 * 3
+    promised = backend.embedding_bytes(embedding)
+    backend.predict(embedding, [Prompt(text="skin lesion")], threshold=0.0)
+    held = sum(level.nbytes for level in embedding.levels[False])
+    assert promised == 2 * held + 48 * 64 * 3
 
 
 # What is shipped
@@ -287,7 +289,7 @@ def test_the_shipped_metadata_know_every_trained_concept_and_the_training_record
     assert [card.name for card in metadata.concepts] == [each.name for each in CONCEPTS]
     assert 0 < metadata.threshold < 1
     record = json.loads((WEIGHTS / "training.json").read_text(encoding="utf-8"))
-    assert {"data_sha256", "settings", "steps", "training_minutes", "views"} <= set(record)
+    assert {"data_sha256", "stages", "steps", "training_minutes", "views"} <= set(record)
     assert backend.capabilities.model.weights_sha256 == metadata.weights_sha256
 
 
