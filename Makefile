@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SPEC := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format redis constraints clean
+.PHONY: help demo serve evaluate test check format redis constraints clean
 
 help:
 	@echo "make demo    outline a breast tumour on a real ultrasound image (no GPU, key or download)"
 	@echo "make serve   the HTTP service on 127.0.0.1:8000"
+	@echo "make evaluate  every table of the README, on the image data in ../shared/data"
 	@echo "make test    every test, the Redis path included"
 	@echo "make check   formatting, lint and types"
 	@echo "make format  rewrite the formatting"
@@ -32,11 +33,23 @@ $(VENV)/.dev: $(VENV)/bin/python $(SPEC)
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.base
 
+$(VENV)/.evaluate: $(VENV)/.base
+	$(PIP) -e '.[evaluate]'
+	@touch $@
+
 demo: $(VENV)/.base
 	@$(BIN)/medsam3 demo
 
 serve: $(VENV)/.base
 	@$(BIN)/medsam3 serve
+
+# Words, boxes, rough boxes and the agent on the test split; then the phrases of the paper's Table 6.
+DATA ?= ../shared/data
+evaluate: $(VENV)/.evaluate
+	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode all agent --foreign 2 \
+		--out out/evaluation
+	$(BIN)/medsam3 evaluate --data $(DATA) --split test --sets monuseg dsb2018 \
+		--phrases nuclei cell --mode T T+I --out out/phrases
 
 test: $(VENV)/.dev redis
 	$(BIN)/python -m pytest

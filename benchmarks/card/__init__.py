@@ -1,0 +1,1 @@
+"""Parts of the model card: what is read and what is written."""

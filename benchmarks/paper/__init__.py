@@ -1,0 +1,1 @@
+"""The MedSAM-3 paper beside our figures, and its datasets in our evaluation layout."""
