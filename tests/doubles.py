@@ -28,7 +28,9 @@ class ThresholdBackend:
         delay_s: float = 0.0,
         fail_with: Exception | None = None,
         weights_id: str = "threshold-1",
+        thresholds: dict[str, float] | None = None,
     ) -> None:
+        self._thresholds = thresholds or {}
         self._level = level
         self._delay_s = delay_s
         self._fail_with = fail_with
@@ -48,6 +50,7 @@ class ThresholdBackend:
             prompts=("text", "box", "text+box"),
             negative_boxes=False,
             threshold=THRESHOLD,
+            thresholds=self._thresholds,
         )
 
     def embed(self, image: RgbImage) -> RgbImage:

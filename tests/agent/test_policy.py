@@ -154,6 +154,11 @@ def test_another_threshold_is_lowered_in_proportion() -> None:
     assert said(widening_calls(POLYP, limits(call(), can=can))) == [("polyp", 0, 0.15)]
 
 
+def test_a_concepts_own_threshold_is_the_one_that_is_lowered() -> None:
+    can = capabilities(threshold=0.25, thresholds={"polyp": 0.1})
+    assert said(widening_calls(POLYP, limits(call(), can=can))) == [("polyp", 0, 0.06)]
+
+
 def flaw(issue: Issue, where: Box | None = None) -> Flaw:
     mask = to_mask(square(20, 20, 40, 40))
     found = Candidate(id="m1", target="t1", round=1, call=0, concept="polyp", mask=mask)

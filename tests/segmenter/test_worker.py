@@ -83,6 +83,19 @@ def test_nothing_found_is_an_empty_result_and_no_failure():
     assert (result.masks, result.known) == ((), True)
 
 
+@pytest.mark.parametrize(
+    ("own", "asked", "found"),
+    [({BRIGHT: 0.95}, None, 0), ({BRIGHT: 0.95}, 0.5, 1), ({DARK: 0.95}, None, 1)],
+)
+def test_a_concept_may_have_a_threshold_of_its_own(own, asked, found):
+    async def scenario(services):
+        request = await request_for(services, threshold=asked)
+        return await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+
+    result = run_with(ThresholdBackend(thresholds=own), scenario)
+    assert len(result.results[0].masks) == found
+
+
 def test_an_unknown_concept_is_said_to_be_unknown():
     async def scenario(services):
         request = await request_for(services, Prompt(text="spleen"))
