@@ -34,6 +34,8 @@ from agent.targeting import Scene, side_note, to_targets
 # on 94 %, 81 % and 93 %.
 ACCEPT_QUALITY = 0.58
 PARTIAL_QUALITY = 0.50
+# Presence is calibrated: below one half the thing is likelier absent than there.
+LIKELY_PRESENCE = 0.50
 # A later set must beat the incumbent by it: re-prompting with own masks moved Dice by -0.09 to
 # +0.03 (agent-loop.md), so small differences of the score are noise.
 QUALITY_MARGIN = 0.05
@@ -146,7 +148,8 @@ def judge(candidate: Candidate, target: Target, look: Look) -> Verdict:
     quality = quality_of(candidate)
     word: Literal["accept", "partial", "reject"] = "reject"
     if issue is Issue.NONE:
-        word = "accept" if quality >= ACCEPT_QUALITY else "partial"
+        sure = quality >= ACCEPT_QUALITY and candidate.mask.presence >= LIKELY_PRESENCE
+        word = "accept" if sure else "partial"
     return Verdict(
         candidate=candidate.id,
         verdict=word,

@@ -64,14 +64,15 @@ def take_in(
     number: int,
     targets: Sequence[Target],
 ) -> Answers:
-    """Keep every mask of a round as a candidate."""
+    """Keep every mask of a round as a candidate, under the model's own name of what it shows."""
     by_id = {target.id: target for target in targets}
     ids: list[str] = []
     reasons: list[str] = []
     for place, (call, answer) in enumerate(zip(calls, result.results, strict=True)):
         masks = _above_threshold(call, answer, bench.tool_capabilities())
         for mask in masks:
-            ids += _keep(mask, call, place, number, by_id[call.target], bench)
+            named = call.model_copy(update={"concept": answer.concept or call.concept})
+            ids += _keep(mask, named, place, number, by_id[call.target], bench)
         reasons.append("" if masks else (answer.reason or "nothing found")[:MAX_REASON_CHARS])
     return Answers(
         number=number,
