@@ -98,7 +98,8 @@ def read_config(path: Path | None) -> Sam3Config:
     if kind != "sam3":
         raise WeightsError(f"{CONFIG} is of model type {kind!r}, not of sam3")
     config = Sam3Config(**told)
-    config.vision_config.backbone_config.layer_norm_eps = LAYER_NORM_EPS
+    vision: Any = config.vision_config
+    vision.backbone_config.layer_norm_eps = LAYER_NORM_EPS
     return config
 
 
@@ -115,9 +116,10 @@ def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
 
 
 def _unpickle(path: Path) -> dict[str, Tensor]:
+    # torch raises many kinds of errors for a damaged file.
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # noqa: BLE001 - torch raises many kinds for a damaged file
+    except Exception as error:
         raise WeightsError(f"{path.name} is no torch checkpoint of tensors alone") from error
     table = loaded.get("model", loaded) if isinstance(loaded, Mapping) else None
     if not isinstance(table, Mapping) or not table:

@@ -1,11 +1,13 @@
 """Loads SAM 3 or MedSAM-3 from disk into a `Sam3Network`, exactly or not at all."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 from transformers import Sam3Config, Sam3Model
+from transformers.utils import logging
 
 from segmenter.backends import sam3_lora
 from segmenter.backends.sam3_checkpoint import (
@@ -16,7 +18,7 @@ from segmenter.backends.sam3_checkpoint import (
     sha256_of,
     to_detector,
 )
-from segmenter.backends.sam3_errors import WeightsError
+from segmenter.backends.sam3_errors import WeightsError, listed
 from segmenter.backends.sam3_network import Sam3Network
 from segmenter.backends.sam3_tokens import FILE, Tokenizer
 
@@ -43,6 +45,7 @@ def load_network(
         lora_config: its YAML.
         alpha: of the LoRA, where there is no YAML.
         merged: merge the LoRA instead of keeping it apart; then base SAM 3 is gone.
+        device: of torch.
         tokenizer: folder; by default beside the weights or in ``tokenizer`` beside them.
         vision_dtype: of the vision encoder.
         detector_dtype: of everything else.
@@ -74,17 +77,20 @@ def build(config: Sam3Config, tensors: dict[str, Tensor]) -> Sam3Model:
     Raises:
         WeightsError: see `check_tensors`.
     """
+    # It is made on the meta device and takes the tensors as they are: no second copy in memory.
+    maker: Any = Sam3Model
     with torch.device("meta"):
-        empty = Sam3Model._from_config(config)
+        empty = maker._from_config(config)
     check_tensors(tensors, empty.state_dict())
-    model, report = Sam3Model.from_pretrained(
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    loaded, report = maker.from_pretrained(
         None, config=config, state_dict=tensors, output_loading_info=True, dtype=torch.float32
     )
-    wrong = [name for names in report.values() for name in names]
+    wrong = [str(name) for names in report.values() for name in names]
     if wrong:
-        raise WeightsError(f"transformers did not load: {wrong!r}")
-    assert isinstance(model, Sam3Model)
-    return model.requires_grad_(False)
+        raise WeightsError(f"transformers did not load {listed(wrong)}")
+    model: Sam3Model = loaded.requires_grad_(False)
+    return model
 
 
 def _tokenizer_folder(folder: Path) -> Path:
@@ -97,6 +103,6 @@ def _place(
     vision_dtype: torch.dtype,
     detector_dtype: torch.dtype,
 ) -> None:
-    bare = model.get_base_model() if isinstance(model, PeftModel) else model
+    bare: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     bare.to(device=device, dtype=detector_dtype)
     bare.vision_encoder.to(dtype=vision_dtype)

@@ -5,6 +5,7 @@ original module names; the weight changes by alpha / r * (A B)^T. What it does n
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -96,9 +97,14 @@ def merge(model: nn.Module, lora: Lora) -> None:
 def attach(model: nn.Module, lora: Lora) -> PeftModel:
     """Attach the changes as an adapter named ``medsam3`` that can be switched off."""
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=list(lora.deltas)
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # it divides, and a YAML may say 32.0
+        target_modules=list(lora.deltas),
     )
-    wrapped = get_peft_model(model, config, adapter_name=ADAPTER)
+    with warnings.catch_warnings():
+        # peft asks the model for a property that transformers renames.
+        warnings.simplefilter("ignore", FutureWarning)
+        wrapped = get_peft_model(model, config, adapter_name=ADAPTER)
     modules = dict(model.named_modules())
     with torch.no_grad():
         for name, delta in lora.deltas.items():

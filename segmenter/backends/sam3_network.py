@@ -81,9 +81,11 @@ class Sam3Network:
 
         Args:
             model: with an adapter named ``medsam3``, or without.
+            tokenizer: of the weights.
+            weights_sha256: see the class.
             merged: whether a LoRA was merged into it.
         """
-        modeling_sam3.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=roi_align))
+        _provide_roi_align()
         self._wrapped = model if isinstance(model, PeftModel) else None
         self.model: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         self.model.eval()
@@ -107,17 +109,20 @@ class Sam3Network:
     @property
     def device(self) -> torch.device:
         """Where it runs."""
-        return next(self.model.parameters()).device
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     @property
     def vision_dtype(self) -> torch.dtype:
         """Of the vision encoder's weights."""
-        return next(self.model.vision_encoder.parameters()).dtype
+        dtype: torch.dtype = next(self.model.vision_encoder.parameters()).dtype
+        return dtype
 
     @property
     def detector_dtype(self) -> torch.dtype:
         """Of all other weights."""
-        return next(self.model.detr_encoder.parameters()).dtype
+        dtype: torch.dtype = next(self.model.detr_encoder.parameters()).dtype
+        return dtype
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, *, adapter: str | None = None) -> Tensor:
@@ -207,6 +212,12 @@ class Sam3Network:
         off = self._wrapped is not None and name == BASE
         with self._wrapped.disable_adapter() if off and self._wrapped else nullcontext():
             yield
+
+
+def _provide_roi_align() -> None:
+    """Stand in for torchvision where transformers looks for it; it uses nothing else of it."""
+    module: Any = modeling_sam3
+    module.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=roi_align))
 
 
 def _boxes(questions: Sequence[Question]) -> tuple[Tensor, Tensor]:

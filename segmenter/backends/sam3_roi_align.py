@@ -1,4 +1,4 @@
-"""ROI align in plain torch: torchvision has no CPU build, and SAM 3 needs this one function of it."""
+"""ROI align in plain torch: torchvision has no CPU build, and SAM 3 needs but this of it."""
 
 from collections.abc import Sequence
 
