@@ -27,12 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             alpha=asked.alpha,
             merged=asked.merge,
         )
-        found = differences(network, asked.cases or asked.folder / CASES)
+        found = differences(network, asked.cases or _recorded(asked.folder, asked.lora))
     except (WeightsError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     print(json.dumps({"max_abs_difference": found}))
     return 0
+
+
+def _recorded(folder: Path, lora: Path | None) -> Path:
+    """Return the cases beside the LoRA, if there are any, else those beside the weights."""
+    beside = folder if lora is None else lora.parent
+    return next((at / CASES for at in (beside, folder) if (at / CASES).is_file()), folder / CASES)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
 """Loads SAM 3 or MedSAM-3 from disk into a `Sam3Network`, exactly or not at all."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import Sam3Config, Sam3Model
 from transformers.utils import logging
 
-from segmenter.backends import sam3_lora
+from segmenter.backends import sam3_adapter, sam3_lora
 from segmenter.backends.sam3_checkpoint import (
     check_tensors,
     find_checkpoint,
@@ -25,6 +25,22 @@ from segmenter.backends.sam3_tokens import FILE, Tokenizer
 TOKENIZER = "tokenizer"
 
 
+class Loaded(NamedTuple):
+    """A model in float32 on the CPU, and what belongs to it.
+
+    Attributes:
+        model: with an adapter, or bare.
+        tokenizer: of the weights.
+        files: that were read, with the LoRA's.
+        merged: whether a LoRA was merged into the weights.
+    """
+
+    model: Sam3Model | PeftModel
+    tokenizer: Tokenizer
+    files: tuple[Path, ...]
+    merged: bool
+
+
 def load_network(
     source: Path,
     *,
@@ -37,38 +53,78 @@ def load_network(
     vision_dtype: torch.dtype = torch.float32,
     detector_dtype: torch.dtype = torch.float32,
 ) -> Sam3Network:
-    """Load a model.
+    """Load a model and put it on its device.
 
     Args:
-        source: file ``sam3.pt`` or ``*.safetensors``, or a folder with one of them.
-        lora: MedSAM-3's LoRA file; None for SAM 3 alone.
-        lora_config: its YAML.
-        alpha: of the LoRA, where there is no YAML.
-        merged: merge the LoRA instead of keeping it apart; then base SAM 3 is gone.
+        source: see `load_model`.
+        lora: see `load_model`.
+        lora_config: see `load_model`.
+        alpha: see `load_model`.
+        merged: see `load_model`.
+        tokenizer: see `load_model`.
         device: of torch.
-        tokenizer: folder; by default beside the weights or in ``tokenizer`` beside them.
         vision_dtype: of the vision encoder.
         detector_dtype: of everything else.
 
     Raises:
-        WeightsError: see `find_checkpoint`, `check_tensors` and `read_lora`.
+        WeightsError: see `load_model`.
+    """
+    loaded = load_model(
+        source,
+        lora=lora,
+        lora_config=lora_config,
+        alpha=alpha,
+        merged=merged,
+        tokenizer=tokenizer,
+    )
+    _place(loaded.model, torch.device(device), vision_dtype, detector_dtype)
+    return Sam3Network(
+        loaded.model,
+        loaded.tokenizer,
+        weights_sha256=sha256_of(loaded.files),
+        merged=loaded.merged,
+    )
+
+
+def load_model(
+    source: Path,
+    *,
+    lora: Path | None,
+    lora_config: Path | None,
+    alpha: float | None,
+    merged: bool,
+    tokenizer: Path | None,
+) -> Loaded:
+    """Read weights from disk.
+
+    Args:
+        source: file ``sam3.pt`` or ``*.safetensors``, or a folder with one of them.
+        lora: MedSAM-3's LoRA file, or a folder that PEFT saved; None for SAM 3 alone.
+        lora_config: YAML of a LoRA file.
+        alpha: of a LoRA file, where there is no YAML.
+        merged: merge the LoRA instead of keeping it apart; then base SAM 3 is gone.
+        tokenizer: folder; by default beside the weights or in ``tokenizer`` beside them.
+
+    Raises:
+        WeightsError: see `find_checkpoint`, `check_tensors`, `read_lora` and `attach_folder`.
     """
     checkpoint = find_checkpoint(source)
     words = Tokenizer(tokenizer or _tokenizer_folder(checkpoint.folder))
     tensors = to_detector(read_tensors(checkpoint), checkpoint.layout)
-    model: Sam3Model | PeftModel = build(read_config(checkpoint.config), tensors)
-    files = checkpoint.files
-    if lora is not None:
-        change = sam3_lora.read_lora(lora, model, config=lora_config, alpha=alpha)
-        files = (*files, lora)
-        if merged:
-            sam3_lora.merge(model, change)
-        else:
-            model = sam3_lora.attach(model, change)
-    _place(model, torch.device(device), vision_dtype, detector_dtype)
-    return Sam3Network(
-        model, words, weights_sha256=sha256_of(files), merged=lora is not None and merged
-    )
+    model = build(read_config(checkpoint.config), tensors)
+    if lora is None:
+        return Loaded(model, words, checkpoint.files, merged=False)
+    if lora.is_dir():
+        adapted: Any = sam3_adapter.attach_folder(model, lora)
+        files = sam3_adapter.adapter_files(lora)
+        whole = adapted.merge_and_unload() if merged else adapted
+        return Loaded(whole, words, (*checkpoint.files, *files), merged)
+    change = sam3_lora.read_lora(lora, model, config=lora_config, alpha=alpha)
+    files = (*checkpoint.files, lora)
+    if not merged:
+        return Loaded(sam3_lora.attach(model, change), words, files, merged)
+    sam3_lora.merge(model, change)
+    return Loaded(model, words, files, merged)
 
 
 def build(config: Sam3Config, tensors: dict[str, Tensor]) -> Sam3Model:

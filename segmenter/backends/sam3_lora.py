@@ -5,20 +5,19 @@ original module names; the weight changes by alpha / r * (A B)^T. What it does n
 """
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import yaml
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
 
+from segmenter.backends.sam3_adapter import ADAPTER, wrap
 from segmenter.backends.sam3_errors import WeightsError, listed
 from segmenter.backends.sam3_names import DETECTOR, is_left_out, split_fused, translate
 
-ADAPTER = "medsam3"
 _ENDS = {".lora.lora_A": "A", ".lora.lora_B": "B"}
 _NUMBER = re.compile(r"\.\d+\.")
 
@@ -101,11 +100,9 @@ def attach(model: nn.Module, lora: Lora) -> PeftModel:
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # it divides, and a YAML may say 32.0
         target_modules=list(lora.deltas),
     )
-    with warnings.catch_warnings():
-        # peft asks the model for a property that transformers renames.
-        warnings.simplefilter("ignore", FutureWarning)
-        wrapped = get_peft_model(model, config, adapter_name=ADAPTER)
+    wrapped = wrap(model, config)
     modules = dict(model.named_modules())
+    assert {name for name in modules if hasattr(modules[name], "lora_A")} == lora.deltas.keys()
     with torch.no_grad():
         for name, delta in lora.deltas.items():
             layer: Any = modules[name]

@@ -16,7 +16,7 @@ from transformers import Sam3Model
 from transformers.models.sam3 import modeling_sam3
 from transformers.models.sam3.modeling_sam3 import Sam3VisionEncoderOutput
 
-from segmenter.backends.sam3_lora import ADAPTER
+from segmenter.backends.sam3_adapter import ADAPTER
 from segmenter.backends.sam3_roi_align import roi_align
 from segmenter.backends.sam3_tokens import Tokenizer, padding_free
 
