@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from api.cli_output import OK, Commands, UsageFault, say
-from api.wiring import Setup
+from api.wiring import SAM3_INSTALL, Setup
 
-INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "ftfy", "yaml")
 
 
@@ -16,9 +15,11 @@ def add_commands(commands: Commands) -> None:
         "convert",
         help="write SAM 3 or MedSAM-3 weights as safetensors",
         description="Write weights in transformers' layout, with configuration and tokenizer: a"
-        f" folder for MEDSAM3_SAM3_WEIGHTS. Needs torch: {INSTALL}.",
+        f" folder for MEDSAM3_SAM3_WEIGHTS. Needs torch: {SAM3_INSTALL}.",
     )
-    parser.add_argument("source", type=Path, help="sam3.pt, *.safetensors, or their folder")
+    parser.add_argument(
+        "source", help="sam3.pt, *.safetensors, their folder, or a name like facebook/sam3"
+    )
     parser.add_argument("out", type=Path, help="folder to write, new or empty")
     parser.add_argument("--lora", type=Path, help="MedSAM-3's LoRA file, or an adapter's folder")
     parser.add_argument("--lora-config", type=Path, help="its YAML, for rank and alpha")
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace, setup: Setup) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in PACKAGES:
             raise
-        raise UsageFault(f"converting needs {error.name}: {INSTALL}") from error
+        raise UsageFault(f"converting needs {error.name}: {SAM3_INSTALL}") from error
     try:
         done = convert(
             arguments.source,

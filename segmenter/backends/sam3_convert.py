@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from segmenter.backends import sam3_adapter
 from segmenter.backends.sam3_checkpoint import SINGLE
 from segmenter.backends.sam3_errors import WeightsError
+from segmenter.backends.sam3_hub import locate
 from segmenter.backends.sam3_load import TOKENIZER, load_model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -31,7 +32,7 @@ class Converted(NamedTuple):
 
 
 def convert(
-    source: Path,
+    source: str,
     out: Path,
     *,
     lora: Path | None = None,
@@ -43,7 +44,7 @@ def convert(
     """Write `Sam3Model`'s weights, its configuration and tokenizer, and the adapter.
 
     Args:
-        source: see `load_model`.
+        source: a path, or a name on the Hugging Face hub, which is then fetched.
         out: folder, new or empty.
         lora: see `load_model`.
         lora_config: see `load_model`.
@@ -57,7 +58,12 @@ def convert(
     if out.exists() and any(out.iterdir()):
         raise WeightsError(f"{str(out)!r} is not empty")
     loaded = load_model(
-        source, lora=lora, lora_config=lora_config, alpha=alpha, merged=merged, tokenizer=None
+        locate(source, download=True),
+        lora=lora,
+        lora_config=lora_config,
+        alpha=alpha,
+        merged=merged,
+        tokenizer=None,
     )
     out.mkdir(parents=True, exist_ok=True)
     adapter = None

@@ -87,7 +87,7 @@ def test_prefix_and_nesting_do_not_matter(tmp_path, original, kept, nested):
 @pytest.mark.parametrize("merged", [True, False])
 def test_converted_weights_give_the_same_outputs(tmp_path, merged):
     out = tmp_path / "out"
-    done = convert(TINY, out, lora=LORA, lora_config=LORA_CONFIG, merged=merged)
+    done = convert(str(TINY), out, lora=LORA, lora_config=LORA_CONFIG, merged=merged)
     assert (done.adapter is None) == merged
     network = load_network(out, lora=done.adapter)
     assert too_far(differences(network, LORA_CASES)) == {}
@@ -99,7 +99,7 @@ def test_converted_weights_give_the_same_outputs(tmp_path, merged):
 
 def test_the_video_models_layout_is_read(tmp_path):
     """Its detector has a prefix, its tracker is left aside, its configuration is nested."""
-    convert(TINY, tmp_path / "plain")
+    convert(str(TINY), tmp_path / "plain")
     plain = load_network(tmp_path / "plain")
     tensors = {f"detector_model.{n}": each for n, each in plain.model.state_dict().items()}
     tensors["tracker_neck.fpn_layers.0.proj1.bias"] = torch.zeros(4)
@@ -112,7 +112,7 @@ def test_the_video_models_layout_is_read(tmp_path):
 
 
 def test_shards_are_read_and_a_missing_one_is_named(tmp_path):
-    convert(TINY, tmp_path / "plain")
+    convert(str(TINY), tmp_path / "plain")
     tensors = load_network(tmp_path / "plain").model.state_dict()
     folder, names = beside(tmp_path / "shards"), sorted(tensors)
     parts = {"one.safetensors": names[:200], "two.safetensors": names[200:]}
@@ -191,7 +191,7 @@ def test_without_a_configuration_the_published_sizes_count():
 def test_a_conversion_does_not_write_into_a_full_folder(tmp_path):
     (tmp_path / "kept").write_text("")
     with pytest.raises(WeightsError, match="is not empty"):
-        convert(TINY, tmp_path)
+        convert(str(TINY), tmp_path)
 
 
 def test_the_hash_tells_base_and_adapter_apart(tmp_path, original, adapted):
