@@ -19,12 +19,14 @@ from api.guards import (
 from api.openapi import TITLE, describe
 from api.parts import Parts
 from api.problems import install
-from api.routes import agent, images, runs, segment, service, threads
+from api.routes import agent, images, runs, segment, service, threads, volumes
 from api.settings import Settings
+from api.volume_render import PATH as VOLUME_PATH
 from segmenter.settings import MEBIBYTE
 
 ROUTERS = (
     segment.router,
+    volumes.router,
     agent.router,
     images.router,
     runs.router,
@@ -34,6 +36,8 @@ ROUTERS = (
 VERSION_PREFIX = "/v1"
 # Beside the image: form fields and JSON around it.
 BODY_MARGIN_BYTES = MEBIBYTE
+# Beside the files of a volume: the header of each, some 200 bytes.
+VOLUME_MARGIN_BYTES = 2 * MEBIBYTE
 
 PartsOpener = Callable[[], AbstractAsyncContextManager[Parts]]
 
@@ -74,7 +78,9 @@ def _guard(app: FastAPI, settings: Settings) -> None:
     """Wrap the app; what is added last sees a request first."""
     # Base64 takes four bytes for three.
     max_bytes = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
-    app.add_middleware(BodyLimit, max_bytes=max_bytes)
+    largest = settings.max_volume_bytes + VOLUME_MARGIN_BYTES
+    others = {prefix + VOLUME_PATH: largest for prefix in ("", VERSION_PREFIX)}
+    app.add_middleware(BodyLimit, max_bytes=max_bytes, others=others)
     app.add_middleware(RequestLimit, max_requests=settings.max_requests)
     app.add_middleware(OriginGuard, hosts=allowed_hosts(settings))
     app.add_middleware(SecurityHeaders)

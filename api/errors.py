@@ -145,6 +145,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     segmenter.ImageNotFound: Kind(
         "image-not-found", 404, "No such image", "It was never stored here, or has expired"
     ),
+    segmenter.VolumeNotFound: Kind(
+        "volume-not-found", 404, "No such volume", "It never existed here, or has expired"
+    ),
     agent.RunNotFound: Kind(
         "run-not-found", 404, "No such run", "It never existed here, or has expired"
     ),
@@ -159,6 +162,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     agent.ThreadBusy: Kind(
         "thread-busy", 409, "The thread is busy", "Another run of it has not ended yet", retry=True
     ),
+    segmenter.VolumeNotDone: Kind("volume-not-done", 409, "The volume is not done"),
     segmenter.JobCancelled: Kind("job-cancelled", 409, "The job was cancelled"),
     PictureGone: Kind("picture-gone", 410, "The picture is gone"),
     BodyTooLarge: Kind("body-too-large", 413, "The body is too large"),

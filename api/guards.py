@@ -1,6 +1,6 @@
 """What every request passes first: host, origin, number, size; and the headers of every answer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -74,20 +74,28 @@ class OriginGuard:
 
 
 class BodyLimit:
-    """Count a body's bytes as they come; Content-Length is only believed when it is too big."""
+    """Count a body's bytes as they come; Content-Length is only believed when it is too big.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    Args:
+        app: what is guarded.
+        max_bytes: of any body.
+        others: limits of paths that have one of their own.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, others: Mapping[str, int]) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        too_large = BodyTooLarge(f"the body is over the limit of {self._max_bytes} bytes")
+        max_bytes = self._others.get(scope["path"], self._max_bytes)
+        too_large = BodyTooLarge(f"the body is over the limit of {max_bytes} bytes")
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isascii() and declared.isdigit() and int(declared) > self._max_bytes:
+        if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
             await to_response(too_large)(scope, receive, send)
             return
         count = 0
@@ -96,7 +104,7 @@ class BodyLimit:
             nonlocal count
             message = await receive()
             count += len(message.get("body", b""))
-            if count > self._max_bytes:
+            if count > max_bytes:
                 raise too_large
             return message
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import VERSION, examples
+from api import VERSION, examples, volume_examples
 from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
 from api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
 from api.requests import (
@@ -19,6 +19,7 @@ from api.requests import (
     SegmentBody,
     form_schema,
 )
+from api.volume_requests import VolumeBody
 
 DISCLAIMER = "not a medical device"
 TITLE = "MedSAM-3 Agent"
@@ -28,7 +29,10 @@ DESCRIPTION = (
 )
 SCHEMAS = "#/components/schemas/"
 EXPORTED = Path(__file__).with_name("openapi.json")
-BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody)
+BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody, VolumeBody)
+
+ANSWERS = {**examples.ANSWERS, **volume_examples.ANSWERS}
+GOOD_CODES = ("200", "201", "202")
 
 CONVENIENCE = {
     "concept": {"type": "array", "items": {"type": "string"}, "description": "one prompt each"},
@@ -110,9 +114,9 @@ def _add_examples(document: dict[str, Any]) -> None:
     # Not by the routes: FastAPI would drop what is null in them.
     for methods in document["paths"].values():
         for operation in methods.values():
-            example = examples.ANSWERS.get(operation["operationId"])
+            example = ANSWERS.get(operation["operationId"])
             if example is not None:
-                good = next(code for code in ("200", "201") if code in operation["responses"])
+                good = next(code for code in GOOD_CODES if code in operation["responses"])
                 operation["responses"][good]["content"]["application/json"]["example"] = example
 
 

@@ -11,6 +11,7 @@ from api.idempotency import GRACE_S, Once
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
 from segmenter.messages import Presence
+from segmenter.volume_client import Volumes
 
 
 class Agent(Protocol):
@@ -57,6 +58,7 @@ class Parts:
     segmenter: Segmenter
     images: ImageStore
     records: RecordStore
+    volumes: Volumes
     agent: Agent
     live_workers: Callable[[], Awaitable[Sequence[Presence]]]
     planners: tuple[str, ...]

@@ -26,6 +26,8 @@ TRACING_SWITCHES = (
 )
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 REDIS_PORT = 6379
+# Uploads of volumes that a service without Redis keeps; the oldest make room for new ones.
+VOLUMES_AT_ONCE = 4
 # A shorter key can be guessed over the network.
 MIN_KEY_CHARS = 16
 
@@ -84,6 +86,7 @@ class Settings(Frozen):
         sam3_device: of torch; by default the GPU if there is one.
         sam3_vision_dtype: by default bfloat16 on a GPU, else float32.
         max_upload_bytes: of one image, as sent.
+        max_volume_bytes: of one volume or film, all its files together.
         max_requests: answered at once by one process; each may hold an upload in memory.
         segment_timeout_s: deadline of one direct request.
         run_timeout_s: deadline of one agent run.
@@ -112,6 +115,7 @@ class Settings(Frozen):
     sam3_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] | None = None
     sam3_vision_dtype: Literal["float32", "bfloat16"] | None = None
     max_upload_bytes: Count = 64 * MEBIBYTE
+    max_volume_bytes: Count = 256 * MEBIBYTE
     max_requests: Count = 32
     queue_depth: Count = 256
     segment_timeout_s: Seconds = 120.0
@@ -140,6 +144,14 @@ class Settings(Frozen):
                 update={"image_ttl_s": self.image_ttl_s, "max_image_bytes": self.max_upload_bytes}
             ),
             worker=base.worker,
+            volume=base.volume.model_copy(
+                update={
+                    "max_bytes": self.max_volume_bytes,
+                    "ttl_s": self.record_ttl_s,
+                    # Room for a few, whatever the size of one.
+                    "max_volumes_bytes": VOLUMES_AT_ONCE * self.max_volume_bytes,
+                }
+            ),
         )
 
 

@@ -156,6 +156,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
                 segmenter=services.segmenter,
                 images=services.images,
                 records=services.records,
+                volumes=services.volumes,
                 agent=AgentService(context),
                 live_workers=partial(services.segmenter.workers, timeout_s=QUEUE_TIMEOUT_S),
                 # A stable sort: the default first, the others as they are.

@@ -13,7 +13,7 @@ from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
-from segmenter.images import Decode, StoredImages
+from segmenter.images import BlobStore, Decode, StoredImages
 from segmenter.memory_transport import MemoryTransport
 from segmenter.redis_caller import open_caller
 from segmenter.redis_stores import (
@@ -25,7 +25,12 @@ from segmenter.redis_stores import (
 from segmenter.redis_worker import open_worker
 from segmenter.settings import SegmenterSettings
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
-from segmenter.transport import WorkerSide
+from segmenter.transport import CallerSide, WorkerSide
+from segmenter.volume_client import Volumes
+from segmenter.volume_formats import all_formats
+from segmenter.volume_runner import VolumeRunner
+from segmenter.volume_sequence import FrameByFrame, SequenceFormats
+from segmenter.volume_store import PIECE_BYTES, VolumeStore
 from segmenter.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -40,6 +45,7 @@ class Services(NamedTuple):
     segmenter: QueuedSegmenter
     images: ImageStore
     records: RecordStore
+    volumes: Volumes
 
 
 def decoder(limits: Limits) -> Decode:
@@ -54,27 +60,28 @@ def decoder(limits: Limits) -> Decode:
 
 @asynccontextmanager
 async def open_embedded(
-    backend: Backend[Embedding], read: Decode, settings: SegmenterSettings
+    backend: Backend[Embedding],
+    read: Decode,
+    settings: SegmenterSettings,
+    *,
+    formats: SequenceFormats | None = None,
 ) -> AsyncIterator[Services]:
-    """Run the worker in this process; nothing outlives the context."""
-    store = settings.store
-    blobs = MemoryBlobStore(
-        max_bytes=store.max_images_bytes,
-        max_item_bytes=store.max_image_bytes,
-        ttl_s=store.image_ttl_s,
-    )
-    records = MemoryRecordStore(
-        max_bytes=store.max_records_bytes, max_item_bytes=store.max_record_bytes
-    )
-    images = StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
+    """Run the worker in this process; nothing outlives the context.
+
+    `formats` are by default all formats under the bounds of `settings`.
+    """
+    formats = formats or all_formats(settings.volume)
+    images, volumes = _memory_stores(read, settings)
     transport, worker_id = MemoryTransport(settings.queue), new_worker_id()
     queue = transport.worker(worker_id)
-    worker = _make_worker(queue, backend, images, settings, worker_id=worker_id)
+    runner = _runner(backend, volumes.store, formats)
+    worker = _make_worker(queue, backend, images, settings, volumes=runner, worker_id=worker_id)
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
     running.add_done_callback(_report)
     try:
-        yield Services(QueuedSegmenter(transport), images, records)
+        client = _volumes(transport, volumes.store, settings, formats)
+        yield Services(QueuedSegmenter(transport), images, volumes.records, client)
     finally:
         stop.set()
         await running
@@ -82,13 +89,18 @@ async def open_embedded(
 
 @asynccontextmanager
 async def open_redis(
-    url: str, read: Decode, settings: SegmenterSettings
+    url: str,
+    read: Decode,
+    settings: SegmenterSettings,
+    *,
+    formats: SequenceFormats | None = None,
 ) -> AsyncIterator[Services]:
     """Connect an API process; workers run elsewhere. Does not wait for Redis to be there."""
+    formats = formats or all_formats(settings.volume)
     async with open_caller(url, settings.queue) as caller, open_store_client(url) as client:
-        limit = settings.store.max_record_bytes
-        records = RedisRecordStore(client, prefix=settings.queue.prefix, max_item_bytes=limit)
-        yield Services(QueuedSegmenter(caller), _redis_images(client, read, settings), records)
+        images, volumes = _redis_images(client, read, settings), _redis_volumes(client, settings)
+        jobs = _volumes(caller, volumes.store, settings, formats)
+        yield Services(QueuedSegmenter(caller), images, volumes.records, jobs)
 
 
 async def run_worker(
@@ -99,6 +111,7 @@ async def run_worker(
     *,
     stop: asyncio.Event,
     worker_id: str | None = None,
+    formats: SequenceFormats | None = None,
 ) -> None:
     """Answer jobs from Redis until `stop` is set; the caller sets it on SIGTERM.
 
@@ -109,8 +122,10 @@ async def run_worker(
         open_worker(url, settings.queue, worker_id, on_hang=_end_process) as queue,
         open_store_client(url) as client,
     ):
-        images = _redis_images(client, read, settings)
-        await _make_worker(queue, backend, images, settings, worker_id=worker_id).run(stop)
+        images, volumes = _redis_images(client, read, settings), _redis_volumes(client, settings)
+        runner = _runner(backend, volumes.store, formats or all_formats(settings.volume))
+        worker = _make_worker(queue, backend, images, settings, volumes=runner, worker_id=worker_id)
+        await worker.run(stop)
 
 
 def new_worker_id() -> str:
@@ -131,6 +146,28 @@ def _report(running: asyncio.Task[None]) -> None:
         logger.error("worker ended", extra={"error": type(error).__name__})
 
 
+class _Volumes(NamedTuple):
+    records: RecordStore
+    store: VolumeStore
+
+
+def _memory_stores(read: Decode, settings: SegmenterSettings) -> tuple[StoredImages, _Volumes]:
+    store, volume = settings.store, settings.volume
+    blobs = MemoryBlobStore(
+        max_bytes=store.max_images_bytes,
+        max_item_bytes=store.max_image_bytes,
+        ttl_s=store.image_ttl_s,
+    )
+    pieces = MemoryBlobStore(
+        max_bytes=volume.max_volumes_bytes, max_item_bytes=PIECE_BYTES, ttl_s=volume.ttl_s
+    )
+    records = MemoryRecordStore(
+        max_bytes=store.max_records_bytes, max_item_bytes=store.max_record_bytes
+    )
+    images = StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
+    return images, _Volumes(records, _volume_store(records, pieces, settings))
+
+
 def _redis_images(client: RedisClient, read: Decode, settings: SegmenterSettings) -> StoredImages:
     store = settings.store
     blobs = RedisBlobStore(
@@ -142,12 +179,42 @@ def _redis_images(client: RedisClient, read: Decode, settings: SegmenterSettings
     return StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
 
 
+def _redis_volumes(client: RedisClient, settings: SegmenterSettings) -> _Volumes:
+    prefix = settings.queue.prefix
+    pieces = RedisBlobStore(
+        client, prefix=prefix, max_item_bytes=PIECE_BYTES, ttl_s=settings.volume.ttl_s
+    )
+    limit = settings.store.max_record_bytes
+    records = RedisRecordStore(client, prefix=prefix, max_item_bytes=limit)
+    return _Volumes(records, _volume_store(records, pieces, settings))
+
+
+def _volume_store(
+    records: RecordStore, pieces: BlobStore, settings: SegmenterSettings
+) -> VolumeStore:
+    volume = settings.volume
+    return VolumeStore(records, pieces, max_bytes=volume.max_bytes, ttl_s=volume.ttl_s)
+
+
+def _volumes(
+    queue: CallerSide, store: VolumeStore, settings: SegmenterSettings, formats: SequenceFormats
+) -> Volumes:
+    return Volumes(queue, store, formats, timeout_s=settings.volume.timeout_s)
+
+
+def _runner(
+    backend: Backend[Embedding], store: VolumeStore, formats: SequenceFormats
+) -> VolumeRunner:
+    return VolumeRunner(store, FrameByFrame(backend), formats, backend.capabilities.model)
+
+
 def _make_worker(
     queue: WorkerSide,
     backend: Backend[Embedding],
     images: ImageStore,
     settings: SegmenterSettings,
     *,
+    volumes: VolumeRunner,
     worker_id: str,
 ) -> Worker[Embedding]:
     return Worker(
@@ -155,6 +222,7 @@ def _make_worker(
         backend,
         images,
         settings.worker,
+        volumes=volumes,
         worker_id=worker_id,
         poll_s=settings.queue.poll_s,
     )

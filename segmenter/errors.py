@@ -7,6 +7,8 @@
         ImageTooLarge            over the byte or pixel limit
         InvalidPrompt            a prompt field out of its range
       ImageNotFound              never stored, or expired
+      VolumeNotFound             the same of a volume job, or of a part of it
+      VolumeNotDone              the job has no result yet, or will never have one
       QueueFull                  nothing was stored, try later
       NoWorker                   nobody is there to do it
       TransportDown              the broker does not answer
@@ -52,6 +54,14 @@ class InvalidPrompt(InputError):
 
 class ImageNotFound(SegmenterError):
     """The image was never stored here, or has expired."""
+
+
+class VolumeNotFound(SegmenterError):
+    """The volume job, or the part of it that is asked for, never was or has expired."""
+
+
+class VolumeNotDone(SegmenterError):
+    """The volume job has no result: it has not ended, or not well."""
 
 
 class QueueFull(SegmenterError):

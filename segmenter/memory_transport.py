@@ -88,6 +88,15 @@ class MemoryTransport:
             self._answered.pop(job_id, None)
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
+    async def look(self, job_id: str) -> Answer | None:
+        """See `segmenter.transport.CallerSide`."""
+        if job_id in self._open:
+            return None
+        answer = self._answered.get(job_id)
+        if answer is None:
+            raise JobFailed(f"there is no job {job_id!r}")
+        return answer.result()
+
     async def cancel(self, job_id: str) -> None:
         """See `segmenter.transport.CallerSide`."""
         self.finish(job_id, cancelled())
@@ -134,6 +143,14 @@ class MemoryTransport:
     def is_open(self, job_id: str) -> bool:
         """Tell whether the job still lacks an answer."""
         return job_id in self._open
+
+    def get_on(self, worker_id: str, lease: Lease) -> bool:
+        """Note that a leased job is getting on; False if it has an answer."""
+        self._move(worker_id)
+        entry = self._open.get(lease.job.id)
+        if entry is not None and entry.receipt == lease.receipt:
+            entry.attempts = 1
+        return entry is not None
 
     def let_go(self, worker_id: str, lease: Lease) -> None:
         """Note that a worker is done with a lease, whatever became of its job."""
@@ -227,6 +244,10 @@ class MemoryWorker:
     async def wanted(self, lease: Lease) -> bool:
         """See `segmenter.transport.WorkerSide`."""
         return self.transport.is_open(lease.job.id)
+
+    async def progressed(self, lease: Lease) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        return self.transport.get_on(self.worker_id, lease)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
         """See `segmenter.transport.WorkerSide`."""

@@ -17,11 +17,15 @@ class MalformedMessage(ValueError):
 
 
 class Job(Frozen):
-    """One piece of work; `request` belongs to the kind ``segment`` alone."""
+    """One piece of work; `request` belongs to the kind ``segment`` alone.
+
+    What a ``volume`` job is asked is kept under its id (`segmenter.volume_store`), so that messages
+    stay small.
+    """
 
     version: Literal[1] = SCHEMA_VERSION
     id: JobId
-    kind: Literal["segment", "capabilities"]
+    kind: Literal["segment", "capabilities", "volume"]
     request: SegmentRequest | None = None
 
     @model_validator(mode="after")
@@ -47,17 +51,23 @@ class Failure(Frozen):
 
 
 class Answer(Frozen):
-    """How a job ended: exactly one of its fields is set, so a failure is never an empty result."""
+    """How a job ended: exactly one of its fields is set, so a failure is never an empty result.
+
+    Attributes:
+        volume: id of the volume job whose result is kept.
+    """
 
     version: Literal[1] = SCHEMA_VERSION
     result: SegmentResult | None = None
     capabilities: Capabilities | None = None
+    volume: JobId | None = None
     failure: Failure | None = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> "Answer":
-        if sum(part is not None for part in (self.result, self.capabilities, self.failure)) != 1:
-            raise ValueError("an answer holds a result, capabilities or a failure")
+        parts = (self.result, self.capabilities, self.volume, self.failure)
+        if sum(part is not None for part in parts) != 1:
+            raise ValueError("an answer holds a result, capabilities, a volume or a failure")
         return self
 
 

@@ -28,8 +28,12 @@ from segmenter.transport import cancelled, queue_full
 
 logger = logging.getLogger(__name__)
 
+# A job may have hours, but somebody waits until it is queued.
+SUBMIT_TIMEOUT_S = 120.0
 # Cancelling after the deadline is a courtesy to the workers; the caller waits no longer for it.
 CANCEL_TIMEOUT_S = 1.0
+# Whoever asks how a job is doing can ask again.
+LOOK_TIMEOUT_S = 5.0
 # Notices read at once; bounds one answer of Redis, nothing else.
 NOTICES_A_READ = 256
 
@@ -76,7 +80,10 @@ class RedisCaller:
         arguments += [timeout_ms, limit, ttl_ms, self._alive_ms]
         stored, depth, workers = cast(
             "list[int]",
-            await retried(lambda: self._submit(keys=keys, args=arguments), timeout_s=timeout_s),
+            await retried(
+                lambda: self._submit(keys=keys, args=arguments),
+                timeout_s=min(timeout_s, SUBMIT_TIMEOUT_S),
+            ),
         )
         if stored < 0:
             raise queue_full(depth, limit, workers)
@@ -98,6 +105,18 @@ class RedisCaller:
         # Raises TransportDown when it was Redis that kept the answer back.
         await self.cancel(job_id)
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
+
+    async def look(self, job_id: str) -> Answer | None:
+        """See `segmenter.transport.CallerSide`."""
+        text = await retried(
+            lambda: self._commands.get(self._keys.answer(job_id)), timeout_s=LOOK_TIMEOUT_S
+        )
+        if text is not None:
+            return _read(cast("bytes", text))
+        key = self._keys.job(job_id)
+        if not await retried(lambda: self._commands.exists(key), timeout_s=LOOK_TIMEOUT_S):
+            raise JobFailed(f"there is no job {job_id!r}")
+        return None
 
     async def cancel(self, job_id: str) -> None:
         """See `segmenter.transport.CallerSide`."""

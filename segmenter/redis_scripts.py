@@ -91,6 +91,22 @@ return {1, redis.call('HINCRBY', KEYS[1], 'attempts', 1), late}
 """
 )
 
+# KEYS queue, job, answer. ARGV group, entry id, worker id, ttl ms.
+# Renews the lease and resets the attempts, if the lease is still this worker's. Answers 1 while
+# there is no answer.
+PROGRESS = """
+if redis.call('EXISTS', KEYS[2]) == 0 or redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+local rows = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
+if rows[1] and rows[1][2] == ARGV[3] then
+  redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID')
+  redis.call('HSET', KEYS[2], 'attempts', 1)
+  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then
+    redis.call('PEXPIRE', KEYS[2], ARGV[4])
+  end
+end
+return 1
+"""
+
 # KEYS queue, job, answer, replies. ARGV group, entry id ('' = none), answer, job id, ttl ms,
 # notices. The first answer wins; a job nobody knows any more is only removed. Answers 1 if first.
 FINISH = """

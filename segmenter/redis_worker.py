@@ -30,6 +30,7 @@ from segmenter.redis_scripts import (
     GROUP,
     MAX_DEAD_LETTERS,
     MAX_NOTICES,
+    PROGRESS,
     RELEASE,
     START,
     Keys,
@@ -92,6 +93,7 @@ class RedisWorker:
         self._backoff = Backoff()
         self._start = commands.register_script(START)
         self._finish = commands.register_script(FINISH)
+        self._progress = commands.register_script(PROGRESS)
         self._bury_script = commands.register_script(BURY)
         self._release = commands.register_script(RELEASE)
 
@@ -129,6 +131,19 @@ class RedisWorker:
             # Nobody will answer it under this lease; one kept on would be renewed for ever.
             self._let_go(lease.receipt)
             raise
+
+    async def progressed(self, lease: Lease) -> bool:
+        """See `segmenter.transport.WorkerSide`."""
+        entry = self._leased[lease.receipt]
+        if self._keeper is not None:
+            self._keeper.hold(entry.id)
+        keys = [self._keys.queue, self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
+        ttl_ms = round(self._settings.job_ttl_s * 1000)
+        arguments: list[str | int] = [GROUP, entry.id, self._id, ttl_ms]
+        going_on = await retried(
+            lambda: self._progress(keys=keys, args=arguments), timeout_s=ANSWER_TIMEOUT_S
+        )
+        return bool(going_on)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
         """See `segmenter.transport.WorkerSide`."""

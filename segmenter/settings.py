@@ -70,9 +70,28 @@ class WorkerSettings(Frozen):
     max_embeddings_bytes: Count = 1024 * MEBIBYTE
 
 
+class VolumeSettings(Frozen):
+    """Bounds of volume jobs.
+
+    Attributes:
+        max_bytes: of one upload, all its files together. A CT of 500 slices, 512 x 512 and
+            uncompressed, has 250 MiB.
+        timeout_s: a job that has not ended by then is not begun again. 1000 frames at SAM 3's 12 s
+            a frame on a CPU take 3.3 hours.
+        ttl_s: life of all that belongs to a job, after it was written or, for files, last used.
+        max_volumes_bytes: files of an in-process store; Redis has its own ``maxmemory``.
+    """
+
+    max_bytes: Count = 256 * MEBIBYTE
+    timeout_s: Seconds = 6 * HOUR_S
+    ttl_s: Seconds = 24 * HOUR_S
+    max_volumes_bytes: Count = 1024 * MEBIBYTE
+
+
 class SegmenterSettings(Frozen):
     """All of them."""
 
     queue: QueueSettings = QueueSettings()
     store: StoreSettings = StoreSettings()
     worker: WorkerSettings = WorkerSettings()
+    volume: VolumeSettings = VolumeSettings()

@@ -60,6 +60,15 @@ class CallerSide(Protocol):
         """
         ...
 
+    async def look(self, job_id: str) -> Answer | None:
+        """Return the answer of a job, whoever submitted it; None while it has none.
+
+        Raises:
+            JobFailed: no such job, or its answer has expired.
+            TransportDown.
+        """
+        ...
+
     async def cancel(self, job_id: str) -> None:
         """Give the job up: not started if it waits, its result void if it runs.
 
@@ -96,6 +105,17 @@ class WorkerSide(Protocol):
 
         Raises:
             TransportDown: nobody knows; the lease is let go and the job comes again.
+        """
+        ...
+
+    async def progressed(self, lease: Lease) -> bool:
+        """Say that a long job is getting on; False if it has an answer and is to be ended.
+
+        The lease is renewed, the time it may be held starts anew, and earlier attempts to run the
+        job count no more.
+
+        Raises:
+            TransportDown: nobody knows; the lease is kept.
         """
         ...
 

@@ -3,6 +3,8 @@
 Shared: nothing; one `Worker` owns its backend, its embeddings and one event loop. The model runs in
 a thread, one call at a time. Guaranteed: every leased job is answered, or handed back on a stop; a
 job that fails is answered with its error, and what fails outside of a job ends the worker.
+At most one volume job is under way; between its frames whatever else is queued is answered, and
+other volume jobs are handed back.
 """
 
 import asyncio
@@ -15,10 +17,11 @@ from segmenter.backends.contract import Backend, Embedding
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, TransportDown
 from segmenter.lru import SizedLru
-from segmenter.messages import Answer, Job, Presence, failed
+from segmenter.messages import Answer, Presence, failed
 from segmenter.selection import select
 from segmenter.settings import WorkerSettings
 from segmenter.transport import Lease, WorkerSide
+from segmenter.volume_runner import HandBack, VolumeRunner
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +40,14 @@ class Worker(Generic[Embedding]):
         images: ImageStore,
         settings: WorkerSettings,
         *,
+        volumes: VolumeRunner,
         worker_id: str,
         poll_s: float,
     ) -> None:
         self._queue = queue
         self._backend = backend
         self._images = images
+        self._volumes = volumes
         self._max_batch = settings.max_batch
         self._poll_s = poll_s
         self._model = backend.capabilities.model
@@ -55,16 +60,24 @@ class Worker(Generic[Embedding]):
         """Answer jobs until `stop` is set; then finish the running one and hand back the rest."""
         async with self._queue.alive(self._presence):
             while not stop.is_set():
-                leases = await self._queue.lease(limit=self._max_batch, wait_s=self._poll_s)
-                for lease in in_order(leases, self._has_embedding):
-                    await self._settle(lease, stopping=stop.is_set())
+                await self._serve(stop, wait_s=self._poll_s, volumes=1)
 
-    async def _settle(self, lease: Lease, *, stopping: bool) -> None:
+    async def _serve(self, stop: asyncio.Event, *, wait_s: float, volumes: int) -> None:
+        """Answer what is queued; of the volume jobs `volumes` at most, the others go back."""
+        leases = await self._queue.lease(limit=self._max_batch, wait_s=wait_s)
+        long = [lease for lease in leases if lease.job.kind == "volume"]
+        for lease in long[volumes:]:
+            await self._settle(lease, stop, hand_back=True)
+        short = [lease for lease in leases if lease.job.kind != "volume"]
+        for lease in (*in_order(short, self._has_embedding), *long[:volumes]):
+            await self._settle(lease, stop, hand_back=stop.is_set())
+
+    async def _settle(self, lease: Lease, stop: asyncio.Event, *, hand_back: bool) -> None:
         try:
-            if stopping:
+            if hand_back:
                 await self._queue.release(lease)
             elif await self._queue.wanted(lease):
-                await self.answer(lease)
+                await self.answer(lease, stop)
             else:
                 # It has an answer, so this one is void; what counts is that the queue forgets it.
                 await self._queue.answer(lease, failed(JobFailed("the job was answered before")))
@@ -72,11 +85,14 @@ class Worker(Generic[Embedding]):
             # Nobody can be told; the lease lapses and the job goes to whoever is there then.
             logger.warning("job not settled", extra={"job_id": lease.job.id, "error": str(error)})
 
-    async def answer(self, lease: Lease) -> None:
+    async def answer(self, lease: Lease, stop: asyncio.Event) -> None:
         """Run one job and leave its answer, a failure too."""
         started = time.monotonic()
         try:
-            answer = await self._perform(lease.job)
+            answer = await self._perform(lease, stop)
+        except HandBack:
+            await self._queue.release(lease)
+            return
         except SegmenterError as error:
             answer = failed(error)
         except Exception as error:  # noqa: BLE001 - a bad job is answered; its worker lives on
@@ -86,10 +102,23 @@ class Worker(Generic[Embedding]):
         first = await self._queue.answer(lease, answer)
         logger.info("job answered", extra=_facts(lease, answer, first, time.monotonic() - started))
 
-    async def _perform(self, job: Job) -> Answer:
+    async def _perform(self, lease: Lease, stop: asyncio.Event) -> Answer:
+        job = lease.job
+        if job.kind == "volume":
+            return await self._volumes.answer(job.id, lambda: self._go_on(lease, stop))
         if job.request is None:
             return Answer(capabilities=self._backend.capabilities)
         return Answer(result=await self._segment(job.request))
+
+    async def _go_on(self, lease: Lease, stop: asyncio.Event) -> bool:
+        """Tell whether a volume job is still wanted, and answer what came in between."""
+        if stop.is_set():
+            raise HandBack
+        # First: it renews the lease, or after an outage this worker might reclaim its own job.
+        wanted = await self._queue.progressed(lease)
+        if wanted:
+            await self._serve(stop, wait_s=0.0, volumes=0)
+        return wanted
 
     async def _segment(self, request: SegmentRequest) -> SegmentResult:
         # The stored description counts, not the caller's; asking also keeps the image alive.

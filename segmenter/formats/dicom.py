@@ -44,29 +44,33 @@ def decode_dicom(
     with guarded("DICOM image"):
         header = read_dicom(content, limits)
         layout = read_layout(header, limits)
-        stored, photometric = _decode_first_frame(header, layout)
+        stored, photometric = decode_frame(header, layout)
         pixels, rule = _render(stored, photometric, header, layout, window)
         frame = f"frame 1 of {layout.frames}" if layout.frames > 1 else None
         return DecodedImage(
             pixels=np.ascontiguousarray(pixels),
             format="dicom",
-            modality=_modality(header),
+            modality=read_modality(header),
             spacing=read_spacing(header),
             rendering=join_rules(rule, frame),
         )
 
 
-def _decode_first_frame(header: Dataset, layout: Layout) -> tuple[Stored, str]:
-    """Return the stored values, (H, W) or (H, W, 3), and the photometric they are in now."""
+def decode_frame(header: Dataset, layout: Layout, index: int = 0) -> tuple[Stored, str]:
+    """Return a frame's stored values, (H, W) or (H, W, 3), and the photometric they are in now.
+
+    Raises:
+        BrokenImage, ImageTooLarge.
+    """
     syntax = header.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
-        check_frame(header, layout)
+        check_frame(header, layout, index)
     else:
         check_native_length(header, layout)
     if DECODERS[syntax] == "gdcm":
-        return decode_isolated(header, layout)
+        return decode_isolated(header, layout, index)
     stored, meaning = get_decoder(syntax).as_array(
-        header, index=0, raw=True, decoding_plugin=DECODERS[syntax]
+        header, index=index, raw=True, decoding_plugin=DECODERS[syntax]
     )
     if stored.shape[:2] != (layout.rows, layout.columns):
         raise BrokenImage("the decoded frame has another size than the attributes say")
@@ -82,10 +86,20 @@ def _render(
         inverted = photometric == "MONOCHROME1"
         grey, rule = render_grey(stored, header, inverted=inverted, window=window)
         return to_rgb(grey), rule
-    return _render_colour(stored, photometric, layout)
+    return render_colour(stored, photometric, layout)
 
 
-def _render_colour(stored: Stored, photometric: str, layout: Layout) -> tuple[RgbImage, str]:
+def render_colour(stored: Stored, photometric: str, layout: Layout) -> tuple[RgbImage, str]:
+    """Return uint8 (H, W, 3), RGB, and the name of the rule.
+
+    Args:
+        stored: shape (H, W, 3).
+        photometric: they are in.
+        layout: for their bits.
+
+    Raises:
+        UnsupportedImage.
+    """
     if layout.bits_stored > 8:
         if photometric in _YBR or layout.bits_stored > 16:
             raise UnsupportedImage(f"{layout.bits_stored}-bit colour of this kind is not read")
@@ -115,7 +129,7 @@ def _through_palette(stored: Stored, header: Dataset) -> RgbImage:
     return pixels
 
 
-def _modality(header: Dataset) -> str | None:
+def read_modality(header: Dataset) -> str | None:
     """Return the modality if it is a code; anything else could be text about a patient."""
     value = header.get("Modality")
     return value if isinstance(value, str) and _CODE.fullmatch(value) else None

@@ -1,4 +1,4 @@
-"""Checks the first encoded frame of a DICOM file against its attributes, before any decoder runs.
+"""Checks an encoded frame of a DICOM file against its attributes, before any decoder runs.
 
 A decoder allocates what the inner stream says; the attributes alone do not bound it.
 """
@@ -22,14 +22,14 @@ _RLE_SLACK = 256
 _RLE_HEADER = 64
 
 
-def check_frame(header: Dataset, layout: Layout) -> None:
-    """Compare the first frame's own header with rows, columns, samples and bits.
+def check_frame(header: Dataset, layout: Layout, index: int = 0) -> None:
+    """Compare a frame's own header with rows, columns, samples and bits.
 
     Raises:
         BrokenImage: the stream and the attributes disagree.
         ImageTooLarge: more scans than any real image.
     """
-    frame = get_frame(header.PixelData, 0, number_of_frames=layout.frames)
+    frame = get_frame(header.PixelData, index, number_of_frames=layout.frames)
     syntax = header.file_meta.TransferSyntaxUID
     if syntax == RLELossless:
         _check_rle(frame, layout)

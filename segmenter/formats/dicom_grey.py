@@ -60,6 +60,20 @@ def render_grey(
     return grey, join_rules(rule, INVERTED if inverted else None)
 
 
+def modality_values(stored: Stored, header: Dataset) -> npt.NDArray[np.float32]:
+    """Return modality values (Hounsfield for CT) of stored ones: float32, same shape."""
+    values, rescale = _modality(stored, header)
+    return rescale(values.astype(np.float64)).astype(np.float32)
+
+
+def tag_window(header: Dataset) -> tuple[float, float] | None:
+    """Return centre and width of the first LINEAR window of the tags; None without one."""
+    holder = of_first_frame(header, "FrameVOILUTSequence", "WindowCenter")
+    centers, widths = numbers(holder, "WindowCenter"), numbers(holder, "WindowWidth")
+    linear = (holder.get("VOILUTFunction") or "LINEAR") == "LINEAR"
+    return (centers[0], widths[0]) if centers and widths and widths[0] >= 1 and linear else None
+
+
 def _modality(stored: Stored, header: Dataset) -> tuple[Stored, _Rescale]:
     """Apply a modality LUT, or return what slope and intercept say."""
     if header.get("ModalityLUTSequence"):
@@ -119,6 +133,16 @@ def _voi_lut(header: Dataset) -> Tone:
         return ramp(looked_up.astype(np.float64), 0.0, top)
 
     return tone
+
+
+def is_picture(stored: Stored, header: Dataset) -> npt.NDArray[np.bool_]:
+    """Tell which stored values are no padding: bool, same shape."""
+    padding = numbers(header, "PixelPaddingValue")
+    if not padding:
+        return np.ones(stored.shape, dtype=np.bool_)
+    limit = numbers(header, "PixelPaddingRangeLimit") or padding
+    low, high = sorted((padding[0], limit[0]))
+    return np.asarray((stored < low) | (stored > high))
 
 
 def _without_padding(values: Stored, header: Dataset) -> npt.NDArray[np.number]:

@@ -25,13 +25,13 @@ _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 _DTYPES = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 
 
-def decode_isolated(header: Dataset, layout: Layout) -> tuple[Stored, str]:
-    """Return the stored values of frame 1 and the photometric they are in.
+def decode_isolated(header: Dataset, layout: Layout, index: int = 0) -> tuple[Stored, str]:
+    """Return the stored values of a frame and the photometric they are in.
 
     Raises:
         BrokenImage: the child failed, died or took too long.
     """
-    frame = get_frame(header.PixelData, 0, number_of_frames=layout.frames)
+    frame = get_frame(header.PixelData, index, number_of_frames=layout.frames)
     try:
         # -P: the folder of the script must not shadow modules of the library.
         child = subprocess.run(

@@ -22,14 +22,19 @@ def numbers(holder: Dataset, keyword: str) -> tuple[float, ...]:
 
 
 def of_first_frame(header: Dataset, sequence: str, keyword: str) -> Dataset:
-    """Return what holds an attribute for frame 1: the header or a functional group's item.
+    """Return what holds an attribute for frame 1: the header or a functional group's item."""
+    return of_frame(header, sequence, keyword, 0)
+
+
+def of_frame(header: Dataset, sequence: str, keyword: str, index: int) -> Dataset:
+    """Return what holds an attribute for a frame, counted from 0; the header if nothing does.
 
     Enhanced objects keep per-frame and shared attributes in sequences (PS3.3, C.7.6.16).
     """
     if keyword in header:
         return header
-    for group in _GROUPS:
-        for frame in _items(header, group)[:1]:
+    for group, place in zip(_GROUPS, (index, 0), strict=True):
+        for frame in _items(header, group)[place : place + 1]:
             for item in _items(frame, sequence)[:1]:
                 if keyword in item:
                     return item

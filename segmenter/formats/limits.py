@@ -18,6 +18,8 @@ class Limits:
         max_header_bytes: DICOM attributes before the pixels: some kilobytes, with old overlays
             or thousands of frames a few MiB.
         max_items: sequence items in them. Their parser takes 20 microseconds for each.
+        max_frames: of a sequence; a CT of the whole body has 2,000.
+        max_voxels: of all frames together: 512 x 512 x 1,000 fit.
     """
 
     max_bytes: int = 64 * MEBIBYTE
@@ -25,6 +27,8 @@ class Limits:
     max_side: int = 32_768
     max_header_bytes: int = 4 * MEBIBYTE
     max_items: int = 20_000
+    max_frames: int = 4_096
+    max_voxels: int = 300_000_000
 
 
 DEFAULT_LIMITS = Limits()
@@ -58,3 +62,15 @@ def check_size(width: int, height: int, limits: Limits) -> None:
         raise ImageTooLarge(
             f"{width} x {height} pixels, over the limit of {limits.max_pixels} in all"
         )
+
+
+def check_frames(frames: int, voxels: int, limits: Limits) -> None:
+    """Refuse a sequence of too many frames or voxels.
+
+    Raises:
+        ImageTooLarge.
+    """
+    if frames > limits.max_frames:
+        raise ImageTooLarge(f"{frames} frames, over the limit of {limits.max_frames}")
+    if voxels > limits.max_voxels:
+        raise ImageTooLarge(f"{voxels} voxels in all, over the limit of {limits.max_voxels}")

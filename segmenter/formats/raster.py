@@ -125,6 +125,42 @@ def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[
     return numbers
 
 
+def read_pages(content: bytes, limits: Limits) -> list[npt.NDArray[np.number]]:
+    """Read the stored numbers of all pages of a grey TIFF, each shape (H, W), upright.
+
+    Raises:
+        BrokenImage, ImageTooLarge.
+        UnsupportedImage: colour.
+    """
+    pages = []
+    with _opened(content, "tiff", limits) as (image, header):
+        for number in range(header.pages):
+            image.seek(number)
+            check_size(*image.size, limits)
+            if image.mode not in _DEEP | {"1", "L"}:
+                raise UnsupportedImage("a TIFF of several pages in colour is not read")
+            if _is_inverted(image):
+                raise UnsupportedImage(
+                    "a TIFF of several deep pages with white as zero is not read"
+                )
+            pages.append(np.array(image.convert("L") if image.mode == "1" else image))
+    return pages
+
+
+def stored_slope(stored: npt.NDArray[np.number], window: Window | None) -> tuple[Ramp, str | None]:
+    """Return the ramp that shows stored numbers, and its rule; 8-bit ones stay as they are.
+
+    Raises:
+        BrokenImage: no number is finite.
+    """
+    if stored.dtype == np.uint8 and window is None:
+        return Ramp(0.0, 255.0), None
+    finite = stored[np.isfinite(stored)]
+    if finite.size == 0:
+        raise BrokenImage("no pixel has a finite value")
+    return _slope(finite, window)
+
+
 def encode_mask_png(mask: BinaryMask) -> bytes:
     """Encode a mask as 8-bit grey PNG: 255 inside, 0 outside.
 

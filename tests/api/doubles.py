@@ -48,8 +48,12 @@ from segmenter.formats.limits import Limits
 from segmenter.formats.raster import encode_mask_png, encode_png
 from segmenter.geometry import mask_box
 from segmenter.images import StoredImages
+from segmenter.memory_transport import MemoryTransport
 from segmenter.messages import Presence
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
+from segmenter.volume_client import Volumes
+from segmenter.volume_store import VolumeStore
+from tests.segmenter.sequences import RawFormats
 
 MODEL = ModelInfo(kind="threshold-double", weights_id="threshold-1", weights_sha256="ab" * 32)
 CONCEPTS = ("bright spot", "dark background")
@@ -260,6 +264,7 @@ class Bench:
 
     images: StoredImages
     records: MemoryRecordStore
+    volumes: Volumes
     segmenter: ThresholdSegmenter
     agent: ScriptedAgent
     workers: tuple[Presence, ...] = (Presence(worker_id="w1", model=MODEL),)
@@ -275,6 +280,7 @@ class Bench:
             segmenter=self.segmenter,
             images=self.images,
             records=self.records,
+            volumes=self.volumes,
             agent=self.agent,
             live_workers=self.live_workers,
             planners=("rules",),
@@ -290,9 +296,13 @@ class Bench:
 def new_bench() -> Bench:
     blobs = MemoryBlobStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE, ttl_s=60.0)
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
+    records = MemoryRecordStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
+    store = VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0)
     return Bench(
         images=images,
-        records=MemoryRecordStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE),
+        records=records,
+        # Nobody works on the queue: jobs are taken on, and stay where they are.
+        volumes=Volumes(MemoryTransport(), store, RawFormats(), timeout_s=60.0),
         segmenter=ThresholdSegmenter(images),
         agent=ScriptedAgent(images),
     )

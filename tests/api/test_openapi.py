@@ -8,18 +8,26 @@ from typing import Any
 
 import pytest
 
-from api import VERSION, examples
+from api import VERSION, examples, volume_examples
 from api.answers import CapabilitiesAnswer, ImageOut, LiveAnswer, ReadyAnswer, SegmentAnswer
 from api.answers_run import RunAnswer, ThreadAnswer
 from api.app import create_app
 from api.openapi import EXPORTED, export
 from api.requests import AgentBody, ImageBody, SegmentBody
 from api.settings import Settings
+from api.volume_answers import FramesAnswer, VolumeAnswer
+from api.volume_requests import VolumeBody
 from tests.api.doubles import new_bench
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = {
     ("post", "/segment"): "segment",
+    ("post", "/segment/volume"): "segmentVolume",
+    ("get", "/segment/volume/{volume_id}"): "getVolume",
+    ("get", "/segment/volume/{volume_id}/frames"): "getVolumeFrames",
+    ("get", "/segment/volume/{volume_id}/labels.nii.gz"): "getVolumeLabels",
+    ("post", "/segment/volume/{volume_id}/cancel"): "cancelVolume",
+    ("delete", "/segment/volume/{volume_id}"): "eraseVolume",
     ("post", "/agent/segment"): "agentSegment",
     ("post", "/images"): "uploadImage",
     ("get", "/images/{image_id}"): "getImage",
@@ -33,6 +41,14 @@ OPERATIONS = {
     ("get", "/health/live"): "getLive",
     ("get", "/health/ready"): "getReady",
 }
+
+
+BODIES = (
+    ("post", "/segment"),
+    ("post", "/segment/volume"),
+    ("post", "/agent/segment"),
+    ("post", "/images"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +93,7 @@ def test_every_error_is_declared_as_a_problem_with_examples(document: dict[str, 
 
 
 def test_bodies_come_as_json_or_form_with_examples(document: dict[str, Any]) -> None:
-    for key in (("post", "/segment"), ("post", "/agent/segment"), ("post", "/images")):
+    for key in BODIES:
         content = operations(document)[key]["requestBody"]["content"]
         assert set(content) == {"multipart/form-data", "application/json"}
         assert content["application/json"]["example"]
@@ -86,6 +102,10 @@ def test_bodies_come_as_json_or_form_with_examples(document: dict[str, Any]) -> 
 def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str, Any]) -> None:
     answers = {
         "segment": SegmentAnswer,
+        "segmentVolume": VolumeAnswer,
+        "getVolume": VolumeAnswer,
+        "getVolumeFrames": FramesAnswer,
+        "cancelVolume": VolumeAnswer,
         "agentSegment": RunAnswer,
         "uploadImage": ImageOut,
         "getImage": ImageOut,
@@ -98,7 +118,7 @@ def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str,
     for operation in operations(document).values():
         good = next(
             operation["responses"][code]
-            for code in ("200", "201", "204")
+            for code in ("200", "201", "202", "204")
             if code in operation["responses"]
         )
         if "application/json" in good.get("content", {}):
@@ -112,6 +132,8 @@ def test_the_examples_of_bodies_are_valid() -> None:
     SegmentBody.model_validate_json(json.dumps(examples.SEGMENT_BODY))
     AgentBody.model_validate_json(json.dumps(examples.AGENT_BODY))
     ImageBody.model_validate_json(json.dumps(examples.IMAGE_BODY))
+    VolumeBody.model_validate_json(json.dumps(volume_examples.VOLUME_JSON))
+    VolumeBody.model_validate(volume_examples.VOLUME_FORM)
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any], text: str) -> None:

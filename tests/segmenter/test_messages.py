@@ -84,3 +84,17 @@ def test_a_domain_error_arrives_as_the_same_error(error):
 @pytest.mark.parametrize("name", ["Unheard", "SystemExit", "__builtins__", "__doc__", ""])
 def test_an_error_of_a_foreign_name_arrives_as_a_failed_job(name):
     assert type(to_error(Failure(error=name, message="m"))) is errors.JobFailed
+
+
+def test_a_volume_job_carries_its_id_and_nothing_else():
+    job = Job(id="b" * 32, kind="volume")
+    assert read_job(job.model_dump_json()) == job
+    with pytest.raises(ValidationError, match="a volume job needs no request"):
+        Job(id="b" * 32, kind="volume", request=REQUEST)
+
+
+def test_an_answer_to_a_volume_job_names_it():
+    answer = Answer(volume="b" * 32)
+    assert read_answer(answer.model_dump_json()) == answer
+    with pytest.raises(ValidationError):
+        Answer(volume="../answer")

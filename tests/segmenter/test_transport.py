@@ -338,3 +338,57 @@ def test_a_job_taken_over_by_another_worker_cannot_be_handed_back(over):
             assert await quick.answer(lease, some_answer())
 
     over(scenario, lease_s=0.8)
+
+
+def test_anyone_can_look_for_an_answer_again_and_again(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        with pytest.raises(JobFailed, match="there is no job"):
+            await queue.caller.look(job.id)
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        assert await queue.caller.look(job.id) is None
+        await worker.answer(await lease_one(worker), some_answer())
+        assert await queue.caller.look(job.id) == some_answer()
+        assert await queue.caller.look(job.id) == some_answer()
+
+    over(scenario)
+
+
+def test_a_job_that_gets_on_is_told_whether_it_is_still_wanted(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        lease = await lease_one(worker)
+        assert await worker.progressed(lease)
+        await queue.caller.cancel(job.id)
+        assert not await worker.progressed(lease)
+
+    over(scenario)
+
+
+def test_attempts_before_the_last_progress_do_not_count(over):
+    async def scenario(queue: Queue):
+        job = new_job()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        for number in range(6):
+            worker = await queue.worker(f"w{number}")
+            lease = await lease_one(worker)
+            assert lease.attempt == (1 if number == 0 else 2)
+            assert await worker.progressed(lease)
+        assert await queue.dead_letters() == 0
+
+    over(scenario, lease_s=0.2, max_attempts=2)
+
+
+def test_a_job_that_gets_on_is_held_longer_than_one_job_may_be(over):
+    async def scenario(queue: Queue):
+        worker, job = await queue.worker("a"), new_job()
+        async with worker.alive(presence("a")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            lease = await lease_one(worker)
+            for _ in range(8):
+                await asyncio.sleep(0.1)
+                assert await worker.progressed(lease)
+                assert [who.worker_id for who in await queue.caller.workers(timeout_s=1)] == ["a"]
+
+    over(scenario, lease_s=0.3, max_hold_s=0.5)

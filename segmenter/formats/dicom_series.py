@@ -1,0 +1,290 @@
+"""DICOM slices of one series, or the frames of one object, as a sequence.
+
+Slices are put in order by their position along the normal of the image plane, never by name or
+number. All are shown through one window: the tags' if every slice has the same, else percentiles.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from segmenter.contract import RgbImage
+from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.formats.decoded import Window, join_rules
+from segmenter.formats.dicom import decode_frame, read_modality, render_colour
+from segmenter.formats.dicom_grey import (
+    AS_ASKED,
+    FROM_TAGS,
+    INVERTED,
+    is_picture,
+    modality_values,
+    tag_window,
+)
+from segmenter.formats.dicom_header import read_dicom
+from segmenter.formats.dicom_layout import Layout, read_layout
+from segmenter.formats.dicom_spacing import read_spacing
+from segmenter.formats.dicom_values import numbers, of_frame
+from segmenter.formats.frames import (
+    Affine,
+    FrameGeometry,
+    Frames,
+    GreyFrames,
+    SequenceFormat,
+    SourceGrid,
+    spacings,
+)
+from segmenter.formats.guard import guarded
+from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.tone import Ramp, exact_window, linear_window, percentile_ramp, ramp
+from segmenter.formats.windows import preset_window
+
+# Slices may be off an even grid by this share of its step.
+UNEVEN = 0.05
+SAME_PLACE_MM = 1e-3
+# Cosines of one plane, written with few digits.
+SAME_PLANE = 1e-3
+# LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+class Plane(NamedTuple):
+    """Where a slice is.
+
+    Attributes:
+        position: of the first pixel's centre, millimetres, LPS.
+        across: unit vector along which columns grow.
+        down: unit vector along which rows grow.
+    """
+
+    position: npt.NDArray[np.float64]
+    across: npt.NDArray[np.float64]
+    down: npt.NDArray[np.float64]
+
+    @property
+    def along(self) -> float:
+        """Millimetres along the normal of the plane."""
+        return float(np.cross(self.across, self.down) @ self.position)
+
+
+class Slice(NamedTuple):
+    """One picture of the sequence: where to find it, and where it is in the patient."""
+
+    header: Dataset
+    layout: Layout
+    frame: int
+    plane: Plane | None
+
+
+class ColourFrames:
+    """Frames of colour pixels, decoded when asked for."""
+
+    def __init__(self, slices: Sequence[Slice], kind: SequenceFormat, fps: float | None) -> None:
+        """Hold slices in their order.
+
+        Args:
+            slices: of one size.
+            kind: of the files.
+            fps: frames per second, None if unknown.
+        """
+        first = slices[0]
+        self._slices = slices
+        self.count, self.height, self.width = len(slices), first.layout.rows, first.layout.columns
+        self.format = kind
+        self.modality = read_modality(first.header)
+        self.rendering = _colour(first)[1]
+        spacing = read_spacing(first.header)
+        self.geometry = FrameGeometry(axis="time", spacing=spacing, fps=fps)
+        self.source = SourceGrid()
+
+    def frame(self, index: int) -> RgbImage:
+        """Return one frame: uint8, shape (H, W, 3), RGB; see `frames.Frames`."""
+        with guarded("DICOM frame"):
+            return np.ascontiguousarray(_colour(self._slices[index])[0])
+
+
+def open_dicom(
+    files: Sequence[bytes], limits: Limits, *, window: Window | None, preset: str | None
+) -> Frames:
+    """Open one multi-frame file, or the single-frame files of one series.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+        InvalidPrompt: no such preset, or not for this modality.
+    """
+    with guarded("DICOM series"):
+        slices = [one for content in files for one in _slices(content, limits)]
+        kind: SequenceFormat = "dicom" if len(files) == 1 else "dicom-series"
+        if kind == "dicom-series":
+            _check_alike(slices)
+            slices = sorted(slices, key=lambda one: one.plane.along if one.plane else 0.0)
+        first = slices[0]
+        voxels = len(slices) * first.layout.rows * first.layout.columns
+        check_frames(len(slices), voxels, limits)
+        if first.layout.samples > 1 or first.layout.photometric == "PALETTE COLOR":
+            return ColourFrames(slices, kind, _fps(first.header))
+        return _open_grey(slices, kind, window, preset)
+
+
+def _slices(content: bytes, limits: Limits) -> list[Slice]:
+    header = read_dicom(content, limits)
+    layout = read_layout(header, limits)
+    check_frames(layout.frames, layout.frames * layout.rows * layout.columns, limits)
+    return [Slice(header, layout, i, _plane(header, i)) for i in range(layout.frames)]
+
+
+def _plane(header: Dataset, index: int) -> Plane | None:
+    at = of_frame(header, "PlanePositionSequence", "ImagePositionPatient", index)
+    turned = of_frame(header, "PlaneOrientationSequence", "ImageOrientationPatient", index)
+    position = numbers(at, "ImagePositionPatient")
+    cosines = numbers(turned, "ImageOrientationPatient")
+    if len(position) != 3 or len(cosines) != 6:
+        return None
+    across, down = np.array(cosines[:3]), np.array(cosines[3:])
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if min(lengths) < 1e-6 or abs(across @ down) > 0.01 * lengths[0] * lengths[1]:
+        return None
+    return Plane(np.array(position), across / lengths[0], down / lengths[1])
+
+
+def _check_alike(slices: Sequence[Slice]) -> None:
+    """Refuse files that are not slices of one series."""
+    first = slices[0]
+    for one in slices:
+        if one.layout.frames > 1:
+            raise UnsupportedImage("a series is of files with one frame each")
+        if one.plane is None or first.plane is None:
+            raise UnsupportedImage("a file of the series does not tell its position in the patient")
+        if (one.layout.rows, one.layout.columns) != (first.layout.rows, first.layout.columns):
+            raise UnsupportedImage("the files are of different sizes: not one series")
+        if read_modality(one.header) != read_modality(first.header):
+            raise UnsupportedImage("the files are of different modalities: not one series")
+        turned = np.abs([one.plane.across - first.plane.across, one.plane.down - first.plane.down])
+        if turned.max() > SAME_PLANE:
+            raise UnsupportedImage("the slices are not parallel: not one series, or a localizer")
+
+
+def _places(slices: Sequence[Slice]) -> tuple[tuple[int, ...], float]:
+    """Return the places of slices on an even grid, from 0, and its step in millimetres.
+
+    Raises:
+        UnsupportedImage: two slices at one place, or distances that no even grid has.
+    """
+    along = np.array([one.plane.along for one in slices if one.plane])
+    if len(along) < max(2, len(slices)):
+        return tuple(range(len(slices))), 0.0
+    steps = np.diff(along)
+    if abs(steps).min() <= SAME_PLACE_MM:
+        raise UnsupportedImage("two slices are at the same place: more than one series or phase")
+    step = float(np.median(steps[abs(steps) <= abs(steps).min() * (1 + UNEVEN)]))
+    exact = (along - along[0]) / step
+    places = np.rint(exact).astype(int)
+    if abs(exact - places).max() > UNEVEN or (np.diff(places) < 1).any():
+        raise UnsupportedImage("the distances between the slices are uneven")
+    return tuple(places.tolist()), abs(step)
+
+
+def _open_grey(
+    slices: Sequence[Slice], kind: SequenceFormat, window: Window | None, preset: str | None
+) -> GreyFrames:
+    first = slices[0]
+    modality = read_modality(first.header)
+    if window is None and preset is not None:
+        window = preset_window(preset, modality)
+    shape = (len(slices), first.layout.rows, first.layout.columns)
+    values, picture = np.empty(shape, np.float32), np.empty(shape, np.bool_)
+    for place, one in enumerate(slices):
+        stored, photometric = decode_frame(one.header, one.layout, one.frame)
+        values[place] = modality_values(stored, one.header)
+        picture[place] = is_picture(stored, one.header)
+    low_high, rule = _window(slices, values, picture, window)
+    inverted = photometric == "MONOCHROME1"
+    places, step_mm = _places(slices)
+    affine = _affine(slices, places, step_mm)
+    missing = places[-1] + 1 - len(places)
+    return GreyFrames(
+        values=values,
+        tone=lambda band: ramp(band, *low_high),
+        format=kind,
+        modality=modality,
+        rendering=join_rules(
+            rule,
+            INVERTED if inverted else None,
+            f"{missing} slices missing between" if missing else None,
+        ),
+        geometry=_geometry(first.header, affine),
+        source=SourceGrid(
+            affine=affine,
+            codes=(1, 1) if affine is not None else (0, 0),
+            places=places if missing else None,
+        ),
+        inverted=inverted,
+    )
+
+
+def _window(
+    slices: Sequence[Slice],
+    values: npt.NDArray[np.float32],
+    picture: npt.NDArray[np.bool_],
+    window: Window | None,
+) -> tuple[Ramp, str]:
+    if window is not None:
+        return exact_window(*window), AS_ASKED
+    told = {tag_window(one.header) for one in slices}
+    common = told.pop() if len(told) == 1 else None
+    if common is not None:
+        return linear_window(*common), FROM_TAGS
+    return percentile_ramp(values[picture], values.ravel())
+
+
+def _affine(slices: Sequence[Slice], places: Sequence[int], step_mm: float) -> Affine | None:
+    """Return the affine of (column, row, place), RAS; None if the slices do not tell."""
+    first, last = slices[0].plane, slices[-1].plane
+    spacing = read_spacing(slices[0].header)
+    if first is None or last is None or spacing is None:
+        return None
+    if step_mm:
+        step = (last.position - first.position) / places[-1]
+    else:
+        step = np.cross(first.across, first.down) * _thickness(slices[0].header)
+    if np.linalg.norm(step) < 1e-6:
+        return None
+    affine = np.eye(4)
+    affine[:3, 0] = first.across * spacing.column_mm
+    affine[:3, 1] = first.down * spacing.row_mm
+    affine[:3, 2] = step
+    affine[:3, 3] = first.position
+    moved: Affine = TO_RAS @ affine
+    return moved
+
+
+def _thickness(header: Dataset) -> float:
+    between = numbers(header, "SpacingBetweenSlices")
+    return between[0] if between and between[0] > 0 else 1.0
+
+
+def _geometry(header: Dataset, affine: Affine | None) -> FrameGeometry:
+    spacing = read_spacing(header)
+    if affine is None:
+        fps = _fps(header)
+        return FrameGeometry(axis="time" if fps else "depth", spacing=spacing, fps=fps)
+    return FrameGeometry("depth", affine, spacing, spacings(affine)[2])
+
+
+def _fps(header: Dataset) -> float | None:
+    time_ms = numbers(header, "FrameTime")
+    if time_ms and time_ms[0] > 0:
+        return 1000.0 / time_ms[0]
+    rate = numbers(header, "CineRate") or numbers(header, "RecommendedDisplayFrameRate")
+    return rate[0] if rate and rate[0] > 0 else None
+
+
+def _colour(one: Slice) -> tuple[RgbImage, str]:
+    if one.layout.samples == 1:
+        raise UnsupportedImage("a sequence in palette colours is not read")
+    stored, photometric = decode_frame(one.header, one.layout, one.frame)
+    if stored.shape[:2] != (one.layout.rows, one.layout.columns):
+        raise BrokenImage("a frame has another size than the attributes say")
+    return render_colour(stored, photometric, one.layout)

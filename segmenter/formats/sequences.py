@@ -1,0 +1,80 @@
+"""Bytes of an upload to a sequence of frames: the entry point of volumes and films.
+
+Formats are told by content, never by name.
+"""
+
+from collections.abc import Sequence
+
+from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
+from segmenter.formats import archive
+from segmenter.formats.decoded import Window
+from segmenter.formats.dicom_series import open_dicom
+from segmenter.formats.frames import Frames
+from segmenter.formats.limits import Limits, check_bytes
+from segmenter.formats.nifti import is_nifti, open_nifti
+from segmenter.formats.sniff import sniff
+from segmenter.formats.tiff_pages import open_tiff
+from segmenter.formats.video import VideoFrames
+
+READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
+
+
+def open_frames(
+    content: bytes | Sequence[bytes],
+    limits: Limits,
+    *,
+    window: Window | None = None,
+    preset: str | None = None,
+) -> Frames:
+    """Open NIfTI, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
+
+    Args:
+        content: of one file, or of all files of a series; a ZIP archive stands for its files.
+        limits: bounds, checked before anything is decoded.
+        window: grey window in the file's own units.
+        preset: named window of CT, if there is no window.
+
+    Raises:
+        UnsupportedImage, BrokenImage, ImageTooLarge.
+        InvalidPrompt: a preset that does not exist or does not fit.
+    """
+    files = _files(content, limits)
+    if len(files) == 1:
+        return _open_one(files[0], limits, window, preset)
+    if any(sniff(file) != "dicom" for file in files):
+        raise UnsupportedImage("several files are a series only if all are DICOM")
+    return open_dicom(files, limits, window=window, preset=preset)
+
+
+def _files(content: bytes | Sequence[bytes], limits: Limits) -> list[bytes]:
+    files = [content] if isinstance(content, bytes) else list(content)
+    if not files:
+        raise UnsupportedImage("the upload is empty")
+    for file in files:
+        check_bytes(file, limits)
+    total = sum(map(len, files))
+    if total > limits.max_bytes:
+        raise ImageTooLarge(f"{total} bytes in all files, over the limit of {limits.max_bytes}")
+    if len(files) == 1 and files[0].startswith(archive.MAGIC):
+        return archive.unzip(files[0], limits)
+    return files
+
+
+def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str | None) -> Frames:
+    if content[4:8] == b"ftyp":
+        _refuse_preset(preset)
+        return VideoFrames(content, limits)
+    if is_nifti(content):
+        return open_nifti(content, limits, window=window, preset=preset)
+    kind = sniff(content)
+    if kind == "dicom":
+        return open_dicom([content], limits, window=window, preset=preset)
+    if kind == "tiff":
+        _refuse_preset(preset)
+        return open_tiff(content, limits, window=window)
+    raise UnsupportedImage(f"this is {kind}, a single picture; {READ_HERE}")
+
+
+def _refuse_preset(preset: str | None) -> None:
+    if preset is not None:
+        raise InvalidPrompt("window presets are of CT volumes", field="preset")

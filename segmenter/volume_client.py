@@ -1,0 +1,252 @@
+"""`Volumes`: what callers do with volume jobs; the queue carries ids, the stores carry the rest.
+
+Shared: one by all requests of one event loop. Guaranteed: nothing is queued that does not open; a
+job whose caller goes away goes on; its state can be read in every process that shares the stores.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from segmenter.errors import (
+    InputError,
+    JobFailed,
+    VolumeNotDone,
+    VolumeNotFound,
+)
+from segmenter.messages import Answer, Job, failed
+from segmenter.transport import CallerSide, cancelled
+from segmenter.volume_checks import frame_range
+from segmenter.volume_findings import to_frame_result
+from segmenter.volume_sequence import SequenceFormats, shape_of, window_of
+from segmenter.volume_store import ReadSome, VolumeStore
+from segmenter.volumes import (
+    PUBLIC_PREFIX,
+    Ending,
+    FrameResult,
+    Upload,
+    VolumeRecord,
+    VolumeRequest,
+    VolumeResult,
+    VolumeShape,
+    VolumeStatus,
+)
+
+# An upload of the largest size takes twice its bytes while it is opened.
+MAX_OPENINGS = 1
+# Fields of errors about the files themselves, which readers of one image call so.
+FILE_FIELD = "image"
+
+
+class Taken(NamedTuple):
+    """A job that was taken on.
+
+    Attributes:
+        replayed: it was there already, under the same id.
+        same: with the same files and the same request.
+    """
+
+    record: VolumeRecord
+    replayed: bool
+    same: bool
+
+
+class Volumes:
+    """Volume jobs over a queue and the stores.
+
+    Args:
+        timeout_s: a job that has not ended by then is not begun again.
+    """
+
+    def __init__(
+        self,
+        queue: CallerSide,
+        store: VolumeStore,
+        formats: SequenceFormats,
+        *,
+        timeout_s: float,
+    ) -> None:
+        self._queue = queue
+        self._store = store
+        self._formats = formats
+        self._timeout_s = timeout_s
+        self._openings = asyncio.Semaphore(MAX_OPENINGS)
+
+    async def create(self, job_id: str, files: Sequence[ReadSome], request: VolumeRequest) -> Taken:
+        """Store files, check that they open, and queue a job; the same id again changes nothing.
+
+        Raises:
+            UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull, TransportDown.
+        """
+        upload = await self._store.put_upload(files)
+        try:
+            taken = await self._take(job_id, upload, request)
+        except BaseException:
+            await self._store.drop_upload(upload)
+            raise
+        if taken.replayed:
+            await self._store.drop_upload(upload)
+        return taken
+
+    async def create_again(self, job_id: str, source: str, request: VolumeRequest) -> Taken:
+        """Queue a job on the files of another one, given by its public id.
+
+        Raises:
+            VolumeNotFound, UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull,
+            TransportDown.
+        """
+        record = await self._record(source)
+        return await self._take(job_id, record.upload, request)
+
+    async def status(self, public_id: str) -> VolumeStatus:
+        """Return how far a job is.
+
+        Raises:
+            VolumeNotFound, TransportDown.
+        """
+        record = await self._record(public_id)
+        ending = await self._store.ending(record.id) or await self._noted_ending(record)
+        if ending is not None:
+            return await self._ended(record, ending)
+        result = await self._store.result(record.id)
+        if result is not None:
+            return VolumeStatus(record=record, state="done", done=record.total, result=result)
+        progress = await self._store.progress(record.id)
+        if progress is None:
+            return VolumeStatus(record=record, state="queued", done=0)
+        return VolumeStatus(record=record, state="running", done=progress.done)
+
+    async def frames(self, public_id: str, first: int, last: int) -> list[FrameResult]:
+        """Return the frames from `first` to `last`, both included, that a finished job looked at.
+
+        Raises:
+            VolumeNotFound, VolumeNotDone, TransportDown.
+        """
+        record, _ = await self._finished(public_id)
+        ids = await self._store.object_ids(record.id)
+        page = range(max(first, record.first), min(last, record.last) + 1)
+        return [
+            to_frame_result(await self._store.frame(record.id, index), ids[index - record.first])
+            for index in page
+        ]
+
+    async def label_map(self, public_id: str) -> bytes:
+        """Return the label map of a finished job: ``.nii.gz``, uint16, object ids.
+
+        Raises:
+            VolumeNotFound, VolumeNotDone, TransportDown.
+        """
+        record, result = await self._finished(public_id)
+        return await self._store.label_map(record.id, result.label_map_bytes)
+
+    async def cancel(self, public_id: str) -> VolumeStatus:
+        """Give a job up; one that has ended stays as it is.
+
+        Raises:
+            VolumeNotFound, TransportDown.
+        """
+        status = await self.status(public_id)
+        if status.state not in ("queued", "running"):
+            return status
+        await self._queue.cancel(status.record.id)
+        failure = cancelled().failure
+        assert failure is not None
+        await self._store.put_ending(status.record.id, Ending(state="cancelled", failure=failure))
+        return await self.status(public_id)
+
+    async def erase(self, public_id: str) -> None:
+        """Give a job up and forget all about it, its files too.
+
+        Raises:
+            VolumeNotFound, TransportDown.
+        """
+        record = await self._record(public_id)
+        await self._queue.cancel(record.id)
+        await self._store.erase(record)
+
+    async def _take(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
+        record = await self._describe(job_id, upload, request)
+        is_new = await self._store.put_record(record)
+        kept = record if is_new else await self._store.record(job_id)
+        same = kept.fingerprint == record.fingerprint
+        if same and await self._store.ending(job_id) is None:
+            # Also when it is not new: whoever took it on may have died before it was queued.
+            await self._submit(kept, is_new=is_new)
+        return Taken(kept, replayed=not is_new, same=same)
+
+    async def _submit(self, record: VolumeRecord, *, is_new: bool) -> None:
+        if await self._store.result(record.id) is not None:
+            return
+        try:
+            job = Job(id=record.id, kind="volume")
+            await self._queue.submit(job, timeout_s=self._timeout_s)
+        except BaseException:
+            if is_new:
+                await self._store.erase(record)
+            raise
+
+    async def _describe(self, job_id: str, upload: Upload, request: VolumeRequest) -> VolumeRecord:
+        shape = await self._shape(upload, request)
+        first, last = frame_range(request, shape)
+        text = upload.sha256 + repr(upload.sizes) + request.model_dump_json()
+        return VolumeRecord(
+            id=job_id,
+            created_at=datetime.now(UTC),
+            upload=upload,
+            request=request,
+            shape=shape,
+            first=first,
+            last=last,
+            fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        )
+
+    async def _shape(self, upload: Upload, request: VolumeRequest) -> VolumeShape:
+        async with self._openings:
+            files = await self._store.read_upload(upload)
+            try:
+                frames = await asyncio.to_thread(
+                    self._formats.open, files, window=window_of(request), preset=request.preset
+                )
+            except InputError as error:
+                error.field = "files" if error.field == FILE_FIELD else error.field
+                raise
+            return shape_of(frames)
+
+    async def _noted_ending(self, record: VolumeRecord) -> Ending | None:
+        """Look whether the queue gave a job up by itself, and note it: its answer expires first."""
+        if await self._store.result(record.id) is not None:
+            return None
+        try:
+            answer = await self._queue.look(record.id)
+        except JobFailed:
+            answer = failed(JobFailed("the job was lost"))
+        if answer is None or answer.failure is None:
+            return None
+        ending = _to_ending(answer)
+        await self._store.put_ending(record.id, ending)
+        return ending
+
+    async def _ended(self, record: VolumeRecord, ending: Ending) -> VolumeStatus:
+        progress = await self._store.progress(record.id)
+        done = 0 if progress is None else progress.done
+        return VolumeStatus(record=record, state=ending.state, done=done, failure=ending.failure)
+
+    async def _finished(self, public_id: str) -> tuple[VolumeRecord, VolumeResult]:
+        status = await self.status(public_id)
+        if status.result is None:
+            raise VolumeNotDone(f"the job is {status.state}, {status.done} frames are done")
+        return status.record, status.result
+
+    async def _record(self, public_id: str) -> VolumeRecord:
+        if not public_id.startswith(PUBLIC_PREFIX):
+            raise VolumeNotFound("there is no such volume, or it has expired")
+        return await self._store.record(public_id.removeprefix(PUBLIC_PREFIX))
+
+
+def _to_ending(answer: Answer) -> Ending:
+    failure = answer.failure
+    assert failure is not None
+    gave_up = failure.error == "JobCancelled"
+    return Ending(state="cancelled" if gave_up else "failed", failure=failure)

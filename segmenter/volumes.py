@@ -1,0 +1,241 @@
+"""The contract of frame sequences: what a volume job is asked, how far it is, what it found.
+
+A sequence is a volume (frames through depth) or a film (frames through time); its frames count from
+0 in the order in which they are shown. Masks are in pixels of a shown frame, as in
+`segmenter.contract`. A job has a public id, ``vol_`` and 32 hex digits.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from segmenter.contract import (
+    MAX_TEXT_CHARS,
+    Box,
+    Frozen,
+    ModelInfo,
+    PromptResult,
+    Rle,
+    Share,
+    Spacing,
+)
+from segmenter.messages import Failure, JobId
+
+Axis = Literal["depth", "time"]
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+Index = Annotated[int, Field(ge=0)]
+
+# A long CT has about 1000 slices; more files than this are not one series.
+MAX_FILES = 4096
+PUBLIC_PREFIX = "vol_"
+
+
+class FrameBox(Frozen):
+    """A box on one frame: the object in it is followed from there, both ways."""
+
+    frame: Index
+    box: Box
+
+
+class GreyWindow(Frozen):
+    """Grey window in the file's own units (Hounsfield for CT)."""
+
+    center: float
+    width: Annotated[float, Field(gt=0.0)]
+
+
+class Upload(Frozen):
+    """The files of a job, stored in pieces.
+
+    Attributes:
+        id: names the pieces; another one than the job's, because jobs may share an upload.
+        sizes: bytes of each file.
+        sha256: digest of all files in order.
+    """
+
+    id: JobId
+    sizes: Annotated[tuple[int, ...], Field(min_length=1, max_length=MAX_FILES)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class VolumeRequest(Frozen):
+    """One concept, one box, or both, on a sequence.
+
+    Attributes:
+        last: index of the last frame looked at; None for the last one there is.
+        threshold: masks with a joint score below it are dropped; None means the model's own.
+        window: grey window for the whole sequence.
+        preset: a named window for CT, in place of `window`.
+    """
+
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+    box: FrameBox | None = None
+    first: Index = 0
+    last: Index | None = None
+    threshold: Share | None = None
+    window: GreyWindow | None = None
+    preset: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "VolumeRequest":
+        if self.text is None and self.box is None:
+            raise ValueError("a sequence needs a text or a box on one frame")
+        if self.window is not None and self.preset is not None:
+            raise ValueError("give window or preset, not both")
+        return self
+
+
+class VolumeShape(Frozen):
+    """What was uploaded, as it is shown.
+
+    Attributes:
+        rendering: the named rule that turned stored values into uint8.
+        spacing: size of a shown pixel, or None.
+        slice_mm: distance between frames of a volume, or None.
+        fps: frames a second of a film, or None.
+    """
+
+    frames: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    format: str
+    modality: str | None
+    rendering: str
+    axis: Axis
+    spacing: Spacing | None
+    slice_mm: float | None
+    fps: float | None
+
+    @property
+    def voxel_ml(self) -> float | None:
+        """Volume of a voxel in millilitres; None for a film and without all three sizes."""
+        if self.axis == "time" or self.spacing is None or self.slice_mm is None:
+            return None
+        return self.spacing.row_mm * self.spacing.column_mm * self.slice_mm / 1000.0
+
+
+class VolumeRecord(Frozen):
+    """A job as it was taken on; never changes.
+
+    Attributes:
+        first: index of the first frame looked at.
+        last: index of the last one.
+        fingerprint: digest of files and request, to tell a repeated request from another one.
+    """
+
+    id: JobId
+    created_at: datetime
+    upload: Upload
+    request: VolumeRequest
+    shape: VolumeShape
+    first: Index
+    last: Index
+    fingerprint: str
+
+    @property
+    def public_id(self) -> str:
+        """Public id: ``vol_`` and the job's id."""
+        return PUBLIC_PREFIX + self.id
+
+    @property
+    def total(self) -> int:
+        """Number of frames to look at."""
+        return self.last - self.first + 1
+
+
+class FrameMasks(Frozen):
+    """What the model found on one frame, before objects are told apart."""
+
+    index: Index
+    result: PromptResult
+
+
+class FrameObject(Frozen):
+    """An object on one frame; scores as in `segmenter.contract.Mask`."""
+
+    object_id: Annotated[int, Field(ge=1)]
+    rle: Rle
+    box: Box
+    score: Share
+    presence: Share
+    joint: Share
+    area_px: Annotated[int, Field(ge=1)]
+
+
+class FrameResult(Frozen):
+    """One frame; no objects means "looked and found none", and `reason` may say why."""
+
+    index: Index
+    presence: Share
+    reason: str | None
+    objects: tuple[FrameObject, ...]
+
+
+class VolumeObject(Frozen):
+    """One object through depth or time.
+
+    Attributes:
+        first: index of the first frame it is on.
+        last: index of the last one.
+        frames: number of frames it is on.
+        gaps: frames between on which nothing was found; no mask is made up for them.
+        single: it is on one frame, and the frames beside were looked at and do not show it.
+        voxels: pixels of all its masks.
+        volume_ml: their volume where the sizes are known; gaps are not filled.
+        lowest_joint: joint score of its most doubtful mask.
+    """
+
+    object_id: Annotated[int, Field(ge=1)]
+    first: Index
+    last: Index
+    frames: Annotated[int, Field(ge=1)]
+    gaps: tuple[int, ...]
+    single: bool
+    voxels: Annotated[int, Field(ge=1)]
+    volume_ml: float | None
+    lowest_joint: Share
+
+
+class VolumeResult(Frozen):
+    """What a finished job found.
+
+    Attributes:
+        concept: the model's own name of what it looked for, or None for a box alone.
+        known: False if the model cannot look for it at all.
+        reason: plain words why there is no object, or None.
+        label_map_bytes: size of the label map.
+        seconds: worked, over all workers and attempts that stored a frame.
+    """
+
+    concept: str | None
+    known: bool
+    reason: str | None
+    objects: tuple[VolumeObject, ...]
+    label_map_bytes: int
+    model: ModelInfo
+    seconds: float
+
+
+class Progress(Frozen):
+    """How far the worker is; frames are done in the order of `segmenter.volume_sequence`."""
+
+    done: Annotated[int, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class Ending(Frozen):
+    """Why a job ended without a result."""
+
+    state: Literal["failed", "cancelled"]
+    failure: Failure
+
+
+class VolumeStatus(Frozen):
+    """A job as its caller sees it; `result` belongs to ``done``, `failure` to the two bad ends."""
+
+    record: VolumeRecord
+    state: State
+    done: int
+    result: VolumeResult | None = None
+    failure: Failure | None = None
