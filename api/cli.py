@@ -10,7 +10,16 @@ from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 from agent.errors import AgentError, InvalidRequest, PlannerNotConfigured
-from api import VERSION, cli_demo, cli_doctor, cli_evaluate, cli_predict, cli_serve, cli_train
+from api import (
+    VERSION,
+    cli_convert,
+    cli_demo,
+    cli_doctor,
+    cli_evaluate,
+    cli_predict,
+    cli_serve,
+    cli_train,
+)
 from api.cli_output import BAD_INPUT, FAILED, Command, UsageFault, say
 from api.errors import ApiError, InvalidFields
 from api.settings import Settings, SettingsError, forbid_tracing, load_settings
@@ -65,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medsam3 {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (cli_demo, cli_predict, cli_serve, cli_doctor, cli_evaluate, cli_train):
+    for module in (
+        cli_demo,
+        cli_predict,
+        cli_serve,
+        cli_doctor,
+        cli_evaluate,
+        cli_train,
+        cli_convert,
+    ):
         module.add_commands(commands)
     return parser

@@ -14,7 +14,7 @@ from api.cli_output import FAILED, OK, Commands, UsageFault, say, show
 from api.planners import build_mllms, close_all
 from api.routes.service import CAPABILITIES_TIMEOUT_S, to_capabilities
 from api.settings import Settings, SettingsError, refuse_unguarded
-from api.wiring import Setup, WeightsFault, live_workers, open_parts
+from api.wiring import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
 from segmenter.errors import SegmenterError
 
 PYTHONS = ((3, 11), (3, 12))
@@ -40,6 +40,12 @@ class Diagnosis(BaseModel):
 
     works: bool
     checks: list[Check]
+
+
+WEIGHTS_ADVICE = {
+    "compact": "get segmenter/weights/compact again: install the package or clone anew",
+    "sam3": "check MEDSAM3_SAM3_WEIGHTS and MEDSAM3_SAM3_LORA; the README tells how to get both",
+}
 
 
 def add_commands(commands: Commands) -> None:
@@ -91,13 +97,16 @@ def _all(setup: Setup) -> Iterator[Check]:
     yield _egress(settings)
     yield _keys(settings)
     yield _port(settings)
-    yield _package("torch", needed=False, advice="only for training: pip install '.[train]'")
-    yield Check(
-        name="sam3",
-        state="note",
-        found="SAM 3 and MedSAM-3 weights are not supported in this build",
-        advice="nothing to do: the bundled compact model answers",
-    )
+    uses_sam3 = settings.backend == "sam3"
+    for name in ("torch", "transformers", "peft"):
+        yield _package(name, needed=uses_sam3, advice=f"for SAM 3: {SAM3_INSTALL}")
+    if not uses_sam3:
+        yield Check(
+            name="sam3",
+            state="note",
+            found="not in use; the bundled compact model answers",
+            advice="MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it",
+        )
 
 
 def _python() -> Check:
@@ -124,7 +133,7 @@ def _weights(setup: Setup) -> Check:
             name="weights",
             state="fail",
             found=str(error.__cause__ or error),
-            advice="get segmenter/weights/compact again: install the package or clone anew",
+            advice=WEIGHTS_ADVICE[setup.settings.backend],
         )
     return Check(
         name="weights", state="ok", found=f"{model.weights_id}, sha256 {model.weights_sha256[:12]}"

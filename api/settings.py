@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -74,6 +75,14 @@ class Settings(Frozen):
             names without a key, and any name with one.
         planner: who plans when a request does not say.
         egress: whether pictures and words may leave for an outside MLLM.
+        backend: the bundled model, or SAM 3 with or without MedSAM-3's LoRA.
+        sam3_weights: path of SAM 3's weights, or their name on the hub if they are in its cache.
+        sam3_lora: MedSAM-3's LoRA file, or the folder of an adapter.
+        sam3_lora_config: YAML that came with a LoRA file.
+        sam3_lora_alpha: of a LoRA file without YAML.
+        sam3_merge: merge the LoRA into the weights, instead of keeping it apart.
+        sam3_device: of torch; by default the GPU if there is one.
+        sam3_vision_dtype: by default bfloat16 on a GPU, else float32.
         max_upload_bytes: of one image, as sent.
         max_requests: answered at once by one process; each may hold an upload in memory.
         segment_timeout_s: deadline of one direct request.
@@ -94,7 +103,14 @@ class Settings(Frozen):
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
     egress: Literal["off", "deidentified"] = "off"
-    backend: Literal["compact"] = "compact"
+    backend: Literal["compact", "sam3"] = "compact"
+    sam3_weights: str | None = None
+    sam3_lora: Path | None = None
+    sam3_lora_config: Path | None = None
+    sam3_lora_alpha: Annotated[float, Field(gt=0.0)] | None = None
+    sam3_merge: bool = False
+    sam3_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] | None = None
+    sam3_vision_dtype: Literal["float32", "bfloat16"] | None = None
     max_upload_bytes: Count = 64 * MEBIBYTE
     max_requests: Count = 32
     queue_depth: Count = 256
