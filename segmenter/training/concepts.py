@@ -65,7 +65,7 @@ CONCEPTS: tuple[Concept, ...] = (
         False,
         frozenset({"dermoscopy"}),
         ("skin lesions",),
-        second_look=True,
+        mirror=True,
         mirror_boxed=True,
     ),
     Concept(
@@ -76,7 +76,6 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic disk",
             "optic nerve head",
         ),
-        mirror=True,
         second_look=True,
         rebox=True,
     ),
@@ -89,7 +88,6 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic nerve cup",
         ),
         mirror=True,
-        second_look=True,
         mirror_boxed=True,
     ),
     Concept(
