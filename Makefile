@@ -43,13 +43,16 @@ demo: $(VENV)/.base
 serve: $(VENV)/.base
 	@$(BIN)/medsam3 serve
 
-# Words, boxes, rough boxes and the agent on the test split; then the phrases of the paper's Table 6.
+# Words, boxes, rough boxes and the agent on the test split; the phrases of the paper's Table 6; and
+# what every threshold would give.
 DATA ?= ../shared/data
 evaluate: $(VENV)/.evaluate
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode all agent --foreign 2 \
 		--out out/evaluation
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --sets monuseg dsb2018 \
 		--phrases nuclei cell --mode T T+I --out out/phrases
+	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode T --threshold 0 --no-pictures \
+		--out out/absence
 
 test: $(VENV)/.dev redis
 	$(BIN)/python -m pytest

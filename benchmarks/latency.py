@@ -1,14 +1,16 @@
 """From image bytes to masks, beside the bare graphs on the same views, in one run.
 
-    python -m benchmarks.latency --image FILE --concept polyp [--repeats N]
+    python -m benchmarks.latency --image FILE --concept polyp [--repeats N] [--data DIR]
 
-The difference between the lines is what decoding, resampling and cutting masks cost.
+The difference between the lines is what decoding, resampling and cutting masks cost. With --data
+every concept is timed on a test image that shows it, for concepts are looked at in different ways.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from typing import NamedTuple
 from segmenter.backends.compact import WEIGHTS, CompactBackend, CompactEmbedding
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.formats.decode import decode
+from segmenter.training.dataset import read_rows, read_target
 
 WARM_UP = 3
 
@@ -73,6 +76,27 @@ def timings(
     return tuple(measure(name, call, repeats) for name, call in calls.items())
 
 
+def concept_timings(backend: CompactBackend, data: Path, repeats: int) -> Iterator[Timing]:
+    """Yield the whole way for each set and concept, in words, on its first test image with it.
+
+    Args:
+        backend: loaded.
+        data: folder of <set>/manifest.csv.
+        repeats: timed calls of each.
+    """
+    timed: set[tuple[str, str]] = set()
+    for row in read_rows(data, "test"):
+        if (row.dataset, row.concept) in timed or not read_target(row).any():
+            continue
+        timed.add((row.dataset, row.concept))
+        content, prompt = row.image.read_bytes(), Prompt(text=row.concept)
+
+        def ask(content: bytes = content, prompt: Prompt = prompt) -> object:
+            return predict(backend, backend.embed(decode(content).pixels), prompt)
+
+        yield measure(f"bytes to masks, T, {row.concept} ({row.dataset})", ask, repeats)
+
+
 def predict(backend: CompactBackend, embedding: CompactEmbedding, prompt: Prompt) -> object:
     """Answer one prompt; threshold 0 so that a mask is made whatever the picture shows."""
     return backend.predict(embedding, [prompt], threshold=0.0)
@@ -86,12 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--data", type=Path, help="time every concept on an image of this folder")
     asked = parser.parse_args(argv)
     backend = CompactBackend(asked.weights, threads=asked.threads)
     content = asked.image.read_bytes()
     print(f"{asked.image.name}, {asked.threads} threads, median and worst of {asked.repeats}, ms")
-    for timing in timings(backend, content, asked.concept, asked.repeats):
-        print(f"{timing.name:24} {timing.median_ms:8.1f} {timing.worst_ms:8.1f}")
+    found = timings(backend, content, asked.concept, asked.repeats)
+    others = concept_timings(backend, asked.data, asked.repeats) if asked.data else ()
+    for timing in chain(found, others):
+        print(f"{timing.name:56} {timing.median_ms:8.1f} {timing.worst_ms:8.1f}")
     return 0
 
 

@@ -1,7 +1,8 @@
 """Writes the model card of the bundled weights from files alone.
 
-python -m benchmarks.model_card --evaluation DIR --validation DIR --run RUN [RUN ...]
-    --latency FILE --out segmenter/weights/compact [--datasets ../shared/data/datasets.csv]
+python -m benchmarks.model_card --evaluation DIR --validation DIR --absence DIR
+    --run RUN [RUN ...] --latency FILE --out segmenter/weights/compact
+    [--datasets ../shared/data/datasets.csv]
 """
 
 import argparse
@@ -14,6 +15,7 @@ from benchmarks.card import sections
 from benchmarks.card.sources import CardError, Sources, read_sources
 from benchmarks.evaluation.plots import curve_plot, reliability_plot
 from benchmarks.evaluation.summary import expected_calibration_error, reliability
+from benchmarks.targets import SENSITIVITY
 
 # Only these sets' images may be published; see their licences.
 FAILURES = ("busi__breast-tumor__T.png", "dsb2018__nuclei__T.png")
@@ -22,9 +24,10 @@ CURVES, RELIABILITY = "training.png", "reliability.png"
 COMMANDS = """\
 medsam3 evaluate --data DATA --split test --mode all agent --foreign 2 --out EVALUATION
 medsam3 evaluate --data DATA --split validation --mode T --foreign 2 --out VALIDATION
+medsam3 evaluate --data DATA --split test --mode T --threshold 0 --out ABSENCE
 python -m benchmarks.latency --image FILE --concept CONCEPT > LATENCY
 python -m benchmarks.model_card --evaluation EVALUATION --validation VALIDATION \\
-    --run RUN ... --latency LATENCY --out segmenter/weights/compact"""
+    --absence ABSENCE --run RUN ... --latency LATENCY --out segmenter/weights/compact"""
 
 
 def card(sources: Sources, pictures: Sequence[str]) -> Iterator[str]:
@@ -45,6 +48,12 @@ def card(sources: Sources, pictures: Sequence[str]) -> Iterator[str]:
     )
     yield "A missing mask counts 0. Specificity: share without the concept that got no mask."
     yield from ("", *sections.figures_table(sources.rows), "", sections.foreign(sources.rows))
+    yield from ("", "Outlines, instances, and seconds of an answer:")
+    yield from ("", *sections.outlines_table(sources.rows), "", "## Absence at other thresholds")
+    yield ""
+    yield f"The most specific threshold that finds {SENSITIVITY:.0%} of the targets by words."
+    yield "It is picked on these very images, so it flatters, and is not the one that ships."
+    yield from ("", *sections.absence(sources))
     yield from ("", "## Calibration on the validation images", "", *sections.calibration(sources))
     yield from ("", f"![reliability]({RELIABILITY})", "", "## Latency", "", "```")
     yield from (sources.latency_text.rstrip(), "```", "", "## Known failures", "")
@@ -93,7 +102,7 @@ def _copy_pictures(folder: Path, out: Path) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the card and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.model_card")
-    for name in ("--evaluation", "--validation", "--latency", "--out"):
+    for name in ("--evaluation", "--validation", "--absence", "--latency", "--out"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--run", type=Path, nargs="+", required=True, help="stages, in order")
     parser.add_argument("--datasets", type=Path, default=Path("../shared/data/datasets.csv"))
@@ -102,6 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sources = read_sources(
             asked.evaluation,
             asked.validation,
+            asked.absence,
             asked.latency,
             weights=asked.out,
             datasets=asked.datasets,

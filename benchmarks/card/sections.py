@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Iterator
 
 from benchmarks.card.sources import Sources
+from benchmarks.evaluation.operating import most_specific
 from benchmarks.evaluation.records import MODES, Mode, SummaryRow
 from benchmarks.evaluation.summary import (
     dice_correlation,
     expected_calibration_error,
     reliability,
 )
+from benchmarks.evaluation.tables import COLUMNS
 from benchmarks.targets import (
     CALIBRATION_ERROR,
     LATENCY_MS,
+    SENSITIVITY,
     SIZE_MB,
+    SPECIFICITY,
     Verdict,
     dice_text,
     interval_text,
@@ -85,6 +89,37 @@ def figures_table(rows: Iterable[SummaryRow]) -> Iterator[str]:
         absent = specificity_text(part["T"]) if "T" in part else ""
         few = f" (n < {FEW})" if any(row.n < FEW for row in part.values()) else ""
         yield f"| {dataset}{few} | {concept} | {' | '.join(cells)} | {absent} |"
+
+
+def outlines_table(rows: Iterable[SummaryRow]) -> Iterator[str]:
+    """Yield what Dice does not tell: overlap, distances and single instances, by words and box."""
+    shown = [
+        row
+        for row in rows
+        if row.mode in ("T", "T+I") and not row.foreign and row.phrase == row.concept
+    ]
+    titles = {"n", "IoU", "HD95", "surface Dice", "AJI", "PQ", "sensitivity", "s"}
+    columns = [each for each in COLUMNS if each.left or each.title in titles]
+    columns = [each for each in columns if any(map(each.cell, shown))]
+    yield f"| {' | '.join(each.title for each in columns)} |"
+    yield f"| {' | '.join('---' if each.left else '--:' for each in columns)} |"
+    for row in shown:
+        yield f"| {' | '.join(each.cell(row) for each in columns)} |"
+
+
+def absence(sources: Sources) -> Iterator[str]:
+    """Yield, for sets with images of both kinds, the best that any threshold could do."""
+    yield "| set | concept | with | without | threshold | sensitivity | specificity | |"
+    yield "| --- | --- | --: | --: | --: | --: | --: | --- |"
+    for curve in sources.curves:
+        point = most_specific(curve, sensitivity=SENSITIVITY)
+        cells = ["", "", ""]
+        if point is not None:
+            cells = [f"{point.threshold:.3f}", *(f"{share:.3f}" for share in point[1:])]
+        there = point is not None and point.specificity >= SPECIFICITY
+        word = "within the target" if there else "**outside the target**"
+        start = [curve.set, curve.concept, str(curve.n), str(curve.n_absent)]
+        yield f"| {' | '.join([*start, *cells, word])} |"
 
 
 def calibration(sources: Sources) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmarks.evaluation.operating import Curve, curves
 from benchmarks.evaluation.records import Score, SummaryRow
 
 GRAPHS = ("encoder.onnx", "decoder.onnx")
@@ -33,6 +34,7 @@ class Sources(NamedTuple):
     Attributes:
         rows: of the test split's summary.
         validation: scores of the validation images.
+        curves: of the test images asked for what is absent in some, at every threshold.
         training: from training.json.
         training_text: training.json as it is.
         weights_id: from metadata.json.
@@ -45,6 +47,7 @@ class Sources(NamedTuple):
 
     rows: list[SummaryRow]
     validation: list[Score]
+    curves: list[Curve]
     training: Training
     training_text: str
     weights_id: str
@@ -56,13 +59,20 @@ class Sources(NamedTuple):
 
 
 def read_sources(
-    evaluation: Path, validation: Path, latency: Path, *, weights: Path, datasets: Path
+    evaluation: Path,
+    validation: Path,
+    absence: Path,
+    latency: Path,
+    *,
+    weights: Path,
+    datasets: Path,
 ) -> Sources:
     """Read everything.
 
     Args:
         evaluation: folder of the test split's evaluation.
         validation: folder of the validation images' evaluation.
+        absence: folder of the test split's evaluation in words with threshold 0.
         latency: output of ``python -m benchmarks.latency``.
         weights: folder with graphs, metadata.json and training.json.
         datasets: datasets.csv of the image data.
@@ -71,24 +81,30 @@ def read_sources(
         CardError: a file is missing or not as expected.
     """
     try:
-        return _read(evaluation, validation, latency, weights=weights, datasets=datasets)
+        return _read(evaluation, validation, absence, latency, weights=weights, datasets=datasets)
     except (OSError, ValidationError, KeyError, ValueError) as error:
         raise CardError(f"the card cannot be written: {error}") from error
 
 
 def _read(
-    evaluation: Path, validation: Path, latency: Path, *, weights: Path, datasets: Path
+    evaluation: Path,
+    validation: Path,
+    absence: Path,
+    latency: Path,
+    *,
+    weights: Path,
+    datasets: Path,
 ) -> Sources:
     summary: dict[str, Any] = json.loads((evaluation / "summary.json").read_text("utf-8"))
     metadata: dict[str, Any] = json.loads((weights / "metadata.json").read_text("utf-8"))
     training_text = (weights / "training.json").read_text("utf-8")
-    lines = (validation / "scores.jsonl").read_text("utf-8").splitlines()
     latency_text = latency.read_text("utf-8")
     with datasets.open(newline="", encoding="utf-8") as table:
         licences = list(csv.DictReader(table))
     return Sources(
         rows=[SummaryRow.model_validate(row) for row in summary["rows"]],
-        validation=[Score.model_validate_json(line) for line in lines],
+        validation=_scores(validation),
+        curves=curves(_scores(absence)),
         training=Training.model_validate_json(training_text),
         training_text=training_text,
         weights_id=metadata["weights_id"],
@@ -98,6 +114,11 @@ def _read(
         latency_text=latency_text,
         datasets=licences,
     )
+
+
+def _scores(folder: Path) -> list[Score]:
+    lines = (folder / "scores.jsonl").read_text("utf-8").splitlines()
+    return [Score.model_validate_json(line) for line in lines]
 
 
 def read_timings(text: str) -> dict[str, float]:

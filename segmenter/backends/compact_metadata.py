@@ -27,6 +27,8 @@ class ConceptCard(Frozen):
             not for what has a left and a right.
         tiles: whether the mask is drawn from four tiles of the picture, for thin or small pieces.
         second_look: whether a mask found by text alone is drawn again from a zoomed view.
+        mirror_boxed: whether the view of a box is also read mirrored.
+        rebox: whether a box that fits badly what was found in it is replaced by the fitting one.
     """
 
     name: str
@@ -38,6 +40,8 @@ class ConceptCard(Frozen):
     mirror: bool = False
     tiles: bool = False
     second_look: bool = False
+    mirror_boxed: bool = False
+    rebox: bool = False
 
 
 class CompactMetadata(Frozen):

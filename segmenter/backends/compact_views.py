@@ -122,6 +122,11 @@ def take(plan: Plan, decoded: Iterator[Decoded]) -> Seen:
     return Seen(base, tiles, tuple(islice(decoded, len(plan.boxed))))
 
 
+def fuller(first: Decoded, second: Decoded) -> Decoded:
+    """Return the second look at a box, or the first where the second finds nothing."""
+    return second if (second.logits > 0).any() else first
+
+
 def tile_rects(shape: tuple[int, int]) -> tuple[Rect, ...]:
     """Return four overlapping parts that cover an image of shape (H, W)."""
     height, width = shape[0] * TILE, shape[1] * TILE
@@ -137,20 +142,21 @@ def draw(seen: Seen, shape: tuple[int, int]) -> Iterator[FloatArray]:
             replaced by the boxed views, each where it sees.
         shape: (H, W) of the image.
     """
-    boxed = (_paste(each, shape) for each in seen.boxed)
+    boxed = (paste(each, shape) for each in seen.boxed)
     if seen.base is None:
         yield from boxed
         return
-    logits = _average(seen.tiles, shape) if seen.tiles else _paste(seen.base, shape)
+    logits = _average(seen.tiles, shape) if seen.tiles else paste(seen.base, shape)
     if seen.second is not None:
-        closer = _paste(seen.second, shape)
+        closer = paste(seen.second, shape)
         logits = np.where(closer > OUTSIDE, (logits + closer) / 2, logits)
     for zoomed in boxed:
         logits = np.where(zoomed > OUTSIDE, zoomed, logits)
     yield logits
 
 
-def _paste(decoded: Decoded, shape: tuple[int, int]) -> FloatArray:
+def paste(decoded: Decoded, shape: tuple[int, int]) -> FloatArray:
+    """Return a view's logits on the image, float32 (H, W); `OUTSIDE` where it does not see."""
     return paste_logits(decoded.logits, decoded.view.rect, shape, OUTSIDE)
 
 
@@ -158,7 +164,7 @@ def _average(tiles: Sequence[Decoded], shape: tuple[int, int]) -> FloatArray:
     """Average tiles where they overlap."""
     total, seen = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
     for tile in tiles:
-        pasted = _paste(tile, shape)
+        pasted = paste(tile, shape)
         inside = pasted > OUTSIDE
         total += np.where(inside, pasted, 0)
         seen += inside

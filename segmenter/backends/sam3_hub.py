@@ -58,8 +58,10 @@ def _explain(name: str, error: Exception, *, download: bool) -> str:
             f"the hub shows no {name} to you: check the name; if it is right you are not logged in:"
             f" {TOKEN}"
         )
-    if isinstance(error, HfHubHTTPError):
-        return f"the hub refused {name} (HTTP {error.response.status_code}): {TOKEN}"
+    # A refusal while nothing is cached comes as a missing cache entry, for this reason.
+    refusal = error if isinstance(error, HfHubHTTPError) else error.__cause__
+    if isinstance(refusal, HfHubHTTPError):
+        return f"the hub refused {name} (HTTP {refusal.response.status_code}): {TOKEN}"
     if not download:
         return f"{name} is no path and not in the local cache: {DOWNLOAD.format(name=name)}"
     return (

@@ -77,7 +77,7 @@ def load_network(
         merged=merged,
         tokenizer=tokenizer,
     )
-    _place(loaded.model, torch.device(device), vision_dtype, detector_dtype)
+    place(loaded.model, torch.device(device), vision_dtype, detector_dtype)
     return Sam3Network(
         loaded.model,
         loaded.tokenizer,
@@ -153,12 +153,13 @@ def _tokenizer_folder(folder: Path) -> Path:
     return folder / TOKENIZER if (folder / TOKENIZER / FILE).is_file() else folder
 
 
-def _place(
+def place(
     model: Sam3Model | PeftModel,
     device: torch.device,
     vision_dtype: torch.dtype,
     detector_dtype: torch.dtype,
 ) -> None:
+    """Move a model to its device and dtypes, in place."""
     bare: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     bare.to(device=device, dtype=detector_dtype)
     bare.vision_encoder.to(dtype=vision_dtype)

@@ -16,6 +16,8 @@ class Concept(NamedTuple):
         fine: whether its pieces are so thin or small that tiles of the picture show them better.
         mirror: whether it is also read mirrored and the two answers averaged.
         second_look: whether what text alone found is drawn again from a zoomed view.
+        mirror_boxed: whether the view of a box is also read mirrored.
+        rebox: whether a box that fits badly what was found in it is replaced by the fitting one.
     """
 
     name: str
@@ -25,6 +27,8 @@ class Concept(NamedTuple):
     fine: bool = False
     mirror: bool = False
     second_look: bool = False
+    mirror_boxed: bool = False
+    rebox: bool = False
 
 
 _CHEST = frozenset({"chest x-ray", "cardiac mri"})
@@ -54,13 +58,15 @@ CONCEPTS: tuple[Concept, ...] = (
             "colorectal polyp",
         ),
         mirror=True,
+        rebox=True,
     ),
     Concept(
         "skin lesion",
         False,
         frozenset({"dermoscopy"}),
         ("skin lesions",),
-        second_look=True,
+        mirror=True,
+        mirror_boxed=True,
     ),
     Concept(
         "optic disc",
@@ -70,8 +76,8 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic disk",
             "optic nerve head",
         ),
-        mirror=True,
         second_look=True,
+        rebox=True,
     ),
     Concept(
         "optic cup",
@@ -82,7 +88,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "optic nerve cup",
         ),
         mirror=True,
-        second_look=True,
+        mirror_boxed=True,
     ),
     Concept(
         "retinal vessels",
@@ -137,6 +143,7 @@ CONCEPTS: tuple[Concept, ...] = (
             "brain tumours",
         ),
         mirror=True,
+        mirror_boxed=True,
     ),
     Concept(
         "left ventricle",
@@ -144,6 +151,7 @@ CONCEPTS: tuple[Concept, ...] = (
         _CHEST,
         ("left ventricular cavity",),
         second_look=True,
+        rebox=True,
     ),
     Concept("right ventricle", False, _CHEST, ("right ventricular cavity",)),
     Concept(
@@ -152,6 +160,7 @@ CONCEPTS: tuple[Concept, ...] = (
         _CHEST,
         ("left ventricular myocardium",),
         second_look=True,
+        rebox=True,
     ),
     Concept("prostate", False, frozenset({"prostate mri", "microscopy"}), ("prostate gland",)),
 )

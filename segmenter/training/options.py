@@ -12,7 +12,7 @@ def add_stages_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of training in stages."""
     parser.add_argument("--data", type=Path, required=True, help="folder of the image data")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the run; holds stage-1, stage-2"
+        "--out", type=Path, required=True, help="folder of the run; holds stage-1, stage-2, ..."
     )
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="end each stage after so long"

@@ -106,6 +106,8 @@ def _metadata(folder: Path, settings: Settings, weights_id: str, tuning: Tuning)
             mirror=concept.mirror,
             tiles=concept.fine,
             second_look=concept.second_look,
+            mirror_boxed=concept.mirror_boxed,
+            rebox=concept.rebox,
         )
         for concept in CONCEPTS
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 CONFIGS = (
     Path(__file__).parent / "configs" / "compact.toml",
     Path(__file__).parent / "configs" / "compact-2.toml",
+    Path(__file__).parent / "configs" / "compact-3.toml",
 )
 """Settings of the stages, in order; each starts from the averaged weights of the one before."""
 

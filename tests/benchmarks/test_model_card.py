@@ -47,7 +47,7 @@ def test_the_moved_box_may_lose_six_hundredths() -> None:
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> list[str]:
-    for name in ("test/pictures", "validation", "run", "weights"):
+    for name in ("test/pictures", "validation", "absence", "run", "weights"):
         (tmp_path / name).mkdir(parents=True)
     rows = [row(0.75).model_dump(), row(0.9, "T+I").model_dump()]
     (tmp_path / "test/summary.json").write_text(json.dumps({"rows": rows, "provenance": {}}))
@@ -68,6 +68,9 @@ def arguments(tmp_path: Path) -> list[str]:
         expected_dice=0.5,
     )
     (tmp_path / "validation/scores.jsonl").write_text(score.model_dump_json() + "\n")
+    kinds = ({"score": 0.625}, {"score": 0.25, "image_id": "b", "has_target": False})
+    asked = [score.model_copy(update=kind).model_dump_json() for kind in kinds]
+    (tmp_path / "absence/scores.jsonl").write_text("\n".join(asked) + "\n")
     (tmp_path / "run/losses.csv").write_text("step,total\n25,1.0\n")
     (tmp_path / "run/validation.csv").write_text("step,prompt,dice\n25,T,0.5\n")
     (tmp_path / "latency").write_text("one, 2 threads\nbytes to masks, T   61.5   70.0\n")
@@ -79,8 +82,8 @@ def arguments(tmp_path: Path) -> list[str]:
     (tmp_path / "datasets.csv").write_text(
         "dataset,modality,train,test,licence_as_far_as_known\nbusi,ultrasound,3,2,CC BY 4.0\n"
     )
-    places = {"evaluation": "test", "validation": "validation", "run": "run"}
-    places |= {"latency": "latency", "out": "weights", "datasets": "datasets.csv"}
+    places = {"evaluation": "test", "validation": "validation", "absence": "absence"}
+    places |= {"run": "run", "latency": "latency", "out": "weights", "datasets": "datasets.csv"}
     return [word for key, at in places.items() for word in (f"--{key}", str(tmp_path / at))]
 
 
@@ -92,6 +95,7 @@ def test_the_card_says_what_the_files_say(arguments: list[str], tmp_path: Path) 
     assert "T: mean Dice | ≥ 0.70 | 0.750 [0.700, 0.800] (n = 40) | reached |" in text
     assert "| ≤ 60 ms | 61.5 ms | **not reached** |" in text
     assert "| ≤ 0.05 | 0.250 (n = 1) | **not reached** |" in text
+    assert "| busi | breast tumor | 1 | 1 | 0.625 | 1.000 | 1.000 | within the target |" in text
     assert "| busi | ultrasound | 3 | 2 | CC BY 4.0 |" in text
     assert (tmp_path / "weights/training.png").exists()
 

@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 
 from segmenter.backends.compact import WEIGHTS, CompactBackend
-from segmenter.backends.compact_views import OUTSIDE, Decoded, Plan, Seen, View, draw, take
+from segmenter.backends.compact_views import (
+    OUTSIDE,
+    Decoded,
+    Plan,
+    Seen,
+    View,
+    draw,
+    fuller,
+    take,
+)
 from segmenter.backends.compact_views import tile_rects as rects_of
-from segmenter.contract import Box, Prompt
+from segmenter.contract import Box, BoxPrompt, Prompt
+from segmenter.geometry import mask_iou
 from segmenter.geometry_resize import Rect, whole
 
 SHAPE = (40, 60)
@@ -21,7 +31,8 @@ def backend_with(tmp_path, **flags):
     shutil.copytree(WEIGHTS, folder)
     path = folder / "metadata.json"
     metadata = json.loads(path.read_text())
-    plain = {"mirror": False, "tiles": False, "second_look": False}
+    looks = ("mirror", "tiles", "second_look", "mirror_boxed", "rebox")
+    plain = dict.fromkeys(looks, False)
     metadata["concepts"] = [card | plain | flags for card in metadata["concepts"]]
     path.write_text(json.dumps(metadata))
     return CompactBackend(folder)
@@ -124,3 +135,47 @@ def test_a_mirrored_batch_answers_as_single_prompts_do(tmp_path, picture):
         assert answer.presence == pytest.approx(single.presence, abs=1e-4)
         for ours, theirs in zip(answer.masks, single.masks, strict=True):
             assert (ours.mask != theirs.mask).mean() < 1e-3
+
+
+# Around the blot of the picture, half-open xyxy.
+TIGHT = Box(x0=34, y0=32, x1=86, y1=68)
+ROUGH = Box(x0=34, y0=20, x1=104, y1=68)
+
+
+def in_box(backend, picture, box):
+    prompt = Prompt(text="skin lesion", boxes=(BoxPrompt(box=box),))
+    (answer,) = backend.predict(backend.embed(picture), [prompt], threshold=0.0)
+    return answer
+
+
+def mirrored_box(box, width):
+    return Box(x0=width - box.x1, y0=box.y0, x1=width - box.x0, y1=box.y1)
+
+
+def test_a_mirrored_box_view_answers_mirror_images_alike(tmp_path, picture):
+    backend = backend_with(tmp_path, mirror_boxed=True)
+    turned = np.ascontiguousarray(picture[:, ::-1])
+    plain = in_box(backend, picture, ROUGH)
+    mirrored = in_box(backend, turned, mirrored_box(ROUGH, picture.shape[1]))
+    assert mirrored.presence == pytest.approx(plain.presence, abs=1e-4)
+    assert (plain.masks[0].mask != mirrored.masks[0].mask[:, ::-1]).mean() < 1e-3
+
+
+def test_a_rough_box_is_replaced_by_the_one_around_what_it_gave(tmp_path, picture):
+    rows, columns = np.mgrid[:120, :160]
+    blot = ((rows - 50) / 18) ** 2 + ((columns - 60) / 26) ** 2 < 1
+    kept = in_box(backend_with(tmp_path / "kept"), picture, ROUGH)
+    better = in_box(backend_with(tmp_path / "better", rebox=True), picture, ROUGH)
+    assert mask_iou(better.masks[0].mask, blot) > mask_iou(kept.masks[0].mask, blot)
+
+
+def test_a_box_that_fits_is_kept(tmp_path, picture):
+    kept = in_box(backend_with(tmp_path / "kept"), picture, TIGHT)
+    same = in_box(backend_with(tmp_path / "same", rebox=True), picture, TIGHT)
+    assert (same.masks[0].mask == kept.masks[0].mask).all()
+
+
+def test_a_second_look_that_finds_nothing_does_not_count():
+    first, nothing = decoded(whole(SHAPE), 1.0), decoded(whole(SHAPE), -1.0)
+    assert fuller(first, nothing) is first
+    assert fuller(nothing, first) is first

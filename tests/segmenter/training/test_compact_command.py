@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 
 from segmenter.training import compact  # noqa: E402 - after the check for torch
+from segmenter.training.stages import CONFIGS  # noqa: E402
 
 
 def asked(out, **options):
@@ -20,8 +21,8 @@ def write_stage(out, number, step):
 
 
 def test_a_finished_run_has_nothing_left_to_do(tmp_path, capsys):
-    write_stage(tmp_path, 1, 4)
-    write_stage(tmp_path, 2, 4)
+    for number in range(1, len(CONFIGS) + 1):
+        write_stage(tmp_path, number, 4)
     compact.run_stages(asked(tmp_path, resume=True))
     assert capsys.readouterr().out == ""
 
