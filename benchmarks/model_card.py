@@ -25,7 +25,7 @@ COMMANDS = """\
 medsam3 evaluate --data DATA --split test --mode all agent --foreign 2 --out EVALUATION
 medsam3 evaluate --data DATA --split validation --mode T --foreign 2 --out VALIDATION
 medsam3 evaluate --data DATA --split test --mode T --threshold 0 --out ABSENCE
-python -m benchmarks.latency --image FILE --concept CONCEPT > LATENCY
+python -m benchmarks.latency --image FILE --concept CONCEPT --data DATA > LATENCY
 python -m benchmarks.model_card --evaluation EVALUATION --validation VALIDATION \\
     --absence ABSENCE --run RUN ... --latency LATENCY --out segmenter/weights/compact"""
 
