@@ -19,6 +19,7 @@ from api import (
     cli_predict,
     cli_serve,
     cli_train,
+    cli_volume,
 )
 from api.cli_output import BAD_INPUT, FAILED, Command, UsageFault, say
 from api.errors import ApiError, InvalidFields
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     for module in (
         cli_demo,
         cli_predict,
+        cli_volume,
         cli_serve,
         cli_doctor,
         cli_evaluate,

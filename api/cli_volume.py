@@ -1,6 +1,7 @@
-"""``medsam3 segment`` on a volume or film: ``--prompt`` or ``--frame`` make it a sequence.
+"""``medsam3 segment`` on a volume or film: NIfTI, MP4, an archive, a folder or several files.
 
-Extends the command of `api.cli_predict`, which stays as it is for one image.
+``--prompt`` or ``--frame`` make a sequence of what may also be one image (DICOM, TIFF). Extends the
+command of `api.cli_predict`, which stays as it is for one image.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from api.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
 from api.volume_render import to_frames, to_volume
 from api.volume_requests import VolumeBody, window_of_text
 from api.wiring import Setup, open_services
+from segmenter.formats.sequences import is_sequence
 from segmenter.messages import to_error
 from segmenter.volume_client import Volumes
 from segmenter.volume_formats import all_formats
@@ -47,7 +49,7 @@ def add_commands(commands: Commands) -> None:
     segment = commands.choices["segment"]
     segment.add_argument("more", nargs="*", type=Path, metavar="FILE", help="of a DICOM series")
     group = segment.add_argument_group("volumes and films (NIfTI, DICOM series, MP4, TIFF)")
-    group.add_argument("--prompt", help="one concept, looked for on every frame")
+    group.add_argument("--prompt", help="one concept, sought on every frame")
     group.add_argument("--frame", type=int, help="the one that --box is on; it is followed")
     group.add_argument("--first", type=int, default=0, help="first frame, from 0")
     group.add_argument("--last", type=int, help="last frame")
@@ -58,9 +60,7 @@ def add_commands(commands: Commands) -> None:
 
 def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     """Segment one image, or a sequence."""
-    if arguments.prompt is None and arguments.frame is None:
-        if arguments.more or arguments.image.is_dir():
-            raise UsageFault("several files are a sequence: give --prompt, or --box and --frame")
+    if not _means_sequence(arguments):
         return cli_predict.run_segment(arguments, setup)
     body = cli_predict.checked(VolumeBody, fields_of(arguments))
     contents = [read_image(path) for path in files_of([arguments.image, *arguments.more])]
@@ -74,18 +74,28 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     return OK
 
 
+def _means_sequence(arguments: argparse.Namespace) -> bool:
+    if arguments.prompt is not None or arguments.frame is not None:
+        return True
+    if arguments.more or arguments.image.is_dir():
+        return True
+    return is_sequence(read_image(arguments.image))
+
+
 def fields_of(arguments: argparse.Namespace) -> dict[str, object]:
     """Take the fields of a `VolumeBody` from a command line.
 
     Raises:
         UsageFault: options of one image.
     """
-    if arguments.concept:
-        raise UsageFault("--concept is for one image; a sequence takes one --prompt")
+    asked = [*arguments.concept, *([arguments.prompt] if arguments.prompt else [])]
+    if len(asked) > 1:
+        raise UsageFault("a sequence takes one --concept (or --prompt, which is the same)")
     if len(arguments.box) > 1:
         raise UsageFault("a sequence takes one --box")
-    names = ("prompt", "frame", "first", "last", "threshold", "preset")
+    names = ("frame", "first", "last", "threshold", "preset")
     fields: dict[str, object] = {name: getattr(arguments, name) for name in names}
+    fields["prompt"] = asked[0] if asked else None
     if arguments.box:
         fields["box"] = box_of_text(arguments.box[0])
     if arguments.window:

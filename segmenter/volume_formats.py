@@ -22,8 +22,6 @@ class AllFormats:
 
     def open(self, files: Sequence[bytes], *, window: Window | None, preset: str | None) -> Frames:
         """See `segmenter.volume_sequence.SequenceFormats`."""
-        from segmenter.formats.sequences import open_frames
-
         return open_frames(files, self.limits, window=window, preset=preset)
 
     def write_label_map(self, labels: npt.NDArray[np.uint16], frames: Frames) -> bytes:

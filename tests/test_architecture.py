@@ -66,7 +66,8 @@ OWNERS = {
     "monai": ("benchmarks/evaluation/surfaces.py", "benchmarks/evaluation/instances.py"),
     "matplotlib": ("benchmarks/evaluation/plots.py",),
     "tqdm": ("benchmarks/evaluation/runner.py",),
-    "nibabel": ("benchmarks/paper/nifti.py",),
+    "nibabel": ("segmenter/formats/nifti.py", "benchmarks/paper/nifti.py"),
+    "av": ("segmenter/formats/video.py",),
 }
 # Owned by nobody: everyone may use them.
 COMMON = {"numpy", "pydantic", "pydantic_core"}

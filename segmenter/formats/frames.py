@@ -49,6 +49,9 @@ class SourceGrid:
         codes: NIfTI's qform and sform codes; 0 where nothing is known.
         places: of the frames along their axis, rising from 0, where slices are missing between
             them; None if none is.
+        pixdim: voxel size along the source's axes, in its own unit, where a header states it
+            apart from the affine; None if it does not.
+        unit: of the affine and pixdim, as NIfTI names it.
     """
 
     axes: tuple[int, int, int] = (0, 1, 2)
@@ -56,6 +59,8 @@ class SourceGrid:
     affine: Affine | None = None
     codes: tuple[int, int] = (0, 0)
     places: tuple[int, ...] | None = None
+    pixdim: tuple[float, float, float] | None = None
+    unit: str = "mm"
 
     def shown(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Return a source array, 3-D, as frames: shape (F, H, W), a view."""

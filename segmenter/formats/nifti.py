@@ -46,6 +46,8 @@ NATIVE_ORDERS = ("little", "big")
 # Extensions and padding between header and voxels.
 SLACK_BYTES = 2**20
 AS_ASKED = "window as asked"
+# A file that names no unit means millimetres.
+MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
 
 def is_nifti(content: bytes) -> bool:
@@ -90,9 +92,7 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> GreyFrames:
     slope, intercept = _scaling(image)
     values: Stored = grid.shown(first)  # type: ignore[assignment]
     low_high, rule = _window(values, slope, intercept, window)
-    affine = grid.shown_affine(image.shape[:3])
-    assert affine is not None
-    column_mm, row_mm, slice_mm = spacings(affine)
+    column_mm, row_mm, slice_mm = _sides_mm(grid)
     return GreyFrames(
         values=values,
         tone=lambda stored: ramp(stored * slope + intercept, *low_high),
@@ -101,7 +101,7 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> GreyFrames:
         rendering=join_rules(rule, f"volume 1 of {volumes}" if volumes > 1 else None),
         geometry=FrameGeometry(
             axis="depth",
-            affine=affine,
+            affine=grid.shown_affine(image.shape[:3]),
             spacing=Spacing(row_mm=row_mm, column_mm=column_mm, source="pixdim"),
             slice_mm=slice_mm,
         ),
@@ -119,6 +119,8 @@ def _image(content: bytes, limits: Limits) -> Any:
     first = int.from_bytes(head[:4], order) == 348  # type: ignore[arg-type]
     kind: Any = nibabel.Nifti1Image if first else nibabel.Nifti2Image
     size = 348 if first else 540
+    if len(head) < size:
+        raise BrokenImage(f"{len(head)} bytes where a NIfTI header has {size}")
     header = kind.header_class(binaryblock=head[:size], check=True)
     if bytes(header["magic"])[:2] != b"n+":
         raise UnsupportedImage(
@@ -170,7 +172,8 @@ def _window(
 def _grid(shape: tuple[int, ...], affine: Affine, header: Any) -> SourceGrid:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise BrokenImage("a NIfTI affine that cannot be turned back")
-    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    unit: str = header.get_xyzt_units()[0]
+    sizes = _pixdim(header) or tuple(np.linalg.norm(affine[:3, :3], axis=0))
     through = max(range(3), key=lambda axis: (round(float(sizes[axis]), 3), -shape[axis], axis))
     # Of each source axis: the patient's axis it is nearest to, and its sign.
     nearest = nibabel.io_orientation(affine)  # type: ignore[no-untyped-call]
@@ -185,7 +188,29 @@ def _grid(shape: tuple[int, ...], affine: Affine, header: Any) -> SourceGrid:
         flipped=flipped,
         affine=affine,
         codes=(int(header["qform_code"]), int(header["sform_code"])),
+        pixdim=_pixdim(header),
+        unit=unit if unit in MM_OF_UNIT else "mm",
     )
+
+
+def _pixdim(header: Any) -> tuple[float, float, float] | None:
+    """Return the voxel size as stated; None if it is no size.
+
+    NIfTI-1.1 makes pixdim the size of a voxel also where an sform places it; files exist whose
+    sform is a mere sketch of 1 mm.
+    """
+    first, second, third = (float(side) for side in header.get_zooms()[:3])
+    known = np.isfinite([first, second, third]).all() and min(first, second, third) > 0
+    return (first, second, third) if known else None
+
+
+def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:
+    """Return millimetres between neighbouring columns, rows and frames."""
+    assert grid.affine is not None
+    sides = grid.pixdim or spacings(grid.affine)
+    unit_mm = MM_OF_UNIT[grid.unit]
+    columns, rows, frames = (sides[axis] * unit_mm for axis in grid.axes)
+    return columns, rows, frames
 
 
 def write_labels(labels: Labels, frames: Frames) -> bytes:
@@ -201,11 +226,10 @@ def write_labels(labels: Labels, frames: Frames) -> bytes:
     image: Any = nibabel.Nifti1Image(grid.to_source(labels), affine)  # type: ignore[no-untyped-call]
     known = grid.affine is not None
     qform, sform = grid.codes if any(grid.codes) else ((1, 1) if known else (0, 0))
-    image.header.set_xyzt_units("mm" if known or frames.geometry.spacing else None)
+    image.header.set_xyzt_units(grid.unit if known or frames.geometry.spacing else None)
     image.set_sform(affine, code=sform)
     image.set_qform(affine, code=qform)
-    if grid.affine is None or not any((qform, sform)):
-        image.header.set_zooms(spacings(affine))
+    image.header.set_zooms(grid.pixdim or spacings(affine))
     stream = io.BytesIO()
     with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as zipped:
         zipped.write(image.to_bytes())

@@ -46,6 +46,11 @@ def open_frames(
     return open_dicom(files, limits, window=window, preset=preset)
 
 
+def is_sequence(content: bytes) -> bool:
+    """Tell whether bytes begin like what can only be a sequence: NIfTI, MP4 or a ZIP archive."""
+    return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_nifti(content)
+
+
 def _files(content: bytes | Sequence[bytes], limits: Limits) -> list[bytes]:
     files = [content] if isinstance(content, bytes) else list(content)
     if not files:

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -22,8 +23,6 @@ from segmenter.formats.raster import decode_mask_png
 from segmenter.geometry import dice
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import FrameResult, VolumeRequest, VolumeStatus
-
-nibabel = pytest.importorskip("nibabel")
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0

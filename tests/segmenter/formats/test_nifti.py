@@ -1,0 +1,226 @@
+import gzip
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+
+from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
+from segmenter.formats.decoded import Window
+from segmenter.formats.label_map import write_label_map
+from segmenter.formats.limits import Limits
+from segmenter.formats.nifti import is_nifti, open_nifti
+
+Sample = Callable[[str], bytes]
+SHAPE = (7, 6, 4)
+
+
+def turned(degrees: float) -> np.ndarray:
+    """A rotation about (1, 1, 1): oblique to every axis."""
+    angle = np.radians(degrees)
+    axis = np.ones(3) / np.sqrt(3)
+    cross = np.cross(np.eye(3), axis)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+
+
+def affine(rotation: np.ndarray, sides: tuple[float, float, float]) -> np.ndarray:
+    whole = np.eye(4)
+    whole[:3, :3] = rotation @ np.diag(sides)
+    whole[:3, 3] = (-12.5, 40.0, 3.25)
+    return whole
+
+
+def volume(
+    values: np.ndarray, placed: np.ndarray | None = None, kind: Any = nibabel.Nifti1Image
+) -> bytes:
+    image = kind(values, np.eye(4) if placed is None else placed)
+    content: bytes = image.to_bytes()
+    return content
+
+
+def numbered(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=np.int16).reshape(shape)
+
+
+ORIENTATIONS = {
+    "RAS": affine(np.eye(3), (1, 1, 3)),
+    "LPS": affine(np.diag([-1, -1, 1]), (1.5, 1.5, 3)),
+    "sagittal": affine(np.eye(3)[[2, 0, 1]], (0.9, 0.9, 4)),
+    "through the first axis": affine(np.eye(3), (5, 1, 1)),
+    "oblique": affine(turned(25), (0.8, 0.9, 3)),
+    "oblique and mirrored": affine(turned(-40) @ np.diag([1, -1, -1]), (0.8, 0.8, 2.5)),
+}
+
+
+@pytest.mark.parametrize("placed", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image], ids=["1", "2"])
+def test_a_label_map_lies_where_its_volume_lies(
+    placed: np.ndarray, kind: Any, tmp_path: Path
+) -> None:
+    values = numbered()
+    frames = open_nifti(volume(values, placed, kind), Limits())
+    labels = np.stack([frames.values[index] for index in range(frames.count)]).astype(np.uint16)
+    path = tmp_path / "labels.nii.gz"
+    path.write_bytes(write_label_map(labels, frames))
+
+    written: Any = nibabel.load(path)
+    # Labels were taken from the shown frames, so they must come back as the source's own values.
+    assert np.array_equal(np.asarray(written.dataobj), values)
+    assert np.allclose(written.affine, placed, atol=1e-5)
+
+    (tmp_path / "source.nii").write_bytes(volume(values, placed))
+    source = SimpleITK.ReadImage(str(tmp_path / "source.nii"))
+    label_map = SimpleITK.ReadImage(str(path))
+    assert label_map.GetSize() == source.GetSize()
+    assert np.allclose(label_map.GetSpacing(), source.GetSpacing(), rtol=1e-5)
+    assert np.allclose(label_map.GetOrigin(), source.GetOrigin(), atol=1e-4)
+    assert np.allclose(label_map.GetDirection(), source.GetDirection(), atol=1e-5)
+
+
+@pytest.mark.parametrize("placed", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
+def test_a_shown_index_means_the_same_place_in_the_patient(placed: np.ndarray) -> None:
+    values = numbered()
+    frames = open_nifti(volume(values, placed), Limits())
+    frame, row, column = 1, 2, 3
+    where = np.argwhere(values == frames.values[frame, row, column])[0]
+    shown = frames.geometry.affine
+    assert shown is not None
+    assert np.allclose(shown @ [column, row, frame, 1], placed @ [*where, 1], atol=1e-5)
+
+
+def test_axial_slices_are_shown_front_up_and_right_side_left() -> None:
+    values = np.zeros((6, 6, 3), dtype=np.int16)
+    # The affine is RAS: x grows to the patient's right side, y to the front.
+    values[-1, -1, 0] = 100
+    frames = open_nifti(volume(values, affine(np.eye(3), (1, 1, 3))), Limits())
+    assert np.argwhere(frames.values == 100).tolist() == [[0, 0, 0]]
+
+
+def test_sizes_are_those_of_pixdim_where_the_affine_is_a_sketch(sample: Sample) -> None:
+    frames = open_nifti(sample("nifti/cardiac_mr_acdc.nii.gz"), Limits())
+    spacing = frames.geometry.spacing
+    assert spacing is not None
+    assert (spacing.row_mm, spacing.column_mm) == (1.40625, 1.40625)
+    assert frames.geometry.slice_mm == 10.0
+    labels = np.zeros((frames.count, frames.height, frames.width), np.uint16)
+    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    assert written.header.get_zooms() == pytest.approx((1.40625, 1.40625, 10.0))
+    assert np.array_equal(written.affine, np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def test_sizes_in_microns_become_millimetres() -> None:
+    image = nibabel.Nifti1Image(numbered(), affine(np.eye(3), (500, 500, 2000)))
+    image.header.set_xyzt_units("micron")
+    frames = open_nifti(image.to_bytes(), Limits())
+    assert frames.geometry.slice_mm == pytest.approx(2.0)
+    assert frames.geometry.spacing is not None
+    assert frames.geometry.spacing.row_mm == pytest.approx(0.5)
+    labels = np.zeros((frames.count, frames.height, frames.width), np.uint16)
+    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    assert written.header.get_xyzt_units()[0] == "micron"
+
+
+@pytest.mark.parametrize(
+    "name", ["cardiac_mr_acdc.nii.gz", "ct_small_totalseg.nii.gz", "uncompressed_small.nii"]
+)
+def test_samples_keep_their_place(sample: Sample, name: str) -> None:
+    content = sample(f"nifti/{name}")
+    frames = open_nifti(content, Limits())
+    source: Any = nibabel.Nifti1Image.from_bytes(
+        gzip.decompress(content) if name.endswith("gz") else content
+    )
+    rng = np.random.default_rng(5)
+    size = (frames.count, frames.height, frames.width)
+    labels = rng.integers(0, 9, size, dtype=np.uint16)
+    written: Any = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    assert written.shape == source.shape
+    assert np.array_equal(written.affine, source.affine)
+    assert np.array_equal(frames.source.shown(np.asarray(written.dataobj)), labels)
+
+
+def test_a_window_is_in_the_values_of_the_volume() -> None:
+    image = nibabel.Nifti1Image(np.arange(-10, 14, dtype=np.int16).reshape(4, 3, 2), np.eye(4))
+    image.header.set_slope_inter(10, 5)
+    frames = open_nifti(image.to_bytes(), Limits(), window=Window(5.0, 100.0))
+    grey = np.stack([frames.frame(index)[..., 0] for index in range(frames.count)])
+    # Stored -5 is -45, the window's lower end; 5 is 55, its upper end; 0 is 5, its middle.
+    for stored, level in ((-10, 0), (-5, 0), (0, 128), (5, 255), (13, 255)):
+        assert grey[frames.values == stored].tolist() == [level]
+
+
+def test_a_preset_is_a_window_in_hounsfield_units() -> None:
+    values = np.array([-1350, -600, 150, 2000], dtype=np.int16).reshape(2, 2, 1)
+    frames = open_nifti(volume(values), Limits(), preset="lung")
+    pairs = zip(frames.values[0].flat, frames.frame(0)[..., 0].flat, strict=True)
+    found = {int(value): int(grey) for value, grey in pairs}
+    assert found == {-1350: 0, -600: 128, 150: 255, 2000: 255}
+
+
+def test_an_unknown_preset_is_named() -> None:
+    with pytest.raises(InvalidPrompt, match=r"'marrow'.*lung"):
+        open_nifti(volume(numbered()), Limits(), preset="marrow")
+
+
+def test_of_a_series_in_time_the_first_volume_is_read() -> None:
+    values = numbered((4, 4, 3, 2))
+    frames = open_nifti(volume(values), Limits())
+    assert sorted(frames.values.flat) == sorted(values[..., 0].flat)
+    assert frames.rendering.endswith("volume 1 of 2")
+
+
+@pytest.mark.parametrize("name", ["broken/truncated.nii.gz", "broken/nifti_huge_dims.nii"])
+def test_broken_samples_are_refused(sample: Sample, name: str) -> None:
+    with pytest.raises((BrokenImage, ImageTooLarge)):
+        open_nifti(sample(name), Limits())
+
+
+def test_a_gzip_bomb_is_not_inflated() -> None:
+    head = volume(numbered())
+    stream = io.BytesIO()
+    with gzip.GzipFile(fileobj=stream, mode="wb") as zipped:
+        zipped.write(head)
+        for _ in range(64):
+            zipped.write(bytes(2**20))
+    frames = open_nifti(stream.getvalue(), Limits())
+    assert frames.count == 4
+
+
+def test_too_many_voxels_are_named_with_the_limit() -> None:
+    with pytest.raises(ImageTooLarge, match="168 voxels in all, over the limit of 100"):
+        open_nifti(volume(numbered()), Limits(max_voxels=100))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda head: head.__setitem__(slice(344, 348), b"ni1\0"), UnsupportedImage, "without its"),
+        (lambda head: head.__setitem__(slice(70, 72), b"\x80\x00"), UnsupportedImage, "plain"),
+        (lambda head: head.__setitem__(slice(40, 42), b"\x02\x00"), UnsupportedImage, "dimensions"),
+    ],
+    ids=["a pair of files", "colour", "a flat picture"],
+)
+def test_what_is_not_read_is_said(
+    change: Callable[[bytearray], None], error: type[Exception], words: str
+) -> None:
+    content = bytearray(volume(numbered()))
+    change(content)
+    with pytest.raises(error, match=words):
+        open_nifti(bytes(content), Limits())
+
+
+def test_cut_anywhere_it_is_refused() -> None:
+    content = gzip.compress(volume(numbered()))
+    for length in range(0, len(content) - 40, 7):
+        with pytest.raises((BrokenImage, UnsupportedImage)):
+            open_nifti(content[:length], Limits())
+
+
+def test_other_files_are_no_nifti() -> None:
+    assert is_nifti(volume(numbered()))
+    assert is_nifti(gzip.compress(volume(numbered())))
+    assert not is_nifti(gzip.compress(b"a text that is longer than a header" * 20))
+    assert not is_nifti(b"\x89PNG\r\n\x1a\n")
