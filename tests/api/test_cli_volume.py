@@ -81,7 +81,7 @@ def test_a_folder_stands_for_its_files(tmp_path: Path) -> None:
         (["--concept", BRIGHT, "--prompt", BRIGHT], "a sequence takes one --concept"),
         (["--frame", "0", "--box", "1,2,3,4", "--box", "1,2,3,4"], "one --box"),
         (["--prompt", BRIGHT, "--window", "40"], "window: must be two numbers"),
-        (["--prompt", BRIGHT, "--last", "77"], "77"),
+        (["--prompt", BRIGHT, "--last", "77"], "the last one is 4"),
         ([], "a prompt or a box is needed"),
     ],
     ids=["two concepts", "two boxes", "half a window", "beyond the end", "nothing asked"],
