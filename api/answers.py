@@ -74,6 +74,7 @@ class ModelOut(Answer):
     kind: str
     weights_id: str
     weights_sha256: str
+    adapter: Annotated[str | None, Field(description="null for a model without adapters")]
 
 
 class PlannerOut(Answer):
@@ -133,6 +134,7 @@ class LimitsOut(Answer):
     max_side: int
     max_prompts: int
     max_boxes: int
+    max_points: int
     max_masks: int
     max_text_chars: int
     max_request_chars: int
@@ -165,6 +167,8 @@ class CapabilitiesAnswer(Answer):
     negative_boxes: bool
     threshold: float
     thresholds: dict[str, float]
+    adapters: tuple[str, ...]
+    postprocess: tuple[str, ...]
     planners: PlannersOut
     egress: Literal["off", "deidentified"]
     image_formats: tuple[str, ...]

@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel
 
 from api.cli_output import FAILED, OK, Commands, UsageFault, say, show
@@ -15,9 +17,13 @@ from api.planners import build_mllms, close_all
 from api.routes.service import CAPABILITIES_TIMEOUT_S, to_capabilities
 from api.settings import Settings, SettingsError, refuse_unguarded
 from api.wiring import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
+from segmenter.backends.contract import Backend, DescribedBackend
+from segmenter.contract import Prompt
 from segmenter.errors import SegmenterError
 
 PYTHONS = ((3, 11), (3, 12))
+# Large enough for every view that a model takes of a picture.
+SMOKE_SHAPE = (240, 320)
 MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
 
 
@@ -91,7 +97,7 @@ def _all(setup: Setup) -> Iterator[Check]:
     settings = setup.settings
     yield _python()
     yield _package("onnxruntime", needed=True, advice="install the package again")
-    yield _weights(setup)
+    yield from _weights(setup)
     yield _queue(setup, needs_worker=False)
     yield _planner(settings)
     yield _egress(settings)
@@ -124,20 +130,42 @@ def _package(name: str, *, needed: bool, advice: str) -> Check:
         return Check(name=name, state=state, found="not installed", advice=advice)
 
 
-def _weights(setup: Setup) -> Check:
-    """Load the weights; that checks their hashes."""
+def _weights(setup: Setup) -> Iterator[Check]:
+    """Load the weights, which checks their hashes, and let them answer once."""
     try:
-        model = setup.load(setup.settings).capabilities.model
+        backend = setup.load(setup.settings)
     except WeightsFault as error:
-        return Check(
+        yield Check(
             name="weights",
             state="fail",
             found=str(error.__cause__ or error),
             advice=WEIGHTS_ADVICE[setup.settings.backend],
         )
-    return Check(
-        name="weights", state="ok", found=f"{model.weights_id}, sha256 {model.weights_sha256[:12]}"
-    )
+        return
+    model = backend.capabilities.model
+    notes = f", {backend.notes}" if isinstance(backend, DescribedBackend) else ""
+    found = f"{model.weights_id}, sha256 {model.weights_sha256[:12]}{notes}"
+    yield Check(name="weights", state="ok", found=found)
+    yield _smoke(backend)
+
+
+def _smoke(backend: Backend[Any]) -> Check:
+    """Ask for one concept in an empty picture; what comes out does not matter."""
+    known = backend.capabilities.concepts
+    prompt = Prompt(text=known[0] if known else "mass")
+    started = time.monotonic()
+    try:
+        embedding = backend.embed(np.zeros((*SMOKE_SHAPE, 3), dtype=np.uint8))
+        backend.predict(embedding, [prompt], threshold=None)
+    except Exception as error:  # noqa: BLE001 - whatever a model may raise is the finding
+        return Check(
+            name="smoke run",
+            state="fail",
+            found=f"the model failed with {type(error).__name__}",
+            advice="try another device or dtype, or get the weights again",
+        )
+    seconds = time.monotonic() - started
+    return Check(name="smoke run", state="ok", found=f"one picture, one prompt: {seconds:.2f} s")
 
 
 def _queue(setup: Setup, *, needs_worker: bool) -> Check:

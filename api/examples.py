@@ -37,6 +37,7 @@ MODEL: Example = {
     "kind": "compact",
     "weights_id": "compact-1",
     "weights_sha256": "9b7f1c0e4d2a6855c3b1f0e7d9a8463257c1b0e9f8d7a6c5b4e3f2d1c0b9a887",
+    "adapter": None,
 }
 DIRECT_MASK: Example = {
     "id": "m1",
@@ -164,6 +165,8 @@ CAPABILITIES: Example = {
     "negative_boxes": False,
     "threshold": 0.5,
     "thresholds": {"breast tumor": 0.4},
+    "adapters": [],
+    "postprocess": ["sam3"],
     "planners": {"available": ["rules"], "default": "rules"},
     "egress": "off",
     "image_formats": ["png", "jpeg", "dicom"],
@@ -174,6 +177,7 @@ CAPABILITIES: Example = {
         "max_side": 32768,
         "max_prompts": 16,
         "max_boxes": 16,
+        "max_points": 32,
         "max_masks": 200,
         "max_text_chars": 100,
         "max_request_chars": 2000,

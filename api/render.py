@@ -44,7 +44,10 @@ def to_image(ref: ImageRef) -> answers.ImageOut:
 def to_model(info: ModelInfo) -> answers.ModelOut:
     """Describe the weights."""
     return answers.ModelOut(
-        kind=info.kind, weights_id=info.weights_id, weights_sha256=info.weights_sha256
+        kind=info.kind,
+        weights_id=info.weights_id,
+        weights_sha256=info.weights_sha256,
+        adapter=info.adapter,
     )
 
 

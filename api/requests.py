@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
@@ -21,12 +22,18 @@ from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS, AgentRequest, Edit
 from segmenter.contract import (
     MAX_BOXES,
     MAX_MASKS,
+    MAX_POINTS,
     MAX_PROMPTS,
+    MAX_RLE_CHARS,
     MAX_TEXT_CHARS,
     Box,
     BoxPrompt,
     ImageRef,
+    Kind,
+    PointPrompt,
+    Postprocess,
     Prompt,
+    Rle,
     SegmentRequest,
     Share,
 )
@@ -121,22 +128,51 @@ class BoxPromptIn(Body):
     label: Literal["positive", "negative"] = "positive"
 
 
+class PointIn(Body):
+    """A point as a prompt: on the object, or (negative) beside it; pixels, as corners of boxes."""
+
+    x: Annotated[float, Field(ge=0, lt=1e9)]
+    y: Annotated[float, Field(ge=0, lt=1e9)]
+    label: Literal["positive", "negative"] = "positive"
+
+
+class MaskIn(Body):
+    """COCO run lengths, as answers hold them: size is [height, width] of the image."""
+
+    size: Annotated[tuple[int, int], Field(examples=[[331, 400]])]
+    counts: Annotated[str, Field(max_length=MAX_RLE_CHARS)]
+
+
 class PromptIn(Body):
-    """One prompt: a concept, boxes, or both; at least a text or one positive box."""
+    """One prompt: every instance of a concept (text, boxes), or one object (points, box, mask)."""
 
     text: ConceptText | None = None
     boxes: Annotated[tuple[BoxPromptIn, ...], Field(max_length=MAX_BOXES)] = ()
+    points: Annotated[tuple[PointIn, ...], Field(max_length=MAX_POINTS)] = ()
+    mask: Annotated[MaskIn | None, Field(description="the object as found before")] = None
+    kind: Annotated[
+        Kind | None, Field(description="null: object if there are points or a mask, else concept")
+    ] = None
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "PromptIn":
-        if self.text is None and all(box.label == "negative" for box in self.boxes):
-            raise ValueError("a prompt needs a text or at least one positive box")
+        try:
+            self.to_prompt()
+        except ValidationError as error:
+            # The one rule that the contract holds and these fields do not.
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
         return self
 
     def to_prompt(self) -> Prompt:
         """Translate into the segmenter's words."""
-        boxes = tuple(BoxPrompt(box=item.box, label=item.label) for item in self.boxes)
-        return Prompt(text=self.text, boxes=boxes)
+        pointed = bool(self.points) or self.mask is not None
+        return Prompt(
+            text=self.text,
+            boxes=tuple(BoxPrompt(box=item.box, label=item.label) for item in self.boxes),
+            points=tuple(PointPrompt(x=at.x, y=at.y, label=at.label) for at in self.points),
+            mask=Rle(size=self.mask.size, counts=self.mask.counts) if self.mask else None,
+            kind=self.kind or ("object" if pointed else "concept"),
+        )
 
 
 class ImagePart(Body):
@@ -174,6 +210,14 @@ class SegmentBody(ImagePart):
         Share, Field(description="of two masks of one prompt overlapping more, one is dropped")
     ] = 0.5
     max_masks: Annotated[int, Field(ge=1, le=MAX_MASKS, description="per prompt, best first")] = 20
+    adapter: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z0-9_-]{1,64}$", description="of GET /capabilities; null: its first"),
+    ] = None
+    postprocess: Annotated[
+        Postprocess | None,
+        Field(description="sam3: joint score; medsam3: raw score and box NMS; null: its first"),
+    ] = None
     include_png: Annotated[bool, Field(description="add each mask as a base64 PNG")] = False
 
     def to_request(self, image: ImageRef) -> SegmentRequest:
@@ -184,6 +228,8 @@ class SegmentBody(ImagePart):
             threshold=self.threshold,
             nms_iou=self.nms_iou,
             max_masks=self.max_masks,
+            adapter=self.adapter,
+            postprocess=self.postprocess,
         )
 
 

@@ -85,6 +85,8 @@ class Settings(Frozen):
         sam3_merge: merge the LoRA into the weights, instead of keeping it apart.
         sam3_device: of torch; by default the GPU if there is one.
         sam3_vision_dtype: by default bfloat16 on a GPU, else float32.
+        sam3_detector_dtype: of all else; bfloat16 is faster and moves masks, see the README.
+        sam3_compile: let torch compile the vision encoder; the first picture then takes minutes.
         max_upload_bytes: of one image, as sent.
         max_volume_bytes: of one volume or film, all its files together.
         max_requests: answered at once by one process; each may hold an upload in memory.
@@ -114,6 +116,8 @@ class Settings(Frozen):
     sam3_merge: bool = False
     sam3_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] | None = None
     sam3_vision_dtype: Literal["float32", "bfloat16"] | None = None
+    sam3_detector_dtype: Literal["float32", "bfloat16"] = "float32"
+    sam3_compile: bool = False
     max_upload_bytes: Count = 64 * MEBIBYTE
     max_volume_bytes: Count = 256 * MEBIBYTE
     max_requests: Count = 32

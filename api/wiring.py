@@ -79,6 +79,8 @@ def _load_sam3(settings: Settings) -> Backend[Any]:
         merged=settings.sam3_merge,
         device=settings.sam3_device,
         vision_dtype=settings.sam3_vision_dtype,
+        detector_dtype=settings.sam3_detector_dtype,
+        compiled=settings.sam3_compile,
     )
     try:
         return open_sam3(options)

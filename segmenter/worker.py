@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic
 
-from segmenter.backends.contract import Backend, Embedding
+from segmenter.asked import check_asked
+from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, TransportDown
 from segmenter.lru import SizedLru
@@ -52,7 +53,7 @@ class Worker(Generic[Embedding]):
         self._poll_s = poll_s
         self._model = backend.capabilities.model
         self._presence = Presence(worker_id=worker_id, model=self._model)
-        self._embeddings: SizedLru[tuple[str, str], Embedding] = SizedLru(
+        self._embeddings: SizedLru[tuple[str, str, str], Embedding] = SizedLru(
             settings.max_embeddings_bytes, clock=time.monotonic
         )
 
@@ -123,47 +124,55 @@ class Worker(Generic[Embedding]):
     async def _segment(self, request: SegmentRequest) -> SegmentResult:
         # The stored description counts, not the caller's; asking also keeps the image alive.
         ref = await self._images.ref(request.image.id)
-        embedding = self._embeddings.get(self._key(ref))
+        check_asked(request.model_copy(update={"image": ref}), self._backend.capabilities)
+        backend, key = self._under(request), self._key(ref, request.adapter)
+        embedding = self._embeddings.get(key)
         cached, started = embedding is not None, time.monotonic()
         if embedding is None:
-            embedding = await self._embed(ref)
+            embedding = await asyncio.to_thread(backend.embed, await self._images.pixels(ref))
+            self._embeddings.put(key, embedding, backend.embedding_bytes(embedding))
         embedded = time.monotonic()
-        results = await asyncio.to_thread(self._predict, embedding, request)
+        results = await asyncio.to_thread(_predict, backend, embedding, request)
         return SegmentResult(
             image=ref,
             results=tuple(results),
-            model=self._model,
+            model=backend.capabilities.model,
             embedding_cached=cached,
             encode_s=0.0 if cached else embedded - started,
             predict_s=time.monotonic() - embedded,
         )
 
-    async def _embed(self, ref: ImageRef) -> Embedding:
-        pixels = await self._images.pixels(ref)
-        embedding = await asyncio.to_thread(self._backend.embed, pixels)
-        size_bytes = self._backend.embedding_bytes(embedding)
-        self._embeddings.put(self._key(ref), embedding, size_bytes)
-        return embedding
-
-    def _predict(self, embedding: Embedding, request: SegmentRequest) -> list[PromptResult]:
-        threshold, own = request.threshold, self._backend.capabilities.threshold_of
-        predictions = self._backend.predict(embedding, request.prompts, threshold=request.threshold)
-        assert len(predictions) == len(request.prompts)
-        return [
-            select(
-                prediction,
-                threshold=own(prediction.concept) if threshold is None else threshold,
-                nms_iou=request.nms_iou,
-                max_masks=request.max_masks,
-            )
-            for prediction in predictions
-        ]
+    def _under(self, request: SegmentRequest) -> Backend[Embedding]:
+        """Return the backend as a request wants it; what it names was checked to be there."""
+        if isinstance(self._backend, SwitchableBackend):
+            return self._backend.under(adapter=request.adapter, postprocess=request.postprocess)
+        return self._backend
 
     def _has_embedding(self, request: SegmentRequest) -> bool:
-        return self._key(request.image) in self._embeddings
+        return self._key(request.image, request.adapter) in self._embeddings
 
-    def _key(self, ref: ImageRef) -> tuple[str, str]:
-        return ref.sha256, self._model.weights_sha256
+    def _key(self, ref: ImageRef, adapter: str | None) -> tuple[str, str, str]:
+        """Key an embedding; a worker holds one set of weights in one dtype."""
+        own = next(iter(self._backend.capabilities.adapters), "")
+        return ref.sha256, self._model.weights_sha256, adapter or own
+
+
+def _predict(
+    backend: Backend[Embedding], embedding: Embedding, request: SegmentRequest
+) -> list[PromptResult]:
+    threshold, own = request.threshold, backend.capabilities
+    predictions = backend.predict(embedding, request.prompts, threshold=threshold)
+    assert len(predictions) == len(request.prompts)
+    return [
+        select(
+            prediction,
+            threshold=own.threshold_of(prediction.concept) if threshold is None else threshold,
+            nms_iou=request.nms_iou,
+            max_masks=request.max_masks,
+            postprocess=request.postprocess or own.postprocess[0],
+        )
+        for prediction in predictions
+    ]
 
 
 def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]) -> list[Lease]:

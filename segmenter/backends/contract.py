@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
-from segmenter.contract import BinaryMask, Capabilities, Prompt, RgbImage
+from segmenter.contract import BinaryMask, Capabilities, Postprocess, Prompt, RgbImage
 
 Embedding = TypeVar("Embedding")
 
@@ -68,4 +68,26 @@ class Backend(Protocol[Embedding]):
         Raises:
             InvalidPrompt: a prompt this model cannot take (for example a negative box).
         """
+        ...
+
+
+@runtime_checkable
+class SwitchableBackend(Backend[Embedding], Protocol[Embedding]):
+    """A model with adapters or several ways to choose among its masks."""
+
+    def under(self, *, adapter: str | None, postprocess: Postprocess | None) -> Backend[Embedding]:
+        """Return the same weights as they are used under these; None for the model's own.
+
+        Its embeddings are of the adapter alone: what one adapter embedded, another must not read.
+        """
+        ...
+
+
+@runtime_checkable
+class DescribedBackend(Protocol):
+    """A model that can tell a person how it runs."""
+
+    @property
+    def notes(self) -> str:
+        """Format of the weights, dtypes and device, in some words."""
         ...

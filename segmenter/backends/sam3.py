@@ -1,20 +1,29 @@
-"""SAM 3 and MedSAM-3 behind the backend protocol: text, boxes as examples, or both.
+"""SAM 3 and MedSAM-3 behind the backend protocol: concepts by text and boxes, and single objects.
 
-Every instance of what is asked for is wanted, each as a mask of its own. The vision transformer's
+Every instance of a concept is wanted, each as a mask of its own. The vision transformer's
 output is what an embedding holds; its neck is run again, which changes no bit and is cheap.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from segmenter.backends.contract import PredictedMask, Prediction
-from segmenter.backends.sam3_network import Detections, Question, Sam3Network
-from segmenter.backends.sam3_pixels import to_centred, to_picture, to_pixels
-from segmenter.contract import MAX_MASKS, Box, Capabilities, ModelInfo, Prompt, RgbImage
+from segmenter.backends.contract import Prediction
+from segmenter.backends.sam3_masks import cut
+from segmenter.backends.sam3_network import BASE, Detections, Question, Sam3Network
+from segmenter.backends.sam3_objects import to_object, to_object_prompt
+from segmenter.backends.sam3_pixels import to_centred, to_pixels
+from segmenter.contract import (
+    MAX_MASKS,
+    Box,
+    Capabilities,
+    ModelInfo,
+    Postprocess,
+    Prompt,
+    RgbImage,
+)
 from segmenter.errors import InvalidPrompt
 from segmenter.geometry import clip_box
 
@@ -23,8 +32,7 @@ THRESHOLD = 0.5
 # Prompts decoded together. Their masks take 66 MB each at full size, and four are as many as an
 # agent's round asks.
 BATCH = 4
-# Logits of probability 0.65 and 0.35; the stability of a mask compares the two cuts.
-STABLE = float(np.log(0.65 / 0.35))
+WAYS: tuple[Postprocess, ...] = ("sam3", "medsam3")
 
 
 @dataclass(frozen=True)
@@ -43,34 +51,74 @@ class Sam3Embedding:
 class Sam3Backend:
     """A loaded network; calls come from one thread at a time."""
 
-    def __init__(self, network: Sam3Network, *, weights_id: str) -> None:
+    def __init__(
+        self,
+        network: Sam3Network,
+        *,
+        weights_id: str,
+        adapter: str | None = None,
+        postprocess: Postprocess | None = None,
+        notes: str = "",
+    ) -> None:
         """Hold a network.
 
         Args:
             network: of `load_network`.
             weights_id: name of the weights, as people know them.
+            adapter: of the network's; None for its first.
+            postprocess: None for ``sam3``, also under an adapter: MedSAM-3's own rule passes over
+                presence, the one sign that nothing is there.
+            notes: what a person should know about where the weights came from.
         """
+        self._notes = notes
         self._network = network
+        self._weights_id = weights_id
+        self._adapter = adapter or network.adapters[0]
+        self._postprocess = postprocess or WAYS[0]
         self._model = ModelInfo(
-            kind="medsam3" if network.adapters[0] == "medsam3" else "sam3",
+            kind="sam3" if self._adapter == BASE else "medsam3",
             weights_id=weights_id,
             weights_sha256=network.weights_sha256,
+            adapter=self._adapter,
         )
+
+    @property
+    def notes(self) -> str:
+        """Format of the weights, dtypes and device, in some words."""
+        network = self._network
+        dtypes = f"{str(network.vision_dtype)[6:]} vision, {str(network.detector_dtype)[6:]} rest"
+        tracker = "with tracker" if network.tracker else "without tracker"
+        return ", ".join(filter(None, [self._notes, tracker, dtypes, f"on {network.device}"]))
 
     @property
     def capabilities(self) -> Capabilities:
         """What it can be asked for, and which weights it holds."""
+        pointed = ("point", "mask") if self._network.tracker else ()
+        others = [name for name in self._network.adapters if name != self._adapter]
         return Capabilities(
             model=self._model,
             concepts=None,
-            prompts=("text", "box", "text+box"),
+            prompts=("text", "box", "text+box", *pointed),
             negative_boxes=True,
             threshold=THRESHOLD,
+            adapters=(self._adapter, *others),
+            postprocess=WAYS,
+        )
+
+    def under(self, *, adapter: str | None, postprocess: Postprocess | None) -> "Sam3Backend":
+        """Return the same weights under an adapter and a rule; see `SwitchableBackend`."""
+        return Sam3Backend(
+            self._network,
+            weights_id=self._weights_id,
+            adapter=adapter or self._adapter,
+            postprocess=postprocess,
+            notes=self._notes,
         )
 
     def embed(self, image: RgbImage) -> Sam3Embedding:
         """Encode a picture: uint8, shape (H, W, 3), RGB, upright."""
-        encoded = self._network.encode(to_pixels(image, self._network.image_size))
+        pixels = to_pixels(image, self._network.image_size)
+        encoded = self._network.encode(pixels, adapter=self._adapter)
         return Sam3Embedding(encoded, (image.shape[0], image.shape[1]))
 
     def embedding_bytes(self, embedding: Sam3Embedding) -> int:
@@ -80,20 +128,48 @@ class Sam3Backend:
     def predict(
         self, embedding: Sam3Embedding, prompts: Sequence[Prompt], *, threshold: float | None
     ) -> list[Prediction]:
-        """Answer all prompts, in order; `threshold` None means 0.5 of the joint score.
+        """Answer all prompts, in order; `threshold` None means 0.5 of the score that counts.
 
         Raises:
-            InvalidPrompt: a box that is not on the image.
+            InvalidPrompt: a box that is not on the image, a mask that is none, or an object
+                without a tracker.
         """
         limit = THRESHOLD if threshold is None else threshold
+        concepts = iter(self._concepts(embedding, [p for p in prompts if not is_object(p)], limit))
+        objects = iter(self._objects(embedding, [p for p in prompts if is_object(p)], limit))
+        return [next(objects if is_object(prompt) else concepts) for prompt in prompts]
+
+    def _concepts(
+        self, embedding: Sam3Embedding, prompts: Sequence[Prompt], limit: float
+    ) -> Iterator[Prediction]:
         questions = [to_question(prompt, embedding.shape) for prompt in prompts]
-        features = self._network.features(embedding.encoded)
-        answers: list[Prediction] = []
         for start in range(0, len(prompts), BATCH):
-            found = self._network.detect(features, questions[start : start + BATCH])
+            found = self._network.detect(
+                self._network.features(embedding.encoded),
+                questions[start : start + BATCH],
+                adapter=self._adapter,
+            )
             for row, prompt in enumerate(prompts[start : start + BATCH]):
-                answers.append(to_prediction(found, row, prompt, embedding.shape, limit))
-        return answers
+                yield to_prediction(
+                    found, row, prompt, embedding.shape, limit, postprocess=self._postprocess
+                )
+
+    def _objects(
+        self, embedding: Sam3Embedding, prompts: Sequence[Prompt], limit: float
+    ) -> list[Prediction]:
+        if not prompts:
+            return []
+        tracker = self._network.tracker
+        if tracker is None:
+            raise InvalidPrompt("these weights are without the tracker", field="kind")
+        asked = [to_object_prompt(prompt, embedding.shape) for prompt in prompts]
+        found = tracker.segment(embedding.encoded, asked)
+        return [to_object(each, embedding.shape, limit) for each in found]
+
+
+def is_object(prompt: Prompt) -> bool:
+    """Tell whether one object is asked for, not every instance of a concept."""
+    return prompt.kind == "object"
 
 
 def to_question(prompt: Prompt, shape: tuple[int, int]) -> Question:
@@ -121,7 +197,13 @@ def _on_image(box: Box, shape: tuple[int, int]) -> Box:
 
 
 def to_prediction(
-    found: Detections, row: int, prompt: Prompt, shape: tuple[int, int], threshold: float
+    found: Detections,
+    row: int,
+    prompt: Prompt,
+    shape: tuple[int, int],
+    threshold: float,
+    *,
+    postprocess: Postprocess = "sam3",
 ) -> Prediction:
     """Turn one row of detections into masks.
 
@@ -132,27 +214,19 @@ def to_prediction(
         row: of the prompt in it.
         prompt: that was asked.
         shape: (H, W) of the picture.
-        threshold: of score x presence, [0, 1].
+        threshold: of score x presence, [0, 1]; for ``medsam3`` of the score alone.
+        postprocess: whose rule.
     """
     presence = float(found.presence[row].float().sigmoid())
     scores = found.logits[row].float().sigmoid()
-    good = torch.nonzero(scores * presence >= threshold)[:, 0]
+    ranks = scores if postprocess == "medsam3" else scores * presence
+    good = torch.nonzero(ranks >= threshold)[:, 0]
     best = good[scores[good].argsort(descending=True)][:MAX_MASKS]
-    masks = tuple(_masks(found.masks[row, best], scores[best], shape))
-    reason = None if masks else _why_empty(prompt, float(scores.max()) * presence, threshold)
+    masks = tuple(cut(found.masks[row, best], scores[best], shape, postprocess))
+    reason = None if masks else _why_empty(prompt, float(ranks.max()), threshold)
     return Prediction(masks, prompt.text, presence, reason=reason)
 
 
-def _masks(logits: Tensor, scores: Tensor, shape: tuple[int, int]) -> Iterator[PredictedMask]:
-    """Cut masks at probability 0.5, one at a time; those without a pixel are left out."""
-    for each, score in zip(logits, scores.tolist(), strict=True):
-        large = to_picture(each[None], shape)[0].cpu().numpy()
-        mask = large > 0
-        if mask.any():
-            stability = int((large > STABLE).sum()) / int((large > -STABLE).sum())
-            yield PredictedMask(mask, score, stability)
-
-
-def _why_empty(prompt: Prompt, joint: float, threshold: float) -> str:
+def _why_empty(prompt: Prompt, best: float, threshold: float) -> str:
     looked = "looked for what the boxes show" if prompt.text is None else "looked for the concept"
-    return f"{looked}, the best mask scores {joint:.2f}, threshold {threshold:.2f}"
+    return f"{looked}, the best mask scores {best:.2f}, threshold {threshold:.2f}"

@@ -91,7 +91,7 @@ def read_config(path: Path | None) -> Sam3Config:
     Raises:
         WeightsError: the file is of another model.
     """
-    told: dict[str, Any] = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+    told = {} if path is None else read_json(path)
     kind = told.get("model_type", "sam3")
     if kind == "sam3_video":
         told, kind = told.get("detector_config") or {}, "sam3"
@@ -101,6 +101,21 @@ def read_config(path: Path | None) -> Sam3Config:
     vision: Any = config.vision_config
     vision.backbone_config.layer_norm_eps = LAYER_NORM_EPS
     return config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a configuration.
+
+    Raises:
+        WeightsError: it is none.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise WeightsError(f"{path.name} is no JSON object")
+    return told
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import torch
 from peft import PeftModel
 from safetensors.torch import save_file
+from torch import Tensor
+from transformers import Sam3VideoConfig
 
 from segmenter.backends import sam3_adapter
-from segmenter.backends.sam3_checkpoint import SINGLE
+from segmenter.backends.sam3_checkpoint import SINGLE, VIDEO_DETECTOR
 from segmenter.backends.sam3_errors import WeightsError
 from segmenter.backends.sam3_hub import locate
 from segmenter.backends.sam3_load import TOKENIZER, load_model
+from segmenter.backends.sam3_tracker import Sam3Tracker
+from segmenter.backends.sam3_tracker_load import MODEL, NECK
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -41,7 +45,9 @@ def convert(
     merged: bool = False,
     dtype: str = "float32",
 ) -> Converted:
-    """Write `Sam3Model`'s weights, its configuration and tokenizer, and the adapter.
+    """Write the weights with configuration and tokenizer, and the adapter.
+
+    Weights with a tracker are written as `Sam3VideoModel`'s, others as `Sam3Model`'s.
 
     Args:
         source: a path, or a name on the Hugging Face hub, which is then fetched.
@@ -71,11 +77,33 @@ def convert(
     if isinstance(model, PeftModel):
         adapter = sam3_adapter.save(model, out)
         model = model.unload()
-    tensors = {n: t.to(DTYPES[dtype]).contiguous() for n, t in model.state_dict().items()}
+    whole = model.state_dict() if loaded.tracker is None else _with_tracker(model, loaded.tracker)
+    tensors = {name: value.to(DTYPES[dtype]).contiguous() for name, value in whole.items()}
     save_file(tensors, out / SINGLE, metadata={"format": "pt"})
-    model.config.save_pretrained(out)
+    _config(model, loaded.tracker).save_pretrained(out)
     shutil.copytree(loaded.tokenizer.folder, out / TOKENIZER, ignore=_all_but_tokenizer)
     return Converted(out, adapter, len(tensors))
+
+
+def _with_tracker(model: Any, tracker: Sam3Tracker) -> dict[str, Tensor]:
+    parts = {VIDEO_DETECTOR: model, MODEL: tracker.model, NECK: tracker.neck}
+    # Two names of one tensor would be refused by safetensors.
+    return {
+        prefix + name: value.clone()
+        for prefix, part in parts.items()
+        for name, value in part.state_dict().items()
+    }
+
+
+def _config(model: Any, tracker: Sam3Tracker | None) -> Any:
+    if tracker is None:
+        return model.config
+    told, vision = tracker.model.config.to_dict(), model.config.vision_config.backbone_config
+    return Sam3VideoConfig(
+        detector_config=model.config.to_dict(),
+        tracker_config=told,
+        low_res_mask_size=4 * vision.image_size // vision.patch_size,
+    )
 
 
 def _all_but_tokenizer(folder: str, names: list[str]) -> list[str]:

@@ -21,6 +21,8 @@ from segmenter.backends.sam3_checkpoint import (
 from segmenter.backends.sam3_errors import WeightsError, listed
 from segmenter.backends.sam3_network import Sam3Network
 from segmenter.backends.sam3_tokens import FILE, Tokenizer
+from segmenter.backends.sam3_tracker import Sam3Tracker
+from segmenter.backends.sam3_tracker_load import build_tracker, to_tracker
 
 TOKENIZER = "tokenizer"
 
@@ -33,12 +35,14 @@ class Loaded(NamedTuple):
         tokenizer: of the weights.
         files: that were read, with the LoRA's.
         merged: whether a LoRA was merged into the weights.
+        tracker: None for weights of the detector alone.
     """
 
     model: Sam3Model | PeftModel
     tokenizer: Tokenizer
     files: tuple[Path, ...]
     merged: bool
+    tracker: Sam3Tracker | None
 
 
 def load_network(
@@ -78,11 +82,14 @@ def load_network(
         tokenizer=tokenizer,
     )
     place(loaded.model, torch.device(device), vision_dtype, detector_dtype)
+    if loaded.tracker is not None:
+        loaded.tracker.to(torch.device(device), torch.float32)
     return Sam3Network(
         loaded.model,
         loaded.tokenizer,
         weights_sha256=sha256_of(loaded.files),
         merged=loaded.merged,
+        tracker=loaded.tracker,
     )
 
 
@@ -110,21 +117,23 @@ def load_model(
     """
     checkpoint = find_checkpoint(source)
     words = Tokenizer(tokenizer or _tokenizer_folder(checkpoint.folder))
-    tensors = to_detector(read_tensors(checkpoint), checkpoint.layout)
-    model = build(read_config(checkpoint.config), tensors)
+    tensors, config = read_tensors(checkpoint), read_config(checkpoint.config)
+    tracked = to_tracker(tensors, checkpoint.layout)
+    tracker = build_tracker(config, checkpoint.config, tracked) if tracked else None
+    model = build(config, to_detector(tensors, checkpoint.layout))
     if lora is None:
-        return Loaded(model, words, checkpoint.files, merged=False)
+        return Loaded(model, words, checkpoint.files, merged=False, tracker=tracker)
     if lora.is_dir():
         adapted: Any = sam3_adapter.attach_folder(model, lora)
         files = sam3_adapter.adapter_files(lora)
         whole = adapted.merge_and_unload() if merged else adapted
-        return Loaded(whole, words, (*checkpoint.files, *files), merged)
+        return Loaded(whole, words, (*checkpoint.files, *files), merged, tracker)
     change = sam3_lora.read_lora(lora, model, config=lora_config, alpha=alpha)
     files = (*checkpoint.files, lora)
     if not merged:
-        return Loaded(sam3_lora.attach(model, change), words, files, merged)
+        return Loaded(sam3_lora.attach(model, change), words, files, merged, tracker)
     sam3_lora.merge(model, change)
-    return Loaded(model, words, files, merged)
+    return Loaded(model, words, files, merged, tracker)
 
 
 def build(config: Sam3Config, tensors: dict[str, Tensor]) -> Sam3Model:

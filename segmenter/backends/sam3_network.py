@@ -19,6 +19,7 @@ from transformers.models.sam3.modeling_sam3 import Sam3VisionEncoderOutput
 from segmenter.backends.sam3_adapter import ADAPTER
 from segmenter.backends.sam3_roi_align import roi_align
 from segmenter.backends.sam3_tokens import Tokenizer, padding_free
+from segmenter.backends.sam3_tracker import Sam3Tracker
 
 # The label of a box that is not there.
 NO_BOX = -10
@@ -67,6 +68,7 @@ class Sam3Network:
     Attributes:
         model: bare `Sam3Model`; its layers hold the adapter, if there is one.
         weights_sha256: of the base's files and the LoRA's.
+        tracker: for single objects; None for weights without.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Sam3Network:
         *,
         weights_sha256: str,
         merged: bool = False,
+        tracker: Sam3Tracker | None = None,
     ) -> None:
         """Hold a model that is on its device in its dtypes.
 
@@ -84,6 +87,7 @@ class Sam3Network:
             tokenizer: of the weights.
             weights_sha256: see the class.
             merged: whether a LoRA was merged into it.
+            tracker: see the class.
         """
         _provide_roi_align()
         self._wrapped = model if isinstance(model, PeftModel) else None
@@ -91,8 +95,11 @@ class Sam3Network:
         self.model.eval()
         self.tokenizer = tokenizer
         self.weights_sha256 = weights_sha256
+        self.tracker = tracker
         self._merged = merged
         self._texts: OrderedDict[tuple[str, str | None], tuple[Tensor, Tensor]] = OrderedDict()
+        # Rounds of an agent ask about one picture again and again: its neck runs once.
+        self._latest: tuple[Tensor, Sam3VisionEncoderOutput] | None = None
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -124,6 +131,10 @@ class Sam3Network:
         dtype: torch.dtype = next(self.model.detr_encoder.parameters()).dtype
         return dtype
 
+    def compile(self) -> None:
+        """Let torch compile the vision encoder when it first runs, which takes minutes."""
+        self.model.vision_encoder.backbone.compile()
+
     @torch.inference_mode()
     def encode(self, pixels: Tensor, *, adapter: str | None = None) -> Tensor:
         """Run the slow half: shape (N, tokens, width), in `vision_dtype`."""
@@ -134,7 +145,16 @@ class Sam3Network:
 
     @torch.inference_mode()
     def features(self, encoded: Tensor) -> Sam3VisionEncoderOutput:
-        """Run the neck on what `encode` returned; the same input gives the same bits."""
+        """Run the neck on what `encode` returned; the same input gives the same bits.
+
+        The latest answer is kept, 111 MB at full size in float32.
+        """
+        if self._latest is None or self._latest[0] is not encoded:
+            self._latest = None
+            self._latest = (encoded, self._neck(encoded))
+        return self._latest[1]
+
+    def _neck(self, encoded: Tensor) -> Sam3VisionEncoderOutput:
         count, tokens, width = encoded.shape
         side = round(tokens**0.5)
         grid = encoded.view(count, side, side, width).permute(0, 3, 1, 2)

@@ -6,12 +6,14 @@ from typing import Literal
 import torch
 
 from segmenter.backends.sam3 import Sam3Backend
+from segmenter.backends.sam3_checkpoint import find_checkpoint
 from segmenter.backends.sam3_errors import WeightsError
 from segmenter.backends.sam3_hub import locate
 from segmenter.backends.sam3_load import load_network
 from segmenter.contract import Frozen
 
 CUDA = "cuda"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Sam3Options(Frozen):
@@ -24,8 +26,9 @@ class Sam3Options(Frozen):
         alpha: of a LoRA file without YAML.
         merged: merge the LoRA; base SAM 3 can then not be asked.
         device: of torch; None for the GPU if there is one.
-        vision_dtype: of the vision encoder; None for bfloat16 on a GPU and float32 elsewhere. All
-            else is float32.
+        vision_dtype: of the vision encoder; None for bfloat16 on a GPU and float32 elsewhere.
+        detector_dtype: of all else.
+        compiled: torch.compile the vision encoder; needs a C++ compiler on a CPU.
     """
 
     weights: str
@@ -35,6 +38,8 @@ class Sam3Options(Frozen):
     merged: bool = False
     device: str | None = None
     vision_dtype: Literal["float32", "bfloat16"] | None = None
+    detector_dtype: Literal["float32", "bfloat16"] = "float32"
+    compiled: bool = False
 
 
 def open_sam3(options: Sam3Options) -> Sam3Backend:
@@ -55,9 +60,13 @@ def open_sam3(options: Sam3Options) -> Sam3Backend:
         alpha=options.alpha,
         merged=options.merged,
         device=device,
-        vision_dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32,
+        vision_dtype=DTYPES[dtype],
+        detector_dtype=DTYPES[options.detector_dtype],
     )
+    if options.compiled:
+        network.compile()
     names = [options.weights if source != Path(options.weights) else source.name]
     if options.lora is not None:
         names.append(options.lora.name)
-    return Sam3Backend(network, weights_id=" + ".join(names))
+    layout = f"{find_checkpoint(source).layout} layout"
+    return Sam3Backend(network, weights_id=" + ".join(names), notes=layout)

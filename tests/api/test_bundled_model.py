@@ -1,5 +1,6 @@
 """The whole service in one process with the bundled model, on the shipped images."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -142,3 +143,34 @@ def test_it_is_ready_and_says_what_it_knows(service: TestClient) -> None:
     capabilities = service.get("/capabilities").json()
     assert "breast tumor" in capabilities["concepts"]
     assert capabilities["model"]["kind"] == "compact"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"concept": "breast tumor", "adapter": "base"}, "adapter"),
+        ({"concept": "breast tumor", "postprocess": "medsam3"}, "postprocess"),
+        ({"prompts": '[{"points": [{"x": 3, "y": 4}]}]'}, "points"),
+        ({"prompts": '[{"mask": {"size": [2, 2], "counts": "4"}}]'}, "mask"),
+    ],
+)
+def test_what_the_model_does_not_offer_is_named(
+    service: TestClient, fields: dict[str, str], field: str
+) -> None:
+    response = service.post("/segment", files={"image": sample("busi_tumor.jpg")}, data=fields)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"] == field
+
+
+def test_a_box_may_be_said_to_show_one_object(service: TestClient) -> None:
+    box = {"boxes": [{"box": [222, 151, 307, 212]}]}
+    answers = [
+        service.post(
+            "/segment",
+            files={"image": sample("busi_tumor.jpg")},
+            data={"prompts": json.dumps([prompt])},
+        ).json()["results"][0]["masks"]
+        for prompt in (box, {**box, "kind": "object"})
+    ]
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 1

@@ -310,3 +310,21 @@ def test_a_wrong_form_field_is_named(
     response = client.post("/segment", files={"image": png}, data=data)
     problem(response, 422, "invalid-field")
     assert fields(response) == [field]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ({"text": "lung", "points": [{"x": 1, "y": 1}]}, "takes no text"),
+        ({"kind": "concept", "text": "lung", "points": [{"x": 1, "y": 1}]}, "must be object"),
+        ({"points": [{"x": 1, "y": 1, "label": "negative"}]}, "needs a positive point"),
+        ({"points": [{"x": -1, "y": 1}]}, "at least 0"),
+        ({"points": [{"x": 1, "y": 1}] * 33}, "32"),
+    ],
+)
+def test_points_that_make_no_prompt_are_told(
+    client: TestClient, png_text: str, prompt: dict[str, object], words: str
+) -> None:
+    answer = client.post("/segment", json={"image": png_text, "prompts": [prompt]})
+    assert answer.status_code == 422
+    assert words in answer.json()["errors"][0]["message"]

@@ -13,6 +13,7 @@ from segmenter.contract import (
     BoxPrompt,
     ImageRef,
     Mask,
+    PointPrompt,
     Prompt,
     Rle,
     SegmentRequest,
@@ -113,3 +114,37 @@ def test_a_mask_that_travels_is_never_empty():
     share = {"score": 1, "presence": 1, "joint": 1, "stability": 1}
     with pytest.raises(ValidationError, match="area_px"):
         Mask(rle=Rle(size=(1, 1), counts="1"), box=BOX, area_px=0, **share)
+
+
+POINT = PointPrompt(x=1, y=1)
+NOT_HERE = PointPrompt(x=1, y=1, label="negative")
+DRAWN = Rle(size=(3, 4), counts="<")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"points": (POINT,)}, "must be object"),
+        ({"text": "mass", "mask": DRAWN}, "must be object"),
+        ({"kind": "object"}, "needs a positive point"),
+        ({"kind": "object", "points": (NOT_HERE,)}, "needs a positive point"),
+        ({"kind": "object", "points": (POINT,), "text": "mass"}, "takes no text"),
+        ({"kind": "object", "boxes": (BoxPrompt(box=BOX),) * 2}, "one positive box"),
+        ({"kind": "object", "boxes": (BoxPrompt(box=BOX, label="negative"),)}, "one positive box"),
+    ],
+)
+def test_a_prompt_asks_for_a_concept_or_for_one_object(fields, words):
+    with pytest.raises(ValidationError, match=words):
+        Prompt(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"points": (POINT, NOT_HERE)},
+        {"boxes": (BoxPrompt(box=BOX),)},
+        {"mask": DRAWN, "points": (NOT_HERE,)},
+    ],
+)
+def test_an_object_is_shown_by_points_a_box_or_a_mask(fields):
+    assert Prompt(kind="object", **fields).text is None

@@ -73,3 +73,18 @@ def test_the_models_own_reason_is_kept():
 
 def test_an_answer_with_masks_needs_no_reason():
     assert choose(block(0, 10, 0.9)).reason is None
+
+
+def test_medsam3s_rule_leaves_presence_out_and_compares_boxes():
+    """Two crossed bars share few pixels and the same box."""
+    rising, falling = np.eye(10, 40, dtype=bool), np.eye(10, 40, dtype=bool)[::-1].copy()
+    low = PredictedMask(np.pad(np.ones((1, 1), bool), ((0, 9), (30, 9))), 0.4, 1.0)
+    masks = (PredictedMask(rising, 0.9, 1.0), PredictedMask(falling, 0.8, 1.0), low)
+    prediction = Prediction(masks, "lung", 0.1)
+    chosen = {
+        way: select(prediction, threshold=0.5, nms_iou=0.5, max_masks=20, postprocess=way).masks
+        for way in ("sam3", "medsam3")
+    }
+    assert chosen["sam3"] == ()
+    assert [mask.score for mask in chosen["medsam3"]] == [0.9]
+    assert chosen["medsam3"][0].joint == pytest.approx(0.09)

@@ -298,3 +298,60 @@ def test_a_job_leaves_one_line_in_the_log_without_what_was_asked(caplog):
     [line] = caplog.records
     assert (line.message, line.masks, line.error) == ("job answered", 1, None)
     assert BRIGHT not in str(vars(line))
+
+
+class Switchable(ThresholdBackend):
+    """Base sees the bright region in bright pixels, the adapter in dark ones; counts embeddings."""
+
+    def __init__(self, adapter: str = "dark", embedded: list[str] | None = None) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.embedded = [] if embedded is None else embedded
+
+    @property
+    def capabilities(self):
+        told = super().capabilities
+        return told.model_copy(
+            update={
+                "adapters": ("dark", "base"),
+                "model": told.model.model_copy(update={"adapter": self.adapter}),
+            }
+        )
+
+    def under(self, *, adapter, postprocess):
+        return Switchable(adapter or "dark", self.embedded)
+
+    def embed(self, image):
+        self.embedded.append(self.adapter)
+        return 255 - image if self.adapter == "dark" else image
+
+
+def test_an_adapter_is_switched_by_request_and_has_embeddings_of_its_own():
+    backend = Switchable()
+
+    async def scenario(services):
+        answers = []
+        for adapter in (None, "base", "dark", "base"):
+            request = await request_for(services, adapter=adapter)
+            answers.append(await services.segmenter.segment(request, timeout_s=TIMEOUT_S))
+        return answers
+
+    answers = run_with(backend, scenario)
+    assert [answer.results[0].masks[0].area_px for answer in answers] == [192, 64, 192, 64]
+    assert [answer.model.adapter for answer in answers] == ["dark", "base", "dark", "base"]
+    assert [answer.embedding_cached for answer in answers] == [False, False, True, True]
+    assert backend.embedded == ["dark", "base"]
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [({"adapter": "unheard-of"}, "adapter"), ({"postprocess": "medsam3"}, "postprocess")],
+)
+def test_what_the_model_does_not_offer_is_refused_by_name(options, field):
+    async def scenario(services):
+        request = await request_for(services, **options)
+        with pytest.raises(InvalidPrompt) as caught:
+            await services.segmenter.segment(request, timeout_s=TIMEOUT_S)
+        return caught.value.field
+
+    assert run_with(ThresholdBackend(), scenario) == field

@@ -10,7 +10,7 @@ from segmenter.backends.sam3 import Sam3Backend, to_prediction, to_question  # n
 from segmenter.backends.sam3_load import load_network  # noqa: E402
 from segmenter.backends.sam3_network import Detections  # noqa: E402
 from segmenter.backends.sam3_pixels import to_centred, to_picture, to_pixels  # noqa: E402
-from segmenter.contract import Box, BoxPrompt, Prompt  # noqa: E402
+from segmenter.contract import Box, BoxPrompt, PointPrompt, Prompt  # noqa: E402
 from segmenter.errors import InvalidPrompt  # noqa: E402
 from tests.segmenter.backends.vectors import LORA, LORA_CONFIG, TINY, needs_vectors  # noqa: E402
 
@@ -136,3 +136,53 @@ def test_a_kept_embedding_gives_the_same_masks_to_the_bit(backend, picture):
     for one, two in zip(first.masks, again.masks, strict=True):
         assert (one.mask == two.mask).all()
         assert one.score == two.score
+
+
+def test_medsam3s_rule_passes_over_presence_and_cuts_before_resizing():
+    found = detections([0.6, 0.9], 0.1, [5.0, 0.5])
+    prompt = Prompt(text="mass")
+    assert to_prediction(found, 0, prompt, SHAPE, 0.5).masks == ()
+    answer = to_prediction(found, 0, prompt, SHAPE, 0.5, postprocess="medsam3")
+    assert [mask.score for mask in answer.masks] == pytest.approx([0.9, 0.6])
+    # Logits of 0.5 and -9 meet nearer to the weak side; cut first, they meet in the middle.
+    soft = to_prediction(found, 0, prompt, SHAPE, 0.05).masks
+    assert answer.masks[0].mask[:, :30].all()
+    assert not answer.masks[0].mask[:, 30:].any()
+    assert soft[0].mask.sum() < answer.masks[0].mask.sum()
+
+
+@needs_vectors
+def test_base_and_adapter_answer_from_one_set_of_weights(backend, picture):
+    assert backend.capabilities.adapters == ("medsam3", "base")
+    base = backend.under(adapter="base", postprocess=None)
+    plain = Sam3Backend(load_network(TINY), weights_id="t")
+    prompts = [Prompt(text="mass")]
+    (wanted,) = plain.predict(plain.embed(picture), prompts, threshold=0.0)
+    (found,) = base.predict(base.embed(picture), prompts, threshold=0.0)
+    (other,) = backend.predict(backend.embed(picture), prompts, threshold=0.0)
+    assert found.presence == pytest.approx(wanted.presence, abs=1e-6)
+    assert found.masks[0].score == pytest.approx(wanted.masks[0].score, abs=1e-6)
+    assert abs(other.presence - wanted.presence) > 1e-4
+    assert (base.capabilities.model.kind, base.capabilities.model.adapter) == ("sam3", "base")
+    assert base.capabilities.model.weights_sha256 == backend.capabilities.model.weights_sha256
+
+
+@needs_vectors
+def test_an_object_needs_the_tracker(backend, picture):
+    assert "point" not in backend.capabilities.prompts
+    prompt = Prompt(points=(PointPrompt(x=3, y=3),), kind="object")
+    with pytest.raises(InvalidPrompt, match="without the tracker"):
+        backend.predict(backend.embed(picture), [prompt], threshold=0.0)
+
+
+@needs_vectors
+def test_the_neck_runs_once_for_one_picture_and_anew_for_another(backend, picture):
+    network = load_network(TINY)
+    first = network.encode(to_pixels(picture, network.image_size))
+    second = network.encode(to_pixels(picture[::-1].copy(), network.image_size))
+    kept = network.features(first)
+    assert network.features(first) is kept
+    other = network.features(second)
+    assert not torch.equal(other.fpn_hidden_states[0], kept.fpn_hidden_states[0])
+    again = network.features(first)
+    assert torch.equal(again.fpn_hidden_states[0], kept.fpn_hidden_states[0])
