@@ -29,7 +29,7 @@ from segmenter.transport import CallerSide, WorkerSide
 from segmenter.volume_client import Volumes
 from segmenter.volume_formats import all_formats
 from segmenter.volume_runner import VolumeRunner
-from segmenter.volume_sequence import FrameByFrame, SequenceFormats
+from segmenter.volume_sequence import SequenceFormats, sequence_backend
 from segmenter.volume_store import PIECE_BYTES, VolumeStore
 from segmenter.worker import Worker
 
@@ -205,7 +205,7 @@ def _volumes(
 def _runner(
     backend: Backend[Embedding], store: VolumeStore, formats: SequenceFormats
 ) -> VolumeRunner:
-    return VolumeRunner(store, FrameByFrame(backend), formats, backend.capabilities.model)
+    return VolumeRunner(store, sequence_backend(backend), formats, backend.capabilities.model)
 
 
 def _make_worker(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from segmenter import rle
 from segmenter.backends.contract import PredictedMask, Prediction
-from segmenter.contract import Box, Mask, Postprocess, PromptResult
+from segmenter.contract import BinaryMask, Box, Mask, Postprocess, PromptResult
 from segmenter.geometry import box_iou, mask_box, mask_iou
 
 
@@ -43,7 +43,15 @@ def select(
     if reason is None and ranked and not chosen:
         reason = f"the best mask scores {ranked[0].rank:.2f}, below the threshold {threshold:.2f}"
     return PromptResult(
-        masks=tuple(_to_mask(mask, prediction.presence) for mask in chosen),
+        masks=tuple(
+            describe(
+                mask.predicted.mask,
+                score=mask.predicted.score,
+                presence=prediction.presence,
+                stability=mask.predicted.stability,
+            )
+            for mask in chosen
+        ),
         concept=prediction.concept,
         presence=prediction.presence,
         known=prediction.known,
@@ -94,14 +102,23 @@ def _mask_overlap(first: _Ranked, second: _Ranked) -> float:
     return mask_iou(first.predicted.mask, second.predicted.mask)
 
 
-def _to_mask(ranked: _Ranked, presence: float) -> Mask:
-    mask = ranked.predicted.mask
+def describe(mask: BinaryMask, *, score: float, presence: float, stability: float = 1.0) -> Mask:
+    """Write a mask as it travels.
+
+    Args:
+        mask: bool, shape (H, W); not empty.
+        score: raw score, [0, 1].
+        presence: [0, 1].
+        stability: [0, 1].
+    """
+    box = mask_box(mask)
+    assert box is not None
     return Mask(
         rle=rle.encode(mask),
-        box=ranked.box,
-        score=ranked.predicted.score,
+        box=box,
+        score=score,
         presence=presence,
-        joint=ranked.joint,
+        joint=score * presence,
         area_px=int(mask.sum()),
-        stability=ranked.predicted.stability,
+        stability=stability,
     )

@@ -5,7 +5,7 @@ The seam for models: `SequenceBackend`. A model that tracks by itself (SAM 3 vid
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,21 @@ class SequenceBackend(Protocol):
             InvalidPrompt: a prompt this model cannot take.
         """
         ...
+
+
+@runtime_checkable
+class TrackingBackend(Protocol):
+    """A model that may track by itself."""
+
+    def sequence(self) -> SequenceBackend | None:
+        """Return how it looks at sequences; None if these weights cannot."""
+        ...
+
+
+def sequence_backend(backend: Backend[Embedding]) -> SequenceBackend:
+    """Return a model's own way with sequences, else frame by frame."""
+    own = backend.sequence() if isinstance(backend, TrackingBackend) else None
+    return FrameByFrame(backend) if own is None else own
 
 
 class FrameByFrame(Generic[Embedding]):

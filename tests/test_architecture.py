@@ -59,6 +59,8 @@ OWNERS = {
     "starlette": ("api/*.py", "api/routes/*.py"),
     "uvicorn": ("api/*.py",),
     "scipy": (
+        "segmenter/backends/sam3_video_masks.py",
+        "segmenter/training/sam3_*.py",
         "benchmarks/evaluation/surfaces.py",
         "benchmarks/evaluation/instances.py",
         "benchmarks/evaluation/summary.py",

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segmenter.backends.contract import PredictedMask
 from segmenter.backends.sam3_pixels import to_picture
-from segmenter.contract import Postprocess
+from segmenter.contract import BinaryMask, Postprocess
 
 # Logits of probability 0.65 and 0.35; the stability of a mask compares the two cuts.
 STABLE = float(np.log(0.65 / 0.35))
@@ -34,3 +34,9 @@ def cut(
         if mask.any():
             surest, widest = int((large > STABLE).sum()), int((large > -STABLE).sum())
             yield PredictedMask(mask, score, surest / max(widest, 1))
+
+
+def cut_one(logits: Tensor, shape: tuple[int, int]) -> BinaryMask:
+    """Cut one mask at probability 0.5: logits of shape (h, w) to bool (H, W); may be empty."""
+    mask: BinaryMask = to_picture(logits[None], shape)[0].cpu().numpy() > 0
+    return mask

@@ -1,11 +1,13 @@
 """The tracker's tensors as the original names them, and a tiny random checkpoint that has them."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
-from transformers import Sam3TrackerVideoModel
+from transformers import Sam3TrackerVideoModel, Sam3VideoConfig, Sam3VideoModel
 
 from segmenter.backends.sam3_checkpoint import read_config
 from segmenter.backends.sam3_tracker_load import tracker_config
@@ -17,6 +19,7 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 TOKENS = ("iou_token", "mask_tokens", "obj_score_token")
 # Width of the tiny model's pyramid.
 WIDTH = 64
+WIDE = 128
 
 
 def original_names(*, memory_layers: int = 4, fuser_layers: int = 2) -> set[str]:
@@ -100,10 +103,10 @@ def tiny_shapes() -> dict[str, tuple[int, ...]]:
     small = {
         "tracker_model.mask_decoder.transformer.layers.0.mlp.proj_in.weight": (96, WIDTH),
         "tracker_model.mask_decoder.iou_prediction_head.proj_in.weight": (48, WIDTH),
-        "tracker_model.memory_temporal_positional_encoding": (7, 1, 1, 16),
+        "tracker_model.memory_temporal_positional_encoding": (7, 1, 1, 64),
         "tracker_model.memory_attention.layers.0.linear1.weight": (80, WIDTH),
         "tracker_model.memory_attention.layers.1.linear1.weight": (80, WIDTH),
-        "tracker_model.memory_encoder.projection.bias": (16,),
+        "tracker_model.memory_encoder.projection.bias": (64,),
         "tracker_model.memory_encoder.memory_fuser.layers.0.pointwise_conv1.bias": (72,),
     }
     like = {name: torch.zeros(shape) for name, shape in small.items()}
@@ -117,3 +120,40 @@ def tiny_shapes() -> dict[str, tuple[int, ...]]:
         shape = tuple(state[place.names[0]].shape)
         shapes[name] = (1, *shape[1:]) if place.names[0] == POINT_TABLE else shape
     return shapes
+
+
+def wide_weights(folder: Path) -> Path:
+    """Write a random video model in transformers' layout, twice as wide as the tiny one.
+
+    Width must differ from the 64 channels of memory, which transformers has built in.
+    """
+    told = json.loads((TINY / "config.json").read_text(encoding="utf-8"))
+    for part in ("detr_decoder", "detr_encoder", "geometry_encoder", "mask_decoder"):
+        told[f"{part}_config"]["hidden_size"] = WIDE
+    told["vision_config"]["fpn_hidden_size"] = WIDE
+    config = read_config(TINY / "config.json").__class__(**told)
+    like = {"tracker_model.memory_temporal_positional_encoding": torch.zeros(7, 1, 1, 64)}
+    like |= {
+        f"tracker_model.memory_attention.layers.{n}.linear1.weight": torch.zeros(80, WIDE)
+        for n in range(2)
+    }
+    like["tracker_model.memory_encoder.memory_fuser.layers.0.pointwise_conv1.bias"] = torch.zeros(
+        72
+    )
+    torch.manual_seed(7)
+    model = Sam3VideoModel(
+        Sam3VideoConfig(
+            detector_config=config.to_dict(),
+            tracker_config=tracker_config(config, None, like).to_dict(),
+            low_res_mask_size=48,
+        )
+    )
+    state = model.state_dict()
+    for value in state.values():
+        # What is made small or as zeros would hide what reads it.
+        if value.dim() > 1:
+            value.normal_(std=value[0].numel() ** -0.5)
+    state["tracker_model.mask_decoder.pred_obj_score_head.proj_out.bias"] += 2.0
+    save_file({name: value.clone() for name, value in state.items()}, folder / "model.safetensors")
+    model.config.save_pretrained(folder)
+    return folder
