@@ -1,13 +1,14 @@
-"""``medsam3 train compact`` and ``medsam3 train export``: make the bundled weights anew."""
+"""``medsam3 train``: make the bundled weights anew (compact, export), or fine-tune SAM 3 (sam3)."""
 
 import argparse
 
-from api.cli_output import OK, Commands, UsageFault
-from api.wiring import Setup
-from segmenter.training.options import add_export_options, add_stages_options
+from api.cli_output import OK, Commands, UsageFault, say
+from api.wiring import SAM3_INSTALL, Setup, WeightsFault
+from segmenter.training.options import add_export_options, add_sam3_options, add_stages_options
 
 INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[train]'"
 TRAINING_PACKAGES = ("torch", "onnx", "onnxscript")
+SAM3_PACKAGES = ("torch", "transformers", "peft", "safetensors", "scipy", "ftfy", "huggingface_hub")
 
 
 def add_commands(commands: Commands) -> None:
@@ -30,6 +31,14 @@ def add_commands(commands: Commands) -> None:
     )
     add_export_options(export)
     export.set_defaults(run=run_export)
+    sam3 = kinds.add_parser(
+        "sam3",
+        help="fine-tune SAM 3's detector on your pictures",
+        description="Fine-tune the detector of SAM 3 as MedSAM-3 was, as a whole or by an adapter; "
+        f"both encoders stay as they are. Needs SAM 3's packages: {SAM3_INSTALL}.",
+    )
+    add_sam3_options(sam3)
+    sam3.set_defaults(run=run_sam3)
 
 
 def run_compact(arguments: argparse.Namespace, setup: Setup) -> int:
@@ -53,6 +62,24 @@ def run_export(arguments: argparse.Namespace, setup: Setup) -> int:
         compact.run_export(arguments)
     except ModuleNotFoundError as error:
         raise _missing(error) from error
+    except ValueError as error:
+        raise UsageFault(str(error)) from error
+    return OK
+
+
+def run_sam3(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Fine-tune SAM 3."""
+    try:
+        from segmenter.backends.sam3_errors import WeightsError
+        from segmenter.training import sam3
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in SAM3_PACKAGES:
+            raise
+        raise UsageFault(f"fine-tuning needs {error.name}: {SAM3_INSTALL}") from error
+    try:
+        sam3.run_tuning(arguments, say)
+    except WeightsError as error:
+        raise WeightsFault(f"the SAM 3 weights do not load: {error}") from error
     except ValueError as error:
         raise UsageFault(str(error)) from error
     return OK

@@ -51,6 +51,7 @@ OWNERS = {
     "httpx2": ("agent/mllm/gemini.py", "agent/mllm/openai_chat.py"),
     "PIL": (
         "segmenter/formats/raster.py",
+        "segmenter/formats/polygons.py",
         "segmenter/training/augment.py",
         "agent/overlay*.py",
     ),

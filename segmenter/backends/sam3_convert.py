@@ -15,6 +15,7 @@ from segmenter.backends.sam3_checkpoint import SINGLE, VIDEO_DETECTOR
 from segmenter.backends.sam3_errors import WeightsError
 from segmenter.backends.sam3_hub import locate
 from segmenter.backends.sam3_load import TOKENIZER, load_model
+from segmenter.backends.sam3_tokens import Tokenizer
 from segmenter.backends.sam3_tracker import Sam3Tracker
 from segmenter.backends.sam3_tracker_load import MODEL, NECK
 
@@ -77,12 +78,33 @@ def convert(
     if isinstance(model, PeftModel):
         adapter = sam3_adapter.save(model, out)
         model = model.unload()
-    whole = model.state_dict() if loaded.tracker is None else _with_tracker(model, loaded.tracker)
-    tensors = {name: value.to(DTYPES[dtype]).contiguous() for name, value in whole.items()}
+    count = write_weights(model, loaded.tracker, loaded.tokenizer, out, dtype=DTYPES[dtype])
+    return Converted(out, adapter, count)
+
+
+def write_weights(
+    model: Any,
+    tracker: Sam3Tracker | None,
+    tokenizer: Tokenizer,
+    out: Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> int:
+    """Write a model's tensors, configuration and tokenizer, and return the number of tensors.
+
+    Args:
+        model: `Sam3Model`, without an adapter.
+        tracker: that belongs to it.
+        tokenizer: likewise.
+        out: folder that is there.
+        dtype: of the written tensors.
+    """
+    whole = model.state_dict() if tracker is None else _with_tracker(model, tracker)
+    tensors = {name: value.to("cpu", dtype).contiguous() for name, value in whole.items()}
     save_file(tensors, out / SINGLE, metadata={"format": "pt"})
-    _config(model, loaded.tracker).save_pretrained(out)
-    shutil.copytree(loaded.tokenizer.folder, out / TOKENIZER, ignore=_all_but_tokenizer)
-    return Converted(out, adapter, len(tensors))
+    _config(model, tracker).save_pretrained(out)
+    shutil.copytree(tokenizer.folder, out / TOKENIZER, ignore=_all_but_tokenizer)
+    return len(tensors)
 
 
 def _with_tracker(model: Any, tracker: Sam3Tracker) -> dict[str, Tensor]:

@@ -184,9 +184,9 @@ class Sam3Network:
             questions: at least one.
             adapter: of `adapters`; None for the usual one.
         """
-        boxes, labels = _boxes(questions)
+        boxes, labels = boxes_of(questions)
         with self._under(adapter):
-            texts, mask = self._text([each.phrase for each in questions], adapter)
+            texts, mask = self.text([each.phrase for each in questions], adapter=adapter)
             answer = self.model(
                 vision_embeds=_repeated(features, len(questions)),
                 text_embeds=SimpleNamespace(pooler_output=texts),
@@ -202,7 +202,10 @@ class Sam3Network:
             semantic=answer.semantic_seg[:, 0],
         )
 
-    def _text(self, phrases: Sequence[str | None], adapter: str | None) -> tuple[Tensor, Tensor]:
+    @torch.inference_mode()
+    def text(
+        self, phrases: Sequence[str | None], *, adapter: str | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return features (N, 32, C) and mask (N, 32) of phrases, each encoded once."""
         key = adapter or self.adapters[0]
         new = [one for one in dict.fromkeys(phrases) if (key, one) not in self._texts]
@@ -240,7 +243,7 @@ def _provide_roi_align() -> None:
     module.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=roi_align))
 
 
-def _boxes(questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
+def boxes_of(questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
     """Return boxes (N, K, 4) and labels (N, K), padded; K is at least 1."""
     most = max(1, *(len(each.boxes) for each in questions))
     boxes = torch.tensor(PLACEHOLDER).repeat(len(questions), most, 1)
