@@ -1,0 +1,54 @@
+"""Shows the oracle what a model would see in the pictures, and passes every question on."""
+
+from typing import Literal
+
+import numpy as np
+
+from agent.mllm_planner import MllmPlanner
+from agent.panels import choose_panels
+from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.state import Usage
+from benchmarks.lift.oracle import Oracle
+from segmenter.contract import BinaryMask
+
+
+class Witness:
+    """An `agent.planner.Planner`: a real planner over a real wire, whose model is the oracle."""
+
+    def __init__(self, planner: MllmPlanner, oracle: Oracle) -> None:
+        """Watch a planner."""
+        self._planner = planner
+        self._oracle = oracle
+
+    @property
+    def kind(self) -> Literal["gemini", "openai"]:
+        """See `Planner`."""
+        return self._planner.kind
+
+    @property
+    def model(self) -> str:
+        """See `Planner`."""
+        return self._planner.model
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        """See `Planner`."""
+        return await self._planner.plan(question, timeout_s=timeout_s)
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        """See `Planner`."""
+        self._oracle.panels = {
+            panel.label: np.logical_or.reduce(panel.masks) for panel in choose_panels(look)
+        }
+        return await self._planner.inspect(look, timeout_s=timeout_s)
+
+    async def duel(
+        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    ) -> tuple[Literal["first", "second", "same"], Usage]:
+        """See `Planner`."""
+        self._oracle.duel = (_union(look, first), _union(look, second))
+        return await self._planner.duel(look, first, second, timeout_s=timeout_s)
+
+
+def _union(look: Look, names: tuple[str, ...]) -> BinaryMask:
+    whole: BinaryMask = np.logical_or.reduce([look.masks[name] for name in names])
+    return whole
