@@ -67,6 +67,7 @@ STOP_WORDS = (
         # words on images and people
         "patient man woman male female year old age case study exam examination view axial "
         "sagittal coronal frontal lateral pa ap projection medical clinical doctor radiologist "
+        "short long axis chamber parasternal subcostal plane weighted "
         "side upper lower middle central top bottom anterior posterior superior inferior medial "
         "distal proximal bilateral unilateral sided corner half part piece quadrant "
         # words on looks

@@ -46,6 +46,10 @@ def test_the_bundled_models_concepts_lead_their_ladders() -> None:
     assert [ladders[concept.name][0] for concept in CONCEPTS] == [one.name for one in CONCEPTS]
 
 
+def test_there_are_at_least_three_hundred_terms() -> None:
+    assert len(TERMS) >= 300
+
+
 def test_labels_are_unique() -> None:
     labels = [term.label for term in TERMS]
     assert len(labels) == len(set(labels))
