@@ -31,7 +31,7 @@ LORA_LAYERS = (
 
 
 class Answers(NamedTuple):
-    """To N questions, of L decoder layers with Q queries each.
+    """To N questions, of L decoder layers with Q queries each; all float32.
 
     Attributes:
         logits: shape (L, N, Q).
@@ -117,11 +117,12 @@ class Detector:
                 hook.remove()
         decoded = kept["detr_decoder"]
         moved = model.detr_decoder.box_head(decoded.intermediate_hidden_states)
+        boxes = inverse_sigmoid(decoded.reference_boxes.float()) + moved.float()
         return Answers(
-            logits=kept["dot_product_scoring"].squeeze(-1),
-            presence=decoded.presence_logits.squeeze(-1),
-            boxes=(inverse_sigmoid(decoded.reference_boxes) + moved).sigmoid(),
-            masks=found.pred_masks,
+            logits=kept["dot_product_scoring"].squeeze(-1).float(),
+            presence=decoded.presence_logits.squeeze(-1).float(),
+            boxes=boxes.sigmoid(),
+            masks=found.pred_masks.float(),
         )
 
     def _features(self, encoded: Sequence[Tensor]) -> Sam3VisionEncoderOutput:
