@@ -10,6 +10,7 @@ AgentError
   ThreadNotFound             never existed, expired, or erased
   RunNotFound                never existed or expired
   ThreadBusy                 another run of this thread is still going
+  RunCancelled               somebody stopped the run
   InvalidRequest             the request cannot be met as it stands (field named)
 """
 
@@ -52,6 +53,10 @@ class RunNotFound(AgentError):
 
 class ThreadBusy(AgentError):
     """Another run of the same thread has not ended yet."""
+
+
+class RunCancelled(AgentError):
+    """Somebody stopped the run before it had ended."""
 
 
 class InvalidRequest(AgentError):

@@ -16,6 +16,7 @@ from agent.boxes import fit_boxes
 from agent.errors import InvalidRequest, PlannerNotConfigured, ThreadNotFound
 from agent.followup import open_thread
 from agent.graph import walk
+from agent.journal import RunJournal
 from agent.lexicon import load_lexicon
 from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.planner import Planner
@@ -27,6 +28,7 @@ from agent.state import (
     Candidate,
     ResultMask,
     Round,
+    RunEvent,
     RunRecord,
     Status,
     ThreadRecord,
@@ -70,9 +72,9 @@ class AgentService:
     def __init__(self, context: AgentContext) -> None:
         self._context = context
         self._rules = context.planners.get("rules") or RulesPlanner()
-        self._threads = Threads(
-            context.records, context.images, ttl_s=context.settings.record_ttl_s
-        )
+        ttl_s = context.settings.record_ttl_s
+        self._journal = RunJournal(context.records, ttl_s=ttl_s)
+        self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
 
     async def run(
         self, request: AgentRequest, *, run_id: str | None = None, watch: Watch | None = None
@@ -86,7 +88,9 @@ class AgentService:
 
         Raises:
             InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, ImageNotFound.
+            RunCancelled: see `cancel`.
         """
+        run_id = run_id or new_run_id()
         planner = self._planner(request)
         thread = await self._thread(request)
         lock_s = self._context.settings.run_timeout_s + LOCK_GRACE_S
@@ -98,15 +102,33 @@ class AgentService:
             # Cutting masks into pieces takes seconds on large ones.
             opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
             bench = Bench(
-                run_id=run_id or new_run_id(),
+                run_id=run_id,
                 request=request,
                 image=thread.image,
                 opening=opening,
                 planner=planner,
                 tools=self._tools(),
-                watch=watch,
+                watch=_both(self._journal.watcher(), watch),
             )
-            return await self._finish(bench, thread)
+            async with self._journal.stoppable(run_id):
+                return await self._finish(bench, thread)
+
+    async def announce(self, run_id: str) -> None:
+        """Make a run known before it begins, so that its events can be asked for."""
+        await self._journal.open(run_id)
+
+    async def give_up(self, run_id: str, error: str) -> None:
+        """Note that an announced run never began; `error` is the kind of the reason."""
+        facts: dict[str, str | int | float] = {"error": error}
+        await self._journal.end(RunEvent(name="run.failed", run_id=run_id, facts=facts))
+
+    async def events(self, run_id: str) -> tuple[RunEvent, ...]:
+        """Return what a run has done so far; raises RunNotFound."""
+        return await self._journal.read(run_id)
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop a run, in whatever process; what it saw stays readable. Raises RunNotFound."""
+        await self._journal.ask_to_stop(run_id)
 
     async def run_record(self, run_id: str) -> RunRecord:
         """Read a run; raises RunNotFound."""
@@ -118,7 +140,8 @@ class AgentService:
 
     async def erase_thread(self, thread_id: str) -> None:
         """Erase a thread with its runs and its image; raises ThreadNotFound, ThreadBusy."""
-        await self._threads.erase(thread_id)
+        for run_id in await self._threads.erase(thread_id):
+            await self._journal.forget(run_id)
 
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
@@ -211,7 +234,10 @@ class AgentService:
             thread, run, next_mask=bench.next_mask, rejected=tuple(sorted(bench.rejected))
         )
         await self._threads.save_run(run)
-        await self._threads.save_thread(after, forgotten=set(thread.runs) - set(after.runs))
+        forgotten = set(thread.runs) - set(after.runs)
+        await self._threads.save_thread(after, forgotten=forgotten)
+        for run_id in forgotten:
+            await self._journal.forget(run_id)
         logger.info(
             "run ended",
             extra={
@@ -223,6 +249,15 @@ class AgentService:
                 "seconds": round(run.provenance.seconds, 3),
             },
         )
+
+
+def _both(first: Watch, second: Watch | None) -> Watch:
+    async def watch(event: RunEvent) -> None:
+        await first(event)
+        if second is not None:
+            await second(event)
+
+    return watch
 
 
 def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:

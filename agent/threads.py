@@ -74,8 +74,11 @@ class Threads:
         record = thread.model_dump_json().encode()
         await self._records.put(f"thread:{thread.id}", record, ttl_s=self._ttl_s)
 
-    async def erase(self, thread_id: str) -> None:
+    async def erase(self, thread_id: str) -> tuple[str, ...]:
         """Erase a thread with its runs and its image, for every thread that shows the image.
+
+        Returns:
+            The ids of its runs.
 
         Raises:
             ThreadNotFound, ThreadBusy.
@@ -88,6 +91,7 @@ class Threads:
                 await self._records.delete(f"run:{run_id}")
             await self._records.delete(f"thread:{thread_id}")
             await self._images.delete(thread.image)
+            return thread.runs
 
     @asynccontextmanager
     async def locked(self, thread_id: str, *, ttl_s: float) -> AsyncIterator[None]:

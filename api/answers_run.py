@@ -103,3 +103,13 @@ class ThreadAnswer(Answer):
     runs: tuple[str, ...]
     requests: tuple[str, ...]
     targets: tuple[TargetOut, ...]
+
+
+class RunningAnswer(Answer):
+    """A run that has not ended; what it finds is at `run_url`, its steps at `events_url`."""
+
+    id: str
+    status: Literal["running"] = "running"
+    run_url: str
+    events_url: str
+    cancel_url: str

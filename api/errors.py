@@ -162,6 +162,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     agent.ThreadBusy: Kind(
         "thread-busy", 409, "The thread is busy", "Another run of it has not ended yet", retry=True
     ),
+    agent.RunCancelled: Kind("run-cancelled", 409, "The run was cancelled"),
     segmenter.VolumeNotDone: Kind("volume-not-done", 409, "The volume is not done"),
     segmenter.JobCancelled: Kind("job-cancelled", 409, "The job was cancelled"),
     PictureGone: Kind("picture-gone", 410, "The picture is gone"),

@@ -191,6 +191,13 @@ CAPABILITIES: Example = {
     },
     "disclaimer": "not a medical device",
 }
+RUNNING: Example = {
+    "id": RUN_ID,
+    "status": "running",
+    "run_url": f"/agent/runs/{RUN_ID}",
+    "events_url": f"/agent/runs/{RUN_ID}/events",
+    "cancel_url": f"/agent/runs/{RUN_ID}/cancel",
+}
 LIVE: Example = {"status": "live"}
 READY: Example = {"status": "ready", "workers": 1, "model": MODEL}
 
@@ -201,6 +208,7 @@ ANSWERS: dict[str, Example] = {
     "uploadImage": IMAGE,
     "getImage": IMAGE,
     "getRun": RUN,
+    "cancelRun": RUNNING,
     "getThread": THREAD,
     "getCapabilities": CAPABILITIES,
     "getLive": LIVE,

@@ -52,6 +52,12 @@ def png_response() -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "A picture", "content": {"image/png": binary}}}
 
 
+def event_response() -> dict[int | str, dict[str, Any]]:
+    """Declare a stream of events."""
+    text = {"schema": {"type": "string"}}
+    return {200: {"description": "Events", "content": {"text/event-stream": text}}}
+
+
 def body_of(
     model: type[Body],
     example: Mapping[str, Any],

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from fastapi import Request
 
-from agent.state import AgentRequest, RunRecord, ThreadRecord
+from agent.state import AgentRequest, RunEvent, RunRecord, ThreadRecord
+from api.background import Background
 from api.idempotency import GRACE_S, Once
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
@@ -19,6 +20,22 @@ class Agent(Protocol):
 
     async def run(self, request: AgentRequest, *, run_id: str | None = None) -> RunRecord:
         """Run a request to its end; `run_id` from `agent.threads.new_run_id`."""
+        ...
+
+    async def announce(self, run_id: str) -> None:
+        """Make a run known before it begins."""
+        ...
+
+    async def give_up(self, run_id: str, error: str) -> None:
+        """Note that an announced run never began."""
+        ...
+
+    async def events(self, run_id: str) -> tuple[RunEvent, ...]:
+        """Return what a run has done so far; raises RunNotFound."""
+        ...
+
+    async def cancel(self, run_id: str) -> None:
+        """Stop a run; raises RunNotFound."""
         ...
 
     async def run_record(self, run_id: str) -> RunRecord:
@@ -74,6 +91,12 @@ def settings_of(request: Request) -> Settings:
     """Return what this app was made with."""
     settings: Settings = request.app.state.settings
     return settings
+
+
+def background_of(request: Request) -> Background:
+    """Return where this app's longer work runs."""
+    background: Background = request.app.state.background
+    return background
 
 
 def once_of(request: Request) -> Once:

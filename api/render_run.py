@@ -1,5 +1,7 @@
 """Writes runs and threads as answers: pure translation."""
 
+from fastapi.responses import JSONResponse
+
 from agent.state import (
     Call,
     Candidate,
@@ -12,8 +14,12 @@ from agent.state import (
     Verdict,
 )
 from api import answers, answers_run
+from api.answers_run import RunningAnswer
 from api.render import to_image, to_mask, to_model, to_usage
 from segmenter.contract import ImageRef
+
+# Seconds until it is worth asking again.
+RETRY_AFTER_S = "1"
 
 
 def to_run_answer(run: RunRecord) -> answers_run.RunAnswer:
@@ -141,3 +147,18 @@ def _provenance(provenance: Provenance) -> answers.ProvenanceOut:
         usage=to_usage(provenance.usage),
         seconds=round(provenance.seconds, 3),
     )
+
+
+def to_running(run_id: str) -> RunningAnswer:
+    """Say where a run that has not ended can be seen and stopped."""
+    url = f"/agent/runs/{run_id}"
+    return RunningAnswer(
+        id=run_id, run_url=url, events_url=f"{url}/events", cancel_url=f"{url}/cancel"
+    )
+
+
+def running_response(run_id: str) -> JSONResponse:
+    """Answer 202 with the same, as headers too."""
+    answer = to_running(run_id)
+    headers = {"Location": answer.run_url, "Retry-After": RETRY_AFTER_S}
+    return JSONResponse(answer.model_dump(mode="json"), status_code=202, headers=headers)

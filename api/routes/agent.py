@@ -4,17 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
+from agent.errors import AgentError
+from agent.journal import TERMINAL
 from agent.state import AgentRequest, RunRecord, Status
-from api.answers_run import RunAnswer
+from agent.threads import new_run_id
+from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import Caller
 from api.bodies import read_body
-from api.errors import RunFailed
+from api.errors import FieldFault, InvalidFields, RunFailed
 from api.idempotency import IdempotencyKey, fingerprint_of, record_key
 from api.inputs import check_request, stored_image
 from api.openapi import AGENT_BODY, problems
-from api.parts import Agent, once_of, parts_of
-from api.render_run import to_run_answer
+from api.parts import Agent, background_of, once_of, parts_of
+from api.render_run import running_response, to_run_answer
 from api.requests import AgentBody
+from segmenter.errors import SegmenterError
 
 router = APIRouter(tags=["agent"])
 
@@ -23,7 +27,9 @@ router = APIRouter(tags=["agent"])
     "/agent/segment",
     operation_id="agentSegment",
     summary="Segment from plain words",
-    responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504),
+    response_model=RunAnswer,
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504)
+    | {202: {"model": RunningAnswer, "description": "Begun; see Location"}},
     openapi_extra=AGENT_BODY,
 )
 async def agent_segment(
@@ -31,21 +37,51 @@ async def agent_segment(
     response: Response,
     caller: Caller,
     idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
-) -> RunAnswer:
+    prefer: Annotated[str | None, Header(max_length=200)] = None,
+) -> RunAnswer | Response:
     """Plan, segment, inspect and refine; a `thread_id` continues a conversation on its image.
 
     The same `Idempotency-Key` with the same payload gives the same run. A client that goes away
-    does not stop its run.
+    does not stop its run. With `Prefer: respond-async` the answer comes at once: where the run, its
+    steps and its end can be seen.
     """
     received = await read_body(request, AgentBody)
     image = await stored_image(parts_of(request).images, received.content, received.body.image_id)
     check_request(received.body, image)
     asked = received.body.to_request(image)
+    if wants_async(prefer):
+        if idempotency_key is not None:
+            fault = FieldFault("Idempotency-Key", "does not go with respond-async")
+            raise InvalidFields(fault)
+        return await _begun(request, asked)
     run, replayed = await _run_once(request, asked, caller, idempotency_key)
     response.headers["Content-Location"] = f"/agent/runs/{run.id}"
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return to_run_answer(run)
+
+
+def wants_async(prefer: str | None) -> bool:
+    """Tell whether a Prefer header asks for an answer at once (RFC 7240)."""
+    wishes = [wish.split(";")[0].strip().lower() for wish in (prefer or "").split(",")]
+    return "respond-async" in wishes
+
+
+async def _begun(request: Request, asked: AgentRequest) -> Response:
+    background, agent, run_id = background_of(request), parts_of(request).agent, new_run_id()
+    background.check_room()
+    await agent.announce(run_id)
+    background.start(_run_behind(agent, asked, run_id))
+    return running_response(run_id)
+
+
+async def _run_behind(agent: Agent, asked: AgentRequest, run_id: str) -> None:
+    try:
+        await agent.run(asked, run_id=run_id)
+    except (AgentError, SegmenterError) as error:
+        events = await agent.events(run_id)
+        if not events or events[-1].name not in TERMINAL:
+            await agent.give_up(run_id, type(error).__name__)
 
 
 async def _run_once(

@@ -1,17 +1,21 @@
-"""GET /agent/runs/{run_id} and its pictures."""
+"""GET /agent/runs/{run_id}, its steps and its pictures."""
 
 from collections.abc import Awaitable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi.responses import StreamingResponse
 
-from agent.errors import InvalidRequest
-from api.answers_run import RunAnswer
+from agent.errors import InvalidRequest, RunNotFound
+from agent.journal import TERMINAL
+from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import authenticated
-from api.errors import PictureGone, PictureNotFound
-from api.openapi import png_response, problems
-from api.parts import Parts, parts_of
-from api.render_run import to_run_answer
+from api.errors import PictureGone, PictureNotFound, RunFailed
+from api.event_stream import HEADERS, stream
+from api.idempotency import GRACE_S
+from api.openapi import event_response, png_response, problems
+from api.parts import Parts, parts_of, settings_of
+from api.render_run import running_response, to_run_answer, to_running
 from segmenter.errors import ImageNotFound
 
 router = APIRouter(
@@ -21,6 +25,12 @@ RunId = Annotated[str, Path(pattern=r"^run_[A-Za-z0-9]{1,64}$")]
 MaskId = Annotated[str, Path(pattern=r"^m[1-9][0-9]{0,5}$")]
 RoundNumber = Annotated[int, Path(ge=1, le=99)]
 UsedParts = Annotated[Parts, Depends(parts_of)]
+
+
+class EventStream(StreamingResponse):
+    """Events for as long as a run goes on."""
+
+    media_type = "text/event-stream"
 
 
 class Png(Response):
@@ -33,11 +43,53 @@ class Png(Response):
     "",
     operation_id="getRun",
     summary="Read a run",
+    response_model=RunAnswer,
+    responses=problems(404, 409, 422, 502, 503)
+    | {202: {"model": RunningAnswer, "description": "Not ended yet"}},
+)
+async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer | Response:
+    """Status, plan, rounds, targets and usage of a run; 202 while it goes on."""
+    try:
+        return to_run_answer(await parts.agent.run_record(run_id))
+    except RunNotFound:
+        events = await parts.agent.events(run_id)
+    if events and events[-1].name in TERMINAL:
+        # It ended before it began: there is a reason, and no record.
+        raise RunFailed(run_id, str(events[-1].facts.get("error", "")))
+    return running_response(run_id)
+
+
+@router.get(
+    "/events",
+    operation_id="getRunEvents",
+    summary="A run's steps as they happen",
+    response_class=EventStream,
+    responses=event_response() | problems(404, 422, 503),
+)
+async def get_events(
+    run_id: RunId,
+    request: Request,
+    parts: UsedParts,
+    last_event_id: Annotated[int, Header(ge=0, le=10**6)] = 0,
+) -> Response:
+    """Server-sent events, from the first or from `Last-Event-ID` on; the terminal one ends them."""
+    await parts.agent.events(run_id)
+    lifetime_s = settings_of(request).run_timeout_s + GRACE_S
+    events = stream(parts.agent, run_id, after=last_event_id, lifetime_s=lifetime_s)
+    return EventStream(events, headers=HEADERS)
+
+
+@router.post(
+    "/cancel",
+    operation_id="cancelRun",
+    summary="Stop a run",
+    status_code=202,
     responses=problems(404, 422, 503),
 )
-async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer:
-    """Status, plan, rounds, targets and usage of a run."""
-    return to_run_answer(await parts.agent.run_record(run_id))
+async def cancel_run(run_id: RunId, parts: UsedParts) -> RunningAnswer:
+    """Stop a run at its next step; may be asked again, and changes nothing that has ended."""
+    await parts.agent.cancel(run_id)
+    return to_running(run_id)
 
 
 @router.get(

@@ -19,6 +19,7 @@ from agent.state import (
     Provenance,
     ResultMask,
     Round,
+    RunEvent,
     RunRecord,
     Status,
     Target,
@@ -158,6 +159,18 @@ class ScriptedAgent:
         self.runs[run.id] = run
         self.threads[thread_id] = _thread(self.threads.get(thread_id), run)
         return run
+
+    async def announce(self, run_id: str) -> None:
+        raise NotImplementedError("runs behind are tested with the real agent")
+
+    async def give_up(self, run_id: str, error: str) -> None:
+        raise NotImplementedError("runs behind are tested with the real agent")
+
+    async def events(self, run_id: str) -> tuple[RunEvent, ...]:
+        raise RunNotFound(f"no run {run_id!r}")
+
+    async def cancel(self, run_id: str) -> None:
+        raise RunNotFound(f"no run {run_id!r}")
 
     async def run_record(self, run_id: str) -> RunRecord:
         if run_id not in self.runs:

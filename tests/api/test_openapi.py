@@ -10,7 +10,7 @@ import pytest
 
 from api import VERSION, examples, volume_examples
 from api.answers import CapabilitiesAnswer, ImageOut, LiveAnswer, ReadyAnswer, SegmentAnswer
-from api.answers_run import RunAnswer, ThreadAnswer
+from api.answers_run import RunAnswer, RunningAnswer, ThreadAnswer
 from api.app import create_app
 from api.openapi import EXPORTED, export
 from api.requests import AgentBody, ImageBody, SegmentBody
@@ -32,6 +32,8 @@ OPERATIONS = {
     ("post", "/images"): "uploadImage",
     ("get", "/images/{image_id}"): "getImage",
     ("get", "/agent/runs/{run_id}"): "getRun",
+    ("get", "/agent/runs/{run_id}/events"): "getRunEvents",
+    ("post", "/agent/runs/{run_id}/cancel"): "cancelRun",
     ("get", "/agent/runs/{run_id}/masks/{mask_id}.png"): "getMask",
     ("get", "/agent/runs/{run_id}/overlay.png"): "getOverlay",
     ("get", "/agent/runs/{run_id}/rounds/{number}.png"): "getRound",
@@ -110,6 +112,7 @@ def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str,
         "uploadImage": ImageOut,
         "getImage": ImageOut,
         "getRun": RunAnswer,
+        "cancelRun": RunningAnswer,
         "getThread": ThreadAnswer,
         "getCapabilities": CapabilitiesAnswer,
         "getLive": LiveAnswer,
