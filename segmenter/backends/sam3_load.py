@@ -168,7 +168,7 @@ def place(
     vision_dtype: torch.dtype,
     detector_dtype: torch.dtype,
 ) -> None:
-    """Move a model to its device and dtypes, in place."""
+    """Move a model to its device and dtypes, in place, kernels in the order read fastest."""
     bare: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    bare.to(device=device, dtype=detector_dtype)
+    bare.to(device=device, dtype=detector_dtype, memory_format=torch.channels_last)
     bare.vision_encoder.to(dtype=vision_dtype)

@@ -101,7 +101,8 @@ def test_the_video_models_layout_is_read(tmp_path):
     """Its detector has a prefix, its tracker is left aside, its configuration is nested."""
     convert(str(TINY), tmp_path / "plain")
     plain = load_network(tmp_path / "plain")
-    tensors = {f"detector_model.{n}": each for n, each in plain.model.state_dict().items()}
+    state = plain.model.state_dict()
+    tensors = {f"detector_model.{n}": each.contiguous() for n, each in state.items()}
     tensors["tracker_neck.fpn_layers.0.proj1.bias"] = torch.zeros(4)
     folder = beside(tmp_path / "video")
     save_file(tensors, folder / "model.safetensors")
@@ -117,7 +118,7 @@ def test_shards_are_read_and_a_missing_one_is_named(tmp_path):
     folder, names = beside(tmp_path / "shards"), sorted(tensors)
     parts = {"one.safetensors": names[:200], "two.safetensors": names[200:]}
     for file, own in parts.items():
-        save_file({name: tensors[name] for name in own}, folder / file)
+        save_file({name: tensors[name].contiguous() for name in own}, folder / file)
     table = {name: file for file, own in parts.items() for name in own}
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": table}))
