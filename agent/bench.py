@@ -4,12 +4,14 @@ A bench belongs to one run and one event loop. Candidates are only ever added. D
 kept packed, one bit a pixel, so 80 masks of a 4-megapixel image take 40 MB.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from agent.diary import Budget, Diary, Step
 from agent.planner import Planner
 from agent.policy import Flaw
 from agent.state import (
@@ -19,6 +21,7 @@ from agent.state import (
     RunEvent,
     Target,
     TargetResult,
+    Usage,
     Verdict,
 )
 from segmenter.contract import (
@@ -37,6 +40,20 @@ from segmenter.rle import decode
 Watch = Callable[[RunEvent], Awaitable[None]]
 
 
+class Prices(Frozen):
+    """What an MLLM costs, in any currency, per million tokens."""
+
+    input_per_million: float
+    output_per_million: float
+
+    def of(self, usage: Usage) -> float:
+        """Return what so much costs."""
+        return (
+            usage.input_tokens * self.input_per_million
+            + usage.output_tokens * self.output_per_million
+        ) / 1e6
+
+
 class AgentSettings(Frozen):
     """Limits of the agent.
 
@@ -45,12 +62,16 @@ class AgentSettings(Frozen):
         step_timeout_s: what one step of a planner or the tool may take.
         record_ttl_s: how long runs and threads are kept.
         prompts_version: for the provenance.
+        run_tokens: what the MLLM of one run may read and write together; None for no limit.
+        prices: what a million tokens cost; None where nobody said.
     """
 
     run_timeout_s: float = 120.0
     step_timeout_s: float = 60.0
     record_ttl_s: float = 24 * 3600.0
     prompts_version: str = "1"
+    run_tokens: int | None = None
+    prices: Prices | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +129,9 @@ class Bench:
         model: which weights answered last.
         candidates: every mask the run ever saw, by id.
         rejected: ids of what a person rejected; the same mask is not shown again.
+        budget: what the run may spend; by default the settings' time.
+
+    Without a diary nobody can take the run over. It was taken on `spent_s` ago.
     """
 
     def __init__(
@@ -120,6 +144,9 @@ class Bench:
         planner: Planner,
         tools: Tools,
         watch: Watch | None = None,
+        diary: Diary | None = None,
+        budget: Budget | None = None,
+        spent_s: float = 0.0,
     ) -> None:
         self.run_id = run_id
         self.request = request
@@ -137,8 +164,11 @@ class Bench:
         )
         self.next_mask = opening.next_mask
         self._watch = watch
+        self._diary = diary
+        self.budget = budget or Budget(seconds=tools.settings.run_timeout_s)
+        self._fresh: set[str] = set()
         self._packed: dict[str, npt.NDArray[np.uint8]] = {}
-        self._started = tools.clock()
+        self._started = tools.clock() - spent_s
 
     def image_pixels(self) -> RgbImage:
         """Return the pixels `prepare` has read."""
@@ -153,6 +183,44 @@ class Bench:
     def add(self, candidate: Candidate) -> None:
         """Keep a candidate; known ones may only gain a quality."""
         self.candidates[candidate.id] = candidate
+        self._fresh.add(candidate.id)
+
+    async def lay_out(self) -> None:
+        """Read the pixels and ask what the tool can do.
+
+        Raises:
+            ImageNotFound: the image has expired.
+            TimeoutError: it could not be read in time.
+            SegmenterError: the tool cannot be reached.
+        """
+        async with asyncio.timeout(self.step_s()):
+            self.pixels = await self.tools.images.pixels(self.image)
+        self.capabilities = await self.tools.segmenter.capabilities(timeout_s=self.step_s())
+
+    async def keep(self, steps: int) -> int:
+        """Keep what came since the last step that was kept; return how many are kept now."""
+        if self._diary is None or not self._fresh:
+            return steps
+        fresh = tuple(self.candidates[one] for one in sorted(self._fresh))
+        step = Step(candidates=fresh, next_mask=self.next_mask, model=self.model)
+        await self._diary.put_step(self.run_id, steps + 1, step)
+        self._fresh.clear()
+        return steps + 1
+
+    async def restore(self, steps: int) -> bool:
+        """Lay the bench out as it was after so many steps; False if one of them is lost.
+
+        Raises:
+            ImageNotFound, TimeoutError, SegmenterError: see `lay_out`.
+        """
+        kept = await self._diary.steps(self.run_id, steps) if self._diary else None
+        if kept is None:
+            return False
+        await self.lay_out()
+        for step in kept:
+            self.candidates.update({one.id: one for one in step.candidates})
+            self.next_mask, self.model = step.next_mask, step.model
+        return True
 
     def new_id(self) -> str:
         """Return the next free mask id of the thread."""
@@ -183,7 +251,7 @@ class Bench:
 
     def seconds_left(self) -> float:
         """Return what is left of the run's time, never below 0."""
-        return max(0.0, self.tools.settings.run_timeout_s - self.seconds())
+        return max(0.0, self.budget.seconds - self.seconds())
 
     def step_s(self) -> float:
         """Return what the next step may take."""

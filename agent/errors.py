@@ -11,6 +11,7 @@ AgentError
   RunNotFound                never existed or expired
   ThreadBusy                 another run of this thread is still going
   RunCancelled               somebody stopped the run
+  RecordingGap               a replay asks what the run's record does not hold
   InvalidRequest             the request cannot be met as it stands (field named)
 """
 
@@ -57,6 +58,10 @@ class ThreadBusy(AgentError):
 
 class RunCancelled(AgentError):
     """Somebody stopped the run before it had ended."""
+
+
+class RecordingGap(AgentError):
+    """A replay came to a question that the run's record does not answer."""
 
 
 class InvalidRequest(AgentError):

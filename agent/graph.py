@@ -4,15 +4,18 @@
                          ^                 |
                          +---- refine -----+
 
-There is no checkpointer: runs and threads are kept as records, and a run is short. One compiled
-graph is shared by all runs; what belongs to a run rides in its bench, as LangGraph's context.
+One compiled graph is shared by all runs; what belongs to a run rides in its bench, as LangGraph's
+context. With checkpoints the state is kept after every step, under the run's id, and the masks it
+speaks of just before that (`Bench.keep`): a run whose process died goes on at the step it was in.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Literal, Protocol, cast
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
@@ -20,6 +23,7 @@ from langsmith import tracing_context
 
 from agent import nodes
 from agent.bench import Bench
+from agent.checkpoints import Checkpoints
 from agent.state import AgentState
 
 # Six steps, and three more for each round after the first; LangGraph's default is 10007.
@@ -42,8 +46,9 @@ class _Node(Protocol):
 Graph = CompiledStateGraph[AgentState, Ride, AgentState, AgentState]
 
 
-@cache
-def build_graph() -> Graph:
+# One with checkpoints and one without; tests open more.
+@lru_cache(maxsize=4)
+def build_graph(saver: BaseCheckpointSaver[str] | None = None) -> Graph:
     """Wire and compile the loop."""
     graph = StateGraph(AgentState, context_schema=Ride)
     for name, step in (
@@ -62,12 +67,15 @@ def build_graph() -> Graph:
     graph.add_conditional_edges("inspect", after_inspect, ["refine", "finish"])
     graph.add_conditional_edges("refine", after_calls, ["segment", "finish"])
     graph.add_edge("finish", END)
-    return graph.compile()
+    return graph.compile(checkpointer=saver)
 
 
 def _bind(step: Step) -> _Node:
     async def node(state: AgentState, *, runtime: Runtime[Ride]) -> AgentState:
-        return await step(state, runtime.context.bench)
+        bench = runtime.context.bench
+        update = await step(state, bench)
+        kept = await bench.keep(state.get("kept_steps", 0))
+        return {**update, "kept_steps": kept}
 
     return node
 
@@ -92,22 +100,49 @@ def after_inspect(state: AgentState) -> Literal["refine", "finish"]:
     return state.get("step", "finish")
 
 
-async def walk(bench: Bench) -> AsyncIterator[AgentState]:
+async def walk(bench: Bench, checkpoints: Checkpoints | None = None) -> AsyncIterator[AgentState]:
     """Run the loop and yield the state after every step; the last one holds the outcome.
 
-    Tracing to LangSmith is off in here whatever the environment says: with it a plain graph sends
-    requests and images to an outside service.
+    With checkpoints a run that was broken off goes on after its last whole step. Tracing to
+    LangSmith is off in here whatever the environment says: with it a plain graph sends requests
+    and images to an outside service.
 
     Raises:
         ImageNotFound: the image has expired.
     """
-    start: AgentState = {"run_id": bench.run_id}
+    saver = checkpoints.saver if checkpoints else None
+    config: RunnableConfig = {
+        "recursion_limit": RECURSION_LIMIT,
+        "configurable": {"thread_id": bench.run_id},
+    }
     with tracing_context(enabled=False):
-        steps = build_graph().astream(
-            start,
-            {"recursion_limit": RECURSION_LIMIT},
+        known = await _resumed(bench, saver, config)
+        if known is not None:
+            yield known
+            if "outcome" in known:
+                return
+        steps = build_graph(saver).astream(
+            {"run_id": bench.run_id} if known is None else None,
+            config,
             context=Ride(bench),
             stream_mode="values",
+            durability=None if saver is None else "sync",
         )
         async for state in steps:
             yield cast(AgentState, state)
+
+
+async def _resumed(
+    bench: Bench, saver: BaseCheckpointSaver[str] | None, config: RunnableConfig
+) -> AgentState | None:
+    """Return the state of the last whole step, its bench laid out; None to begin anew."""
+    if saver is None:
+        return None
+    state = cast(AgentState, (await build_graph(saver).aget_state(config)).values)
+    if "kept_steps" not in state:
+        return None
+    if await bench.restore(state["kept_steps"]):
+        return state
+    # Without its masks the state is of no use; the answers so far are on the tape.
+    await saver.adelete_thread(bench.run_id)
+    return None

@@ -50,13 +50,22 @@ class RunJournal:
 
     async def end(self, event: RunEvent) -> None:
         """Note how a run ended that never began."""
-        await self.watcher(())(event)
+        await (await self.resume(event.run_id))(event)
+
+    async def resume(self, run_id: str) -> Watch:
+        """Return a watch that goes on after the events there are; a step told again is not new."""
+        try:
+            return self.watcher(await self.read(run_id))
+        except RunNotFound:
+            return self.watcher()
 
     def watcher(self, before: tuple[RunEvent, ...] = ()) -> Watch:
         """Return a watch that writes one run's events."""
         events = list(before)
 
         async def watch(event: RunEvent) -> None:
+            if any((one.name, one.number) == (event.name, event.number) for one in events):
+                return
             events.append(event)
             content = _EVENTS.dump_json(tuple(events))
             try:
@@ -81,8 +90,8 @@ class RunJournal:
         await self._records.delete(_stop_key(run_id))
 
     @asynccontextmanager
-    async def stoppable(self, run_id: str) -> AsyncIterator[None]:
-        """Cancel what runs inside when somebody asks to stop the run.
+    async def stoppable(self, run_id: str) -> AsyncIterator[asyncio.Event]:
+        """Cancel what runs inside when somebody asks to stop the run; the event says so.
 
         Raises:
             RunCancelled: somebody did.
@@ -100,7 +109,7 @@ class RunJournal:
 
         poller = asyncio.create_task(poll())
         try:
-            yield
+            yield asked
         except asyncio.CancelledError:
             if not asked.is_set():
                 raise

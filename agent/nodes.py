@@ -44,9 +44,7 @@ async def prepare(state: AgentState, bench: Bench) -> AgentState:
         ImageNotFound: the image has expired.
     """
     try:
-        async with asyncio.timeout(bench.step_s()):
-            bench.pixels = await bench.tools.images.pixels(bench.image)
-        bench.capabilities = await bench.tools.segmenter.capabilities(timeout_s=bench.step_s())
+        await bench.lay_out()
     except ImageNotFound:
         raise
     except TimeoutError:

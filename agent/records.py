@@ -151,6 +151,7 @@ def area_mm2(area_px: int, spacing: Spacing | None) -> float | None:
 
 
 def _provenance(state: AgentState, bench: Bench) -> Provenance:
+    usage, prices = usage_of(state), bench.tools.settings.prices
     return Provenance(
         segmenter=bench.model or (bench.capabilities.model if bench.capabilities else None),
         planner=PlannerInfo(
@@ -160,6 +161,7 @@ def _provenance(state: AgentState, bench: Bench) -> Provenance:
         ),
         prompts_version=bench.tools.settings.prompts_version,
         rounds=len(state.get("rounds", [])),
-        usage=usage_of(state),
+        usage=usage,
         seconds=bench.seconds(),
+        cost=prices.of(usage) if prices and usage.calls else None,
     )

@@ -1,7 +1,8 @@
 """The agent as its callers use it: run a request, read and erase what was kept, draw it.
 
 Any number of runs may go on at once; runs of one thread exclude each other (`ThreadBusy`). A run is
-recorded however it ends. A process that dies leaves no half-written record.
+recorded however it ends. A process that dies leaves no half-written record, and what it had begun
+(`begin`) another one carries out to the same end (`carry_out`).
 """
 
 import asyncio
@@ -13,13 +14,22 @@ from datetime import UTC, datetime
 
 from agent.bench import AgentSettings, Bench, Tools, Watch
 from agent.boxes import fit_boxes
-from agent.errors import InvalidRequest, PlannerNotConfigured, ThreadNotFound
+from agent.checkpoints import Checkpoints
+from agent.diary import Budget, Diary, RunStart, Tape
+from agent.errors import (
+    InvalidRequest,
+    PlannerNotConfigured,
+    RunNotFound,
+    ThreadBusy,
+    ThreadNotFound,
+)
 from agent.followup import open_thread
 from agent.graph import walk
 from agent.journal import RunJournal
 from agent.lexicon import load_lexicon
 from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.planner import Planner
+from agent.recording import Recording
 from agent.records import CANCELLED, broken_off, to_record
 from agent.rules import RulesPlanner
 from agent.state import (
@@ -33,8 +43,10 @@ from agent.state import (
     Status,
     ThreadRecord,
 )
+from agent.taped import TapedPlanner, TapedSegmenter
 from agent.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
 from segmenter.contract import ImageRef, ImageStore, RecordStore, Segmenter
+from segmenter.errors import TransportDown
 from segmenter.formats.raster import encode_mask_png
 from segmenter.rle import decode
 
@@ -43,6 +55,8 @@ logger = logging.getLogger(__name__)
 __all__ = ["AgentContext", "AgentService", "AgentSettings"]
 
 DEFAULT_SETTINGS = AgentSettings()
+# How late a run that waits for its thread sees that its turn has come.
+TURN_POLL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,7 @@ class AgentContext:
         default_planner: what ``auto`` means.
         clock: seconds, monotonic.
         now: the time of day, UTC.
+        checkpoints: where states of running runs are kept; None for nowhere.
     """
 
     segmenter: Segmenter
@@ -64,6 +79,7 @@ class AgentContext:
     settings: AgentSettings = DEFAULT_SETTINGS
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    checkpoints: Checkpoints | None = None
 
 
 class AgentService:
@@ -75,6 +91,7 @@ class AgentService:
         ttl_s = context.settings.record_ttl_s
         self._journal = RunJournal(context.records, ttl_s=ttl_s)
         self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
+        self._diary = Diary(context.records, ttl_s=ttl_s)
 
     async def run(
         self, request: AgentRequest, *, run_id: str | None = None, watch: Watch | None = None
@@ -91,36 +108,195 @@ class AgentService:
             RunCancelled: see `cancel`.
         """
         run_id = run_id or new_run_id()
-        planner = self._planner(request)
+        await self.begin(request, run_id)
+        return await self.carry_out(run_id, watch=watch, final=True)
+
+    async def begin(self, request: AgentRequest, run_id: str) -> None:
+        """Take a run on: from here on any process can carry it out, and its thread is its own.
+
+        Raises:
+            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, TransportDown.
+        """
+        planner = self._planner(request).kind
         thread = await self._thread(request)
-        lock_s = self._context.settings.run_timeout_s + LOCK_GRACE_S
-        async with self._threads.locked(thread.id, ttl_s=lock_s):
-            if request.thread_id is not None:
-                # Another run may have ended between the look and the lock.
-                thread = await self._threads.thread(thread.id)
-            request = fit_boxes(request, thread.image)
-            # Cutting masks into pieces takes seconds on large ones.
-            opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
-            bench = Bench(
-                run_id=run_id,
-                request=request,
-                image=thread.image,
-                opening=opening,
-                planner=planner,
-                tools=self._tools(),
-                watch=_both(self._journal.watcher(), watch),
-            )
-            async with self._journal.stoppable(run_id):
-                return await self._finish(bench, thread)
+        settings = self._context.settings
+        if request.wait:
+            # The thread is looked at when its turn has come.
+            await self._put_start(run_id, request, None, planner)
+            return
+        lock_s = settings.run_timeout_s + LOCK_GRACE_S
+        await self._threads.claim(thread.id, run_id, ttl_s=lock_s)
+        try:
+            await self._settle_start(run_id, request, thread, planner)
+        except BaseException:
+            await self._threads.release(thread.id, run_id)
+            raise
+
+    async def _settle_start(
+        self, run_id: str, request: AgentRequest, thread: ThreadRecord, planner: str
+    ) -> RunStart:
+        """Keep what a run starts from; its thread is claimed."""
+        if request.thread_id is not None:
+            # Another run may have ended between the look and the claim.
+            thread = await self._threads.thread(thread.id)
+        request = fit_boxes(request, thread.image)
+        # Says now, while the caller waits, what is wrong with the request.
+        await asyncio.to_thread(open_thread, request, thread, load_lexicon())
+        return await self._put_start(run_id, request, thread, planner)
+
+    async def _put_start(
+        self, run_id: str, request: AgentRequest, thread: ThreadRecord | None, planner: str
+    ) -> RunStart:
+        start = RunStart(
+            run_id=run_id,
+            created_at=self._context.now(),
+            request=request,
+            thread=thread,
+            planner=planner,
+            budget=self._budget(request),
+        )
+        await self._diary.put_start(start)
+        return start
+
+    def _budget(self, request: AgentRequest) -> Budget:
+        settings = self._context.settings
+        seconds = [settings.run_timeout_s, request.max_seconds]
+        tokens = [one for one in (settings.run_tokens, request.max_tokens) if one is not None]
+        return Budget(
+            seconds=min(one for one in seconds if one is not None),
+            tokens=min(tokens, default=None),
+        )
+
+    async def carry_out(
+        self, run_id: str, *, watch: Watch | None = None, final: bool = False
+    ) -> RunRecord:
+        """Carry a begun run out to its end, from wherever it stands.
+
+        Args:
+            run_id: of a run that was begun, perhaps by a process that died.
+            watch: is told every step.
+            final: nobody goes on with the run if this is cancelled; it is recorded as cancelled.
+
+        Raises:
+            RunNotFound: it was never begun, or has expired.
+            InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled.
+        """
+        start = await self._diary.start(run_id)
+        async with self._journal.stoppable(run_id) as stopped:
+            start, thread = await self._claimed(start)
+            try:
+                run = await self._recorded(start, thread)
+                if run is None:
+                    bench = await self._bench(start, thread, watch)
+                    run = await self._finish(bench, start, thread, stopped, final=final)
+            except asyncio.CancelledError:
+                if final or stopped.is_set():
+                    await asyncio.shield(self._let_go(run_id, thread.id))
+                raise
+            except BaseException:
+                await self._let_go(run_id, thread.id)
+                raise
+            await self._let_go(run_id, thread.id)
+            return run
+
+    async def _claimed(self, start: RunStart) -> tuple[RunStart, ThreadRecord]:
+        """Hold the run's thread; a run that waits for its turn waits here.
+
+        Raises:
+            ThreadBusy: another run has it, also at the end of this run's time.
+        """
+        request = start.request
+        thread = start.thread or await self._thread(request)
+        settings = self._context.settings
+        while True:
+            try:
+                lock_s = settings.run_timeout_s + LOCK_GRACE_S
+                await self._threads.claim(thread.id, start.run_id, ttl_s=lock_s)
+                break
+            except ThreadBusy:
+                if start.thread is not None or self._spent_s(start) > start.budget.seconds:
+                    raise
+                await asyncio.sleep(TURN_POLL_S)
+        if start.thread is not None:
+            return start, thread
+        try:
+            settled = await self._settle_start(start.run_id, request, thread, start.planner)
+        except BaseException:
+            await self._threads.release(thread.id, start.run_id)
+            raise
+        assert settled.thread is not None
+        return settled, settled.thread
+
+    def _spent_s(self, start: RunStart) -> float:
+        return max(0.0, (self._context.now() - start.created_at).total_seconds())
+
+    async def _recorded(self, start: RunStart, thread: ThreadRecord) -> RunRecord | None:
+        """Return the record of a run that ended before; its process died before it said so."""
+        try:
+            run = await self._threads.run(start.run_id)
+            known = await self._threads.thread(thread.id)
+        except (RunNotFound, ThreadNotFound):
+            return None
+        return run if start.run_id in known.runs else None
+
+    async def _bench(self, start: RunStart, thread: ThreadRecord, watch: Watch | None) -> Bench:
+        request = start.request
+        # Cutting masks into pieces takes seconds on large ones.
+        opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
+        planner = self._planner(request.model_copy(update={"planner": start.planner}))
+        tape = await self._diary.tape(start.run_id)
+        spent_s = self._spent_s(start)
+        origin = self._context.clock() - spent_s
+        return Bench(
+            run_id=start.run_id,
+            request=request,
+            image=thread.image,
+            opening=opening,
+            planner=self._taped(planner, tape, origin),
+            tools=self._tools(tape, origin),
+            watch=_both(await self._journal.resume(start.run_id), watch),
+            diary=self._diary,
+            budget=start.budget,
+            spent_s=spent_s,
+        )
+
+    def _taped(self, planner: Planner, tape: Tape, origin: float) -> Planner:
+        if planner.kind == "rules":
+            return planner
+        return TapedPlanner(planner, tape, lambda: self._context.clock() - origin)
+
+    async def _let_go(self, run_id: str, thread_id: str) -> None:
+        """Clear up after a run that has ended: it will not be taken over any more."""
+        if self._context.checkpoints is not None:
+            await self._context.checkpoints.forget(run_id)
+        try:
+            await self._diary.drop_steps(run_id)
+            await self._threads.release(thread_id, run_id)
+        except TransportDown:
+            # Both expire by themselves.
+            logger.warning("run not cleared up", extra={"run": run_id})
 
     async def announce(self, run_id: str) -> None:
         """Make a run known before it begins, so that its events can be asked for."""
         await self._journal.open(run_id)
 
     async def give_up(self, run_id: str, error: str) -> None:
-        """Note that an announced run never began; `error` is the kind of the reason."""
+        """Note that nobody will carry a run out; `error` is the kind of the reason."""
         facts: dict[str, str | int | float] = {"error": error}
         await self._journal.end(RunEvent(name="run.failed", run_id=run_id, facts=facts))
+        try:
+            start = await self._diary.start(run_id)
+        except RunNotFound:
+            return
+        thread = start.thread.id if start.thread else start.request.thread_id
+        if thread is not None:
+            await self._let_go(run_id, thread)
+
+    async def recording(self, run_id: str) -> Recording:
+        """Return all that a replay of a run needs but its image; raises RunNotFound."""
+        run = await self._threads.run(run_id)
+        start = await self._diary.start(run_id)
+        return Recording(start=start, lines=await self._diary.lines(run_id), run=run)
 
     async def events(self, run_id: str) -> tuple[RunEvent, ...]:
         """Return what a run has done so far; raises RunNotFound."""
@@ -142,6 +318,7 @@ class AgentService:
         """Erase a thread with its runs and its image; raises ThreadNotFound, ThreadBusy."""
         for run_id in await self._threads.erase(thread_id):
             await self._journal.forget(run_id)
+            await self._diary.forget(run_id)
 
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
@@ -183,10 +360,11 @@ class AgentService:
             raise PlannerNotConfigured(f"planner {kind!r} has no model or key")
         return planner
 
-    def _tools(self) -> Tools:
+    def _tools(self, tape: Tape, origin: float) -> Tools:
         context = self._context
+        seconds = lambda: context.clock() - origin  # noqa: E731
         return Tools(
-            segmenter=context.segmenter,
+            segmenter=TapedSegmenter(context.segmenter, tape, seconds),
             images=context.images,
             rules=self._rules,
             settings=context.settings,
@@ -209,16 +387,27 @@ class AgentService:
             )
         return ThreadRecord(id=new_thread_id(), created_at=self._context.now(), image=image)
 
-    async def _finish(self, bench: Bench, thread: ThreadRecord) -> RunRecord:
+    async def _finish(
+        self,
+        bench: Bench,
+        start: RunStart,
+        thread: ThreadRecord,
+        stopped: asyncio.Event,
+        *,
+        final: bool,
+    ) -> RunRecord:
         """Walk the graph, and record the run whatever happens to it."""
-        created_at = self._context.now()
         state: AgentState = {}
+        created_at = start.created_at
         try:
             await bench.tell("run.created")
-            async for step in walk(bench):
+            async for step in walk(bench, self._context.checkpoints):
                 state = step
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
+            if cancelled and not final and not stopped.is_set():
+                # The process stops, not the run: another one goes on with it.
+                raise
             failure = CANCELLED if cancelled else broken_off(error)
             run = to_record(state, bench, thread=thread, created_at=created_at, failure=failure)
             await asyncio.shield(self._keep(run, bench, thread))
@@ -238,6 +427,7 @@ class AgentService:
         await self._threads.save_thread(after, forgotten=forgotten)
         for run_id in forgotten:
             await self._journal.forget(run_id)
+            await self._diary.forget(run_id)
         logger.info(
             "run ended",
             extra={

@@ -197,6 +197,11 @@ class Usage(Frozen):
     input_tokens: int = 0
     output_tokens: int = 0
 
+    @property
+    def tokens(self) -> int:
+        """In and out together."""
+        return self.input_tokens + self.output_tokens
+
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum."""
         return Usage(
@@ -221,7 +226,11 @@ class PlannerInfo(Frozen):
 
 
 class Provenance(Frozen):
-    """Where a result comes from."""
+    """Where a result comes from.
+
+    Attributes:
+        cost: of the usage, where prices are set; in their currency.
+    """
 
     segmenter: ModelInfo | None
     planner: PlannerInfo
@@ -229,6 +238,7 @@ class Provenance(Frozen):
     rounds: int
     usage: Usage
     seconds: float
+    cost: float | None = None
 
 
 class ResultMask(Frozen):
@@ -280,6 +290,9 @@ class AgentRequest(Frozen):
         image: None only together with a thread that holds one.
         box: the caller's box for what is asked, always used.
         planner: ``auto`` takes the configured one.
+        max_seconds: ends sooner than the service's own limit.
+        max_tokens: of the MLLM, in and out together; then the run ends with what it has.
+        wait: wait while another run of the thread goes on, instead of `ThreadBusy`.
     """
 
     request: Annotated[str, Field(min_length=1, max_length=MAX_REQUEST_CHARS)]
@@ -289,6 +302,9 @@ class AgentRequest(Frozen):
     max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
     planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
     edits: Annotated[tuple[Edit, ...], Field(max_length=20)] = ()
+    max_seconds: Annotated[float, Field(ge=1.0)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    wait: bool = False
 
 
 class RunRecord(Frozen):
@@ -401,6 +417,7 @@ class AgentState(TypedDict, total=False):
     """
 
     run_id: str
+    kept_steps: int
     plan: dict[str, object] | None
     pending: list[dict[str, object]]
     kept: list[str]

@@ -95,16 +95,31 @@ class Threads:
 
     @asynccontextmanager
     async def locked(self, thread_id: str, *, ttl_s: float) -> AsyncIterator[None]:
-        """Hold a thread for one run; raises ThreadBusy at once if another has it."""
-        key, owner = f"lock:{thread_id}", secrets.token_bytes(16)
-        if not await self._records.put_new(key, owner, ttl_s=ttl_s):
-            raise ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+        """Hold a thread for a moment; raises ThreadBusy at once if another has it."""
+        owner = secrets.token_hex(16)
+        await self.claim(thread_id, owner, ttl_s=ttl_s)
         try:
             yield
         finally:
-            # Expired meanwhile, the lock may be another run's by now.
-            if await self._records.get(key) == owner:
-                await self._records.delete(key)
+            await self.release(thread_id, owner)
+
+    async def claim(self, thread_id: str, owner: str, *, ttl_s: float) -> None:
+        """Hold a thread under a name: whoever takes a run over holds what the run held.
+
+        Raises:
+            ThreadBusy: another has it.
+        """
+        key, name = f"lock:{thread_id}", owner.encode()
+        if await self._records.put_new(key, name, ttl_s=ttl_s):
+            return
+        if await self._records.get(key) != name:
+            raise ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+
+    async def release(self, thread_id: str, owner: str) -> None:
+        """Let a thread go, unless the claim has expired and it is another's by now."""
+        key = f"lock:{thread_id}"
+        if await self._records.get(key) == owner.encode():
+            await self._records.delete(key)
 
 
 def append_run(
