@@ -1,4 +1,4 @@
-"""``medsam3 serve`` and ``medsam3 worker``: a deployment's processes; SIGTERM ends both well."""
+"""``medsam3 serve``, ``worker``, ``agent-worker``: a deployment's processes; SIGTERM ends them."""
 
 import argparse
 import asyncio
@@ -15,20 +15,24 @@ from api.cli_output import FAILED, OK, Commands, UsageFault, say
 from api.logs import set_up_logs
 from api.planners import build_mllms, close_all
 from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
-from api.wiring import Setup, live_workers, open_parts, run_worker_process
+from api.wiring import Setup, live_workers, open_parts, run_agent_process, run_worker_process
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
 SHUTDOWN_S = 20
 
 
 def add_commands(commands: Commands) -> None:
-    """Declare both commands."""
+    """Declare the commands."""
     serve = commands.add_parser("serve", help="serve HTTP; without Redis with a worker inside")
     serve.add_argument("--host", help="default: MEDSAM3_HOST or 127.0.0.1")
     serve.add_argument("--port", type=int, help="default: MEDSAM3_PORT or 8000")
     serve.set_defaults(run=run_serve)
     worker = commands.add_parser("worker", help="run a worker on the queue in MEDSAM3_REDIS_URL")
     worker.set_defaults(run=run_worker)
+    agent = commands.add_parser(
+        "agent-worker", help="carry agent runs out from the queue in MEDSAM3_REDIS_URL"
+    )
+    agent.set_defaults(run=run_agent_worker)
 
 
 def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
@@ -95,13 +99,38 @@ def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
     return OK
 
 
+def run_agent_worker(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Carry runs out until SIGTERM or SIGINT; those still going on are handed back.
+
+    Raises:
+        TransportDown: Redis does not answer at the start; later the worker waits for it.
+    """
+    if setup.settings.redis_url is None:
+        raise UsageFault("an agent worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside")
+    asyncio.run(live_workers(setup))
+    set_up_logs()
+    asyncio.run(_carry_out(setup))
+    return OK
+
+
+async def _carry_out(setup: Setup) -> None:
+    stop = _stop_on_signals()
+    say("carrying runs out")
+    await run_agent_process(setup, stop)
+
+
 async def _work(setup: Setup) -> None:
+    stop = _stop_on_signals()
+    say("loading the model")
+    await run_worker_process(setup, stop)
+
+
+def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    say("loading the model")
-    await run_worker_process(setup, stop)
+    return stop
 
 
 def _listen(settings: Settings) -> socket.socket:

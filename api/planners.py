@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from agent.errors import EgressForbidden
 from agent.mllm.build import build_mllm
 from agent.mllm.contract import Mllm
+from agent.mllm.egress import Place, place_of
 from api.settings import Settings, SettingsError, variable
 
 Kind = Literal["gemini", "openai"]
@@ -36,9 +37,16 @@ def build_mllms(settings: Settings) -> Mapping[Kind, Mllm]:
         except EgressForbidden as error:
             if is_default:
                 raise SettingsError(
-                    f"{error}; {variable('egress')}=deidentified allows it"
+                    f"{error}; {_allowance(settings)} allows it"
                 ) from error
     return built
+
+
+def _allowance(settings: Settings) -> str:
+    url = settings.openai_base_url
+    if url is not None and place_of(url) is Place.PRIVATE:
+        return f"{variable('private_servers')}=true"
+    return f"{variable('egress')}=deidentified"
 
 
 def missing(settings: Settings, kind: Kind) -> list[str]:
@@ -63,6 +71,7 @@ def build(settings: Settings, kind: Kind) -> Mllm:
             model=settings.gemini_model or "",
             api_key=settings.gemini_api_key or NO_KEY,
             egress=settings.egress,
+            private_servers=settings.private_servers,
         )
     return build_mllm(
         "openai",

@@ -26,6 +26,7 @@ TRACING_SWITCHES = (
 )
 REDIS_SCHEMES = ("redis", "rediss", "unix")
 REDIS_PORT = 6379
+STATE_SCHEMES = ("sqlite", "postgres", "postgresql")
 # Uploads of volumes that a service without Redis keeps; the oldest make room for new ones.
 VOLUMES_AT_ONCE = 4
 # A shorter key can be guessed over the network.
@@ -59,6 +60,15 @@ def _redis_address(url: SecretStr) -> SecretStr:
     return url
 
 
+def _state_address(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in STATE_SCHEMES or (parts.scheme == "sqlite" and len(parts.path) < 2):
+        raise ValueError("must be sqlite:///FILE or postgresql://HOST/DATABASE")
+    return url
+
+
+StateUrl = Annotated[SecretStr, AfterValidator(_state_address)]
+Price = Annotated[float, Field(ge=0.0)]
 Seconds = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -77,6 +87,14 @@ class Settings(Frozen):
             names without a key, and any name with one.
         planner: who plans when a request does not say.
         egress: whether pictures and words may leave for an outside MLLM.
+        private_servers: whether an MLLM may stand on another machine of the own network.
+        burned_in: what happens to pictures that may show a name before an MLLM sees them.
+        box_style: how the MLLM writes boxes; ``auto`` goes by the model's name.
+        price_input: of a million tokens read, for the accounts of runs.
+        price_output: of a million tokens written.
+        run_tokens: what the MLLM of one run may read and write; no limit by default.
+        run_slots: agent runs this process carries out at once; 0 leaves them to others.
+        state_url: where states of running runs are kept, ``sqlite:///FILE`` or ``postgresql://``.
         backend: the bundled model, or SAM 3 with or without MedSAM-3's LoRA.
         sam3_weights: path of SAM 3's weights, or their name on the hub if they are in its cache.
         sam3_lora: MedSAM-3's LoRA file, or the folder of an adapter.
@@ -108,6 +126,14 @@ class Settings(Frozen):
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
     egress: Literal["off", "deidentified"] = "off"
+    private_servers: bool = True
+    burned_in: Literal["refuse", "allow"] = "refuse"
+    box_style: Literal["auto", "gemini", "thousandths", "pixels"] = "auto"
+    price_input: Price | None = None
+    price_output: Price | None = None
+    run_tokens: Count | None = None
+    run_slots: Annotated[int, Field(ge=0, le=256)] = 16
+    state_url: StateUrl | None = None
     backend: Literal["compact", "sam3"] = "compact"
     sam3_weights: str | None = None
     sam3_lora: Path | None = None

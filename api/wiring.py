@@ -3,28 +3,42 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from agent.bench import AgentSettings
+from pydantic import SecretStr
+
+from agent.bench import AgentSettings, Prices
+from agent.checkpoints import open_checkpoints
 from agent.mllm.contract import Mllm
+from agent.mllm.coordinates import BOX_STYLES
 from agent.mllm_planner import MllmPlanner
 from agent.planner import Planner
 from agent.prompting import PROMPTS_VERSION
 from agent.rules import RulesPlanner
-from agent.service import AgentContext, AgentService
+from agent.service import AgentContext
+from api.dispatch import QueuedAgent
 from api.parts import Parts
 from api.planners import Kind, build_mllms, close_all
 from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact import CompactBackend
 from segmenter.backends.contract import Backend
-from segmenter.connect import Services, decoder, open_embedded, open_redis, run_worker
+from segmenter.connect import (
+    Services,
+    decoder,
+    new_worker_id,
+    open_embedded,
+    open_redis,
+    open_runs,
+    run_worker,
+)
 from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
 from segmenter.images import Decode
 from segmenter.messages import Presence
+from segmenter.run_worker import RunQueue, RunWorker
 
 SAM3_INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"
 
@@ -36,6 +50,8 @@ class WeightsFault(RuntimeError):
 # The worker inside registers at once; only a broken one takes longer.
 EMBEDDED_START_S = 10.0
 EMBEDDED_POLL_S = 0.05
+# How late a worker of runs sees that it is to stop.
+RUN_POLL_S = 0.5
 # Whoever asks whether the service is ready wants to know soon.
 QUEUE_TIMEOUT_S = 3.0
 # A host that swallows packets lets a connection hang; the retries before end within the other.
@@ -141,11 +157,34 @@ async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
         SettingsError: the default planner cannot work.
         WeightsFault: the model does not load.
     """
+    async with _open_agent(setup) as (services, agent, planners):
+        settings = setup.settings
+        yield Parts(
+            segmenter=services.segmenter,
+            images=services.images,
+            records=services.records,
+            volumes=services.volumes,
+            agent=agent,
+            live_workers=partial(services.segmenter.workers, timeout_s=QUEUE_TIMEOUT_S),
+            # A stable sort: the default first, the others as they are.
+            planners=tuple(sorted(planners, key=lambda kind: kind != settings.planner)),
+        )
+
+
+@asynccontextmanager
+async def _open_agent(
+    setup: Setup,
+) -> AsyncIterator[tuple[Services, QueuedAgent, Mapping[str, Planner]]]:
+    """Open the agent, and carry runs out in this process if it has slots for them."""
     settings = setup.settings
-    mllms = build_mllms(settings)
+    mllms, worker_id = build_mllms(settings), new_worker_id()
     try:
-        async with open_services(setup) as services:
-            planners = _planners(mllms)
+        async with (
+            open_services(setup) as services,
+            _open_runs(setup, worker_id) as runs,
+            open_checkpoints(_secret(settings.state_url)) as checkpoints,
+        ):
+            planners = _planners(settings, mllms)
             context = AgentContext(
                 segmenter=services.segmenter,
                 images=services.images,
@@ -153,19 +192,53 @@ async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
                 planners=planners,
                 default_planner=settings.planner,
                 settings=_agent_settings(settings),
+                checkpoints=checkpoints,
             )
-            yield Parts(
-                segmenter=services.segmenter,
-                images=services.images,
-                records=services.records,
-                volumes=services.volumes,
-                agent=AgentService(context),
-                live_workers=partial(services.segmenter.workers, timeout_s=QUEUE_TIMEOUT_S),
-                # A stable sort: the default first, the others as they are.
-                planners=tuple(sorted(planners, key=lambda kind: kind != settings.planner)),
-            )
+            agent = QueuedAgent(context, runs.caller)
+            async with _carrying_out(agent, runs, settings, worker_id):
+                yield services, agent, planners
     finally:
         await close_all(mllms.values())
+
+
+def _open_runs(setup: Setup, worker_id: str) -> AbstractAsyncContextManager[RunQueue]:
+    settings = setup.settings
+    asked = settings.for_segmenter().for_runs(settings.run_timeout_s)
+    if settings.redis_url is None:
+        asked = asked.model_copy(update={"poll_s": EMBEDDED_POLL_S})
+    return open_runs(_secret(settings.redis_url), asked, worker_id)
+
+
+@asynccontextmanager
+async def _carrying_out(
+    agent: QueuedAgent, runs: RunQueue, settings: Settings, worker_id: str
+) -> AsyncIterator[None]:
+    if settings.run_slots == 0:
+        yield
+        return
+    poll_s = EMBEDDED_POLL_S if settings.redis_url is None else RUN_POLL_S
+    worker = RunWorker(
+        runs.worker, agent.carry, worker_id=worker_id, slots=settings.run_slots, poll_s=poll_s
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+
+
+async def run_agent_process(setup: Setup, stop: asyncio.Event) -> None:
+    """Carry agent runs out from Redis until `stop` is set."""
+    if setup.settings.redis_url is None:
+        raise SettingsError(f"an agent worker needs {variable('redis_url')}")
+    async with _open_agent(setup):
+        await stop.wait()
+
+
+def _secret(url: SecretStr | None) -> str | None:
+    return None if url is None else url.get_secret_value()
 
 
 async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
@@ -194,8 +267,12 @@ async def live_workers(setup: Setup) -> tuple[Presence, ...]:
         raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error
 
 
-def _planners(mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:
-    return {"rules": RulesPlanner()} | {kind: MllmPlanner(mllm) for kind, mllm in mllms.items()}
+def _planners(settings: Settings, mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:
+    style = None if settings.box_style == "auto" else BOX_STYLES[settings.box_style]
+    planners: dict[str, Planner] = {"rules": RulesPlanner()}
+    for kind, mllm in mllms.items():
+        planners[kind] = MllmPlanner(mllm, style=style)
+    return planners
 
 
 def _agent_settings(settings: Settings) -> AgentSettings:
@@ -203,6 +280,17 @@ def _agent_settings(settings: Settings) -> AgentSettings:
         run_timeout_s=settings.run_timeout_s,
         record_ttl_s=settings.record_ttl_s,
         prompts_version=PROMPTS_VERSION,
+        run_tokens=settings.run_tokens,
+        prices=_prices(settings),
+    )
+
+
+def _prices(settings: Settings) -> Prices | None:
+    if settings.price_input is None and settings.price_output is None:
+        return None
+    return Prices(
+        input_per_million=settings.price_input or 0.0,
+        output_per_million=settings.price_output or 0.0,
     )
 
 

@@ -23,7 +23,8 @@ from segmenter.redis_stores import (
     open_store_client,
 )
 from segmenter.redis_worker import open_worker
-from segmenter.settings import SegmenterSettings
+from segmenter.run_worker import RunQueue
+from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
 from segmenter.transport import CallerSide, WorkerSide
 from segmenter.volume_client import Volumes
@@ -126,6 +127,22 @@ async def run_worker(
         runner = _runner(backend, volumes.store, formats or all_formats(settings.volume))
         worker = _make_worker(queue, backend, images, settings, volumes=runner, worker_id=worker_id)
         await worker.run(stop)
+
+
+@asynccontextmanager
+async def open_runs(
+    url: str | None, settings: QueueSettings, worker_id: str
+) -> AsyncIterator[RunQueue]:
+    """Open both ends of the queue of runs: on Redis, or inside this process without a URL."""
+    if url is None:
+        transport = MemoryTransport(settings)
+        yield RunQueue(transport, transport.worker(worker_id))
+        return
+    async with (
+        open_caller(url, settings) as caller,
+        open_worker(url, settings, worker_id, on_hang=_end_process) as worker,
+    ):
+        yield RunQueue(caller, worker)
 
 
 def new_worker_id() -> str:

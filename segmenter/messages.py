@@ -20,12 +20,12 @@ class Job(Frozen):
     """One piece of work; `request` belongs to the kind ``segment`` alone.
 
     What a ``volume`` job is asked is kept under its id (`segmenter.volume_store`), so that messages
-    stay small.
+    stay small; so is what a ``run`` is, by whoever queued it.
     """
 
     version: Literal[1] = SCHEMA_VERSION
     id: JobId
-    kind: Literal["segment", "capabilities", "volume"]
+    kind: Literal["segment", "capabilities", "volume", "run"]
     request: SegmentRequest | None = None
 
     @model_validator(mode="after")
@@ -55,19 +55,21 @@ class Answer(Frozen):
 
     Attributes:
         volume: id of the volume job whose result is kept.
+        run: id of the run job whose record is kept.
     """
 
     version: Literal[1] = SCHEMA_VERSION
     result: SegmentResult | None = None
     capabilities: Capabilities | None = None
     volume: JobId | None = None
+    run: JobId | None = None
     failure: Failure | None = None
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> "Answer":
-        parts = (self.result, self.capabilities, self.volume, self.failure)
+        parts = (self.result, self.capabilities, self.volume, self.run, self.failure)
         if sum(part is not None for part in parts) != 1:
-            raise ValueError("an answer holds a result, capabilities, a volume or a failure")
+            raise ValueError("an answer holds a result, capabilities, a volume, a run or a failure")
         return self
 
 

@@ -95,3 +95,17 @@ class SegmenterSettings(Frozen):
     store: StoreSettings = StoreSettings()
     worker: WorkerSettings = WorkerSettings()
     volume: VolumeSettings = VolumeSettings()
+
+    def for_runs(self, timeout_s: float) -> QueueSettings:
+        """Return the queue of agent runs, each of which ends by itself within `timeout_s`.
+
+        A run's process shows that it lives from a thread of its own, and a run has minutes: a
+        third of the usual lease brings it to another process while somebody still waits for it.
+        """
+        return self.queue.model_copy(
+            update={
+                "prefix": f"{self.queue.prefix[:56]}.runs",
+                "lease_s": self.queue.lease_s / 3.0,
+                "max_hold_s": timeout_s + self.queue.max_hold_s,
+            }
+        )

@@ -22,6 +22,12 @@ class BoxStyle:
 GEMINI_STYLE = BoxStyle("box_2d", "yx", "thousandths")
 THOUSANDTHS_STYLE = BoxStyle("bbox_2d", "xy", "thousandths")
 PIXELS_STYLE = BoxStyle("bbox_2d", "xy", "pixels")
+# What a setting may name, above any model's name.
+BOX_STYLES = {
+    "gemini": GEMINI_STYLE,
+    "thousandths": THOUSANDTHS_STYLE,
+    "pixels": PIXELS_STYLE,
+}
 
 # First match wins. Source: reference/ecosystem.md, 5.1 (makers' documentation and issues).
 _FAMILIES: tuple[tuple[str, BoxStyle], ...] = (
