@@ -40,9 +40,17 @@ async def ask_for_plan(question: PlanQuestion, bench: Bench) -> tuple[Planned, s
         return await rules.plan(question, timeout_s=bench.step_s()), line
 
 
-async def ask_for_inspection(look: Look, bench: Bench, *, failures: int) -> Told:
-    """Return an inspection; after two failures in a row the model is not asked again."""
+async def ask_for_inspection(
+    look: Look, bench: Bench, *, failures: int, spent: bool = False
+) -> Told:
+    """Return an inspection; after two failures in a row the model is not asked again.
+
+    `spent`: the run has no tokens left to ask it with.
+    """
     planner, rules = bench.planner, bench.tools.rules
+    if spent and planner.kind != rules.kind:
+        line = f"inspect {look.number}: the run's tokens were spent, rules took over"
+        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, line)
     if planner.kind == rules.kind or failures >= MAX_FAILURES:
         return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, None)
     try:

@@ -253,6 +253,10 @@ class Bench:
         """Return what is left of the run's time, never below 0."""
         return max(0.0, self.budget.seconds - self.seconds())
 
+    def is_spent(self, usage: Usage) -> bool:
+        """Tell whether the run has used up its tokens."""
+        return self.budget.tokens is not None and usage.tokens >= self.budget.tokens
+
     def step_s(self) -> float:
         """Return what the next step may take."""
         return min(self.tools.settings.step_timeout_s, self.seconds_left())

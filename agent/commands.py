@@ -28,6 +28,10 @@ _TOO = {
     "tight": "looser",
 }
 _ONLY = frozenset({"only", "just", "keep"})
+_UNDO = frozenset({"undo", "revert"})
+_UNDO_FILLERS = frozenset(
+    ["that", "it", "this", "the", "last", "step", "change", "please", "again"]
+)
 
 Act = Literal["remove", "wrong", "accept", "tighter", "looser"]
 
@@ -50,6 +54,12 @@ def read_command(text: str) -> Command:
     """Read the masks a follow-up names and what it wants of them."""
     words = normalise(text)
     return Command(masks=_masks(words), act=_act(words), only=bool(_ONLY & set(words)))
+
+
+def is_undo(text: str) -> bool:
+    """Tell whether a follow-up takes the last run back, and says nothing else."""
+    words = set(normalise(text))
+    return bool(words & _UNDO) and words <= _UNDO | _UNDO_FILLERS
 
 
 def _masks(words: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The state in typed form, read from and written to the JSON that LangGraph carries. Pure."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar, cast
 
 from agent.ledger import Ids
 from agent.state import (
@@ -41,8 +41,8 @@ class Answers(Frozen):
 
 
 def to_json(record: Frozen) -> dict[str, object]:
-    """Dump a record into JSON-ready values."""
-    return record.model_dump(mode="json")
+    """Dump a record into JSON-ready values; what is by default is left out."""
+    return record.model_dump(mode="json", exclude_defaults=True)
 
 
 def plan_of(state: AgentState) -> Plan | None:
@@ -53,7 +53,7 @@ def plan_of(state: AgentState) -> Plan | None:
 
 def rounds_of(state: AgentState) -> tuple[Round, ...]:
     """Return the rounds so far."""
-    return _all(Round, state.get("rounds", []))
+    return tuple(_load_round(one) for one in state.get("rounds", []))
 
 
 def pending_of(state: AgentState) -> tuple[Call, ...]:
@@ -74,9 +74,7 @@ def incumbents_of(state: AgentState) -> dict[str, Ids]:
 
 def verdicts_of(state: AgentState) -> dict[str, Verdict]:
     """Return the latest word on each candidate."""
-    return {
-        name: Verdict.model_validate(verdict) for name, verdict in state.get("verdicts", {}).items()
-    }
+    return {verdict.candidate: verdict for verdict in _ungrouped(state.get("verdicts", []))}
 
 
 def usage_of(state: AgentState) -> Usage:
@@ -116,9 +114,46 @@ def dump_incumbents(incumbents: Mapping[str, Ids]) -> dict[str, list[str]]:
     return {target: list(ids) for target, ids in incumbents.items()}
 
 
-def dump_verdicts(verdicts: Mapping[str, Verdict]) -> dict[str, dict[str, object]]:
+def dump_verdicts(verdicts: Mapping[str, Verdict]) -> list[dict[str, object]]:
     """Return the verdicts, JSON-ready."""
-    return {name: to_json(verdict) for name, verdict in verdicts.items()}
+    return _grouped(verdicts.values())
+
+
+def dump_round(done: Round) -> dict[str, object]:
+    """Return a round, JSON-ready."""
+    inspection = to_json(done.inspection.model_copy(update={"verdicts": ()}))
+    inspection["verdicts"] = _grouped(done.inspection.verdicts)
+    return {**to_json(done), "inspection": inspection}
+
+
+def _load_round(dump: Mapping[str, object]) -> Round:
+    inspection = dict(cast(Mapping[str, object], dump["inspection"]))
+    groups = cast(Sequence[Mapping[str, object]], inspection["verdicts"])
+    inspection["verdicts"] = _ungrouped(groups)
+    return Round.model_validate({**dump, "inspection": inspection})
+
+
+def _grouped(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
+    """Write equal words in a row once: pictures of cells have hundreds of candidates."""
+    groups: list[tuple[dict[str, object], list[str]]] = []
+    for verdict in verdicts:
+        word = to_json(verdict)
+        name = str(word.pop("candidate"))
+        if not groups or groups[-1][0] != word:
+            groups.append((word, []))
+        groups[-1][1].append(name)
+    return [{**word, "candidates": " ".join(names)} for word, names in groups]
+
+
+def _ungrouped(groups: Iterable[Mapping[str, object]]) -> tuple[Verdict, ...]:
+    return tuple(
+        Verdict.model_validate(
+            {key: value for key, value in group.items() if key != "candidates"}
+            | {"candidate": name}
+        )
+        for group in groups
+        for name in str(group["candidates"]).split()
+    )
 
 
 def _all(kind: type[Record], dumps: Sequence[Mapping[str, object]]) -> tuple[Record, ...]:

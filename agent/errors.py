@@ -5,6 +5,7 @@ AgentError
     MllmUnavailable          no connection, timeout, 5xx, quota, refused key
     MllmReplyError           an answer that is no answer, even after one repair
     MllmRefused              blocked or refused by the provider
+    PictureWithheld          the picture may show a name and is not sent
   EgressForbidden            an outside MLLM is configured but data may not leave
   PlannerNotConfigured       the request names a planner that is not set up
   ThreadNotFound             never existed, expired, or erased
@@ -34,6 +35,10 @@ class MllmReplyError(MllmError):
 
 class MllmRefused(MllmError):
     """The provider blocked the prompt or the model refused."""
+
+
+class PictureWithheld(MllmError):
+    """The picture may show who the patient is; it was not sent."""
 
 
 class EgressForbidden(AgentError):

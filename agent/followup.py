@@ -7,7 +7,7 @@ unless the request names them.
 from collections.abc import Iterable, Mapping
 
 from agent.bench import Opening
-from agent.commands import Command, read_command
+from agent.commands import Command, is_undo, read_command
 from agent.desk import (
     Desk,
     accept,
@@ -56,6 +56,9 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
         next_mask=thread.next_mask,
     )
     repeat_words(desk)
+    if thread.runs and is_undo(request.request):
+        # The thread is as it was before already.
+        return _opening(desk, thread.modality, asks_planner=False)
     for edit in request.edits:
         _apply_edit(edit, desk)
     reading = read_request(request.request, lexicon)

@@ -6,6 +6,7 @@ box, the lexicon's phrase, the thread's ids) is added by `agent.planning`.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Literal
 
 from agent.errors import MllmReplyError
@@ -19,19 +20,22 @@ from agent.prompting import render_duel, render_inspect, render_plan
 from agent.replies import Seam, to_inspection, to_plan, to_winner
 from agent.reply_forms import duel_schema, inspect_schema, plan_schema
 from agent.state import Target, Usage
+from agent.withholding import presentable
 from segmenter.contract import RgbImage
 
 
 class MllmPlanner:
     """`agent.planner.Planner` by way of an `Mllm`."""
 
-    def __init__(self, mllm: Mllm, *, style: BoxStyle | None = None) -> None:
+    def __init__(self, mllm: Mllm, *, style: BoxStyle | None = None, guarded: bool = False) -> None:
         """Plan with a model.
 
         Args:
             mllm: who is asked.
             style: the model's way with boxes; None goes by its name.
+            guarded: the model stands outside; it sees no picture that may show a name.
         """
+        self._guarded = guarded
         self._mllm = mllm
         self._style = style or box_style(mllm.model, mllm.kind)
 
@@ -51,6 +55,7 @@ class MllmPlanner:
         Raises:
             MllmError: the step failed.
         """
+        question = self._presentable(question)
         seam = self._seam(question)
         prompt = render_plan(question, seam)
         clean = await asyncio.to_thread(render_clean, question.pixels)
@@ -69,6 +74,7 @@ class MllmPlanner:
         Raises:
             MllmError: the step failed.
         """
+        look = replace(look, question=self._presentable(look.question))
         seam = self._seam(look.question)
         panels = await asyncio.to_thread(choose_panels, look)
         prompt = render_inspect(look, panels, seam)
@@ -102,6 +108,7 @@ class MllmPlanner:
         Raises:
             MllmError: the step failed.
         """
+        look = replace(look, question=self._presentable(look.question))
         panels = await asyncio.to_thread(duel_panels, look, first, second)
         prompt = render_duel(look, _target_of(look, panels))
         answer = await self._mllm.ask(
@@ -112,6 +119,9 @@ class MllmPlanner:
             timeout_s=timeout_s,
         )
         return to_winner(answer.content), answer.usage
+
+    def _presentable(self, question: PlanQuestion) -> PlanQuestion:
+        return presentable(question) if self._guarded else question
 
     def _seam(self, question: PlanQuestion) -> Seam:
         height, width = question.pixels.shape[:2]

@@ -9,6 +9,7 @@ from agent.drafts import (
     Answers,
     answers_of,
     dump_incumbents,
+    dump_round,
     dump_verdicts,
     failure_of,
     incumbents_of,
@@ -121,7 +122,8 @@ async def inspect(state: AgentState, bench: Bench) -> AgentState:
     await bench.tell("run.inspect", answers.number, masks=len(answers.candidates))
     look, twins = await asyncio.to_thread(_look, state, made, answers, bench)
     failures = state.get("failures", 0)
-    told = await ask_for_inspection(look, bench, failures=failures)
+    spent = bench.is_spent(usage_of(state))
+    told = await ask_for_inspection(look, bench, failures=failures, spent=spent)
     inspection = trim_inspection(told.inspected.inspection, look, by=told.by)
     known = verdicts_of(state)
     inherited = inherit(inspection.verdicts, twins, known)
@@ -135,14 +137,15 @@ async def inspect(state: AgentState, bench: Bench) -> AgentState:
     whole = inspection.model_copy(update={"verdicts": (*inspection.verdicts, *inherited)})
     done = to_round(answers, whole, by=told.by, wins=(*settled.wins, *cleaned))
     await bench.tell("run.round.completed", answers.number, masks=len(answers.candidates))
+    usage = usage_of(state).plus(told.inspected.usage).plus(settled.usage)
     return {
         "latest": None,
-        "rounds": [*state.get("rounds", []), to_json(done)],
+        "rounds": [*state.get("rounds", []), dump_round(done)],
         "incumbents": dump_incumbents(standing),
         "verdicts": dump_verdicts(verdicts),
-        "usage": to_json(usage_of(state).plus(told.inspected.usage).plus(settled.usage)),
+        "usage": to_json(usage),
         "fallbacks": with_fallbacks(state, told.fallback, settled.fallback),
-        "failures": count_failures(failures, failed=told.fallback is not None),
+        "failures": count_failures(failures, failed=told.fallback is not None and not spent),
         "duels": settled.duels,
         "step": next_step(
             Progress(
@@ -152,6 +155,7 @@ async def inspect(state: AgentState, bench: Bench) -> AgentState:
                 unchanged=settled.unchanged,
                 proposed=inspection.next,
                 seconds_left=bench.seconds_left(),
+                spent=bench.is_spent(usage),
             )
         ),
     }
@@ -162,7 +166,7 @@ def _look(
 ) -> tuple[Look, dict[str, str]]:
     """Measure the round's candidates and gather what the inspector may know; CPU work."""
     grade(answers, made.targets, bench)
-    twins = find_twins(answers, bench, state.get("verdicts", {}))
+    twins = find_twins(answers, bench, verdicts_of(state))
     frame = Frame(question_of(bench), made, incumbents_of(state), rounds_of(state), twins)
     return to_look(answers, frame, bench), twins
 

@@ -25,6 +25,7 @@ class ShownPanel:
         box: around all its outlines, or None.
         area_share: share of the image, [0, 1].
         score: best joint score of its candidates, [0, 1].
+        asked: the box that went with its call, as it was understood, or None.
     """
 
     label: str
@@ -37,6 +38,7 @@ class ShownPanel:
     colour: str = ""
     box: Box | None = None
     area_share: float = 0.0
+    asked: Box | None = None
 
 
 def panel_label(candidate: str) -> str:
@@ -57,7 +59,8 @@ def choose_panels(look: Look) -> tuple[ShownPanel, ...]:
     others = _others(fresh, look.masks, MAX_PANELS - len(standing))
     # Not for secrecy: the order must be the same when a run is repeated.
     random.Random(look.seed * 31 + look.number).shuffle(others)
-    return tuple(_finished(panel, place) for place, panel in enumerate([*standing, *others]))
+    asked = [replace(panel, asked=_asked_box(panel, look)) for panel in others]
+    return tuple(_finished(panel, place) for place, panel in enumerate([*standing, *asked]))
 
 
 def duel_panels(
@@ -74,7 +77,7 @@ def duel_panels(
 
 def to_sheet(panels: Sequence[ShownPanel]) -> list[Panel]:
     """Return what `agent.overlay.draw_sheet` draws."""
-    return [Panel(panel.label, panel.masks) for panel in panels]
+    return [Panel(panel.label, panel.masks, box=panel.asked) for panel in panels]
 
 
 def to_crops(panels: Sequence[ShownPanel]) -> list[LabelledMask]:
@@ -113,6 +116,16 @@ def _turns(panels: Sequence[ShownPanel]) -> list[ShownPanel]:
         seen[panel.target] = turn + 1
         ranked.append((turn, place, panel))
     return [panel for _, _, panel in sorted(ranked, key=lambda item: item[:2])]
+
+
+def _asked_box(panel: ShownPanel, look: Look) -> Box | None:
+    """Return the box that was given with a panel's call, as it was understood."""
+    known = {one.id: one for one in look.candidates}
+    one = known[panel.candidates[0]] if panel.candidates else None
+    if one is None or one.round != look.number or one.call >= len(look.calls):
+        return None
+    boxes = look.calls[one.call].boxes
+    return next((prompt.box for prompt in boxes if prompt.label == "positive"), None)
 
 
 def _panel(

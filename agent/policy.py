@@ -137,6 +137,7 @@ class Progress(NamedTuple):
         unchanged: the last round gave what the one before had given.
         proposed: what the inspector wants.
         seconds_left: of the run's time.
+        spent: the budget of tokens is used up.
     """
 
     rounds: int
@@ -145,14 +146,15 @@ class Progress(NamedTuple):
     unchanged: bool
     proposed: Literal["stop", "segment", "absent"]
     seconds_left: float
+    spent: bool = False
 
 
 def next_step(progress: Progress) -> Literal["refine", "finish"]:
-    """Go on unless the run is settled, told to stop, treading water or out of rounds or time.
+    """Go on unless the run is settled, told to stop, treading water or out of its budget.
 
     "absent" goes on too: it is never the planner's word alone, so the ladder is tried first.
     """
-    over = progress.rounds >= progress.max_rounds or progress.seconds_left <= 0.0
+    over = progress.rounds >= progress.max_rounds or progress.seconds_left <= 0.0 or progress.spent
     if over or progress.settled or progress.unchanged or progress.proposed == "stop":
         return "finish"
     return "refine"

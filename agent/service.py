@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from agent.bench import AgentSettings, Bench, Tools, Watch
 from agent.boxes import fit_boxes
 from agent.checkpoints import Checkpoints
+from agent.commands import is_undo
 from agent.diary import Budget, Diary, RunStart, Tape
 from agent.errors import (
     InvalidRequest,
@@ -139,10 +140,29 @@ class AgentService:
         if request.thread_id is not None:
             # Another run may have ended between the look and the claim.
             thread = await self._threads.thread(thread.id)
+        if thread.runs and is_undo(request.request):
+            thread = await self._before_last(thread)
         request = fit_boxes(request, thread.image)
         # Says now, while the caller waits, what is wrong with the request.
         await asyncio.to_thread(open_thread, request, thread, load_lexicon())
         return await self._put_start(run_id, request, thread, planner)
+
+    async def _before_last(self, thread: ThreadRecord) -> ThreadRecord:
+        """Return a thread as its last run found it; its words, calls and mask ids stay used.
+
+        Raises:
+            InvalidRequest: there is nothing to undo.
+        """
+        if not thread.undoable:
+            raise InvalidRequest("there is nothing to undo in this thread", field="request")
+        try:
+            before = (await self._diary.start(thread.undoable[-1])).thread
+        except RunNotFound:
+            before = None
+        if before is None:
+            raise InvalidRequest("what was before the last run has expired", field="request")
+        kept = {"targets": before.targets, "rejected": before.rejected}
+        return thread.model_copy(update={**kept, "undoable": thread.undoable[:-1]})
 
     async def _put_start(
         self, run_id: str, request: AgentRequest, thread: ThreadRecord | None, planner: str

@@ -344,6 +344,7 @@ class ThreadRecord(Frozen):
         tried: calls that were made, so that none is repeated.
         rejected: ids of candidates a person rejected; they never come back.
         modality: our name of it, as the last plan that knew it named it, or ``unknown``.
+        undoable: runs that can be taken back, the latest last.
     """
 
     id: str
@@ -358,6 +359,7 @@ class ThreadRecord(Frozen):
     modality: str = "unknown"
     next_mask: int = 1
     next_target: int = 1
+    undoable: tuple[str, ...] = ()
 
 
 class RunEvent(Frozen):
@@ -424,7 +426,7 @@ class AgentState(TypedDict, total=False):
     latest: dict[str, object] | None
     rounds: list[dict[str, object]]
     incumbents: dict[str, list[str]]
-    verdicts: dict[str, dict[str, object]]
+    verdicts: list[dict[str, object]]
     usage: dict[str, object]
     fallbacks: list[str]
     failures: int

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from agent.commands import is_undo
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
 from agent.modality import UNKNOWN, known_modality
 from agent.records import bounded
@@ -21,6 +22,7 @@ _THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
 LOCK_GRACE_S = 30.0
 MAX_THREAD_RUNS = 100
 MAX_THREAD_CALLS = 200
+MAX_UNDOS = 20
 
 
 def new_run_id() -> str:
@@ -144,6 +146,9 @@ def append_run(
             "rejected": rejected,
             "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
             "next_mask": next_mask,
+            "undoable": thread.undoable
+            if is_undo(run.request)
+            else (*thread.undoable, run.id)[-MAX_UNDOS:],
             "next_target": max([thread.next_target, *(int(key[1:]) + 1 for key in used)]),
         }
     )

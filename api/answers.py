@@ -102,6 +102,9 @@ class ProvenanceOut(Answer):
     rounds: int
     usage: UsageOut
     seconds: float
+    cost: Annotated[
+        float | None, Field(description="of the usage; null unless the service knows prices")
+    ] = None
 
 
 class ConceptResult(Answer):

@@ -94,6 +94,7 @@ SEGMENT: Example = {
         "rounds": 0,
         "usage": USAGE,
         "seconds": 0.212,
+        "cost": None,
     },
 }
 RUN: Example = {
@@ -147,6 +148,7 @@ RUN: Example = {
         "rounds": 1,
         "usage": USAGE,
         "seconds": 0.48,
+        "cost": None,
     },
 }
 THREAD: Example = {

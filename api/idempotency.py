@@ -82,6 +82,20 @@ class Once:
         await self._note_done(key, record)
         return run, False
 
+    async def begin(self, key: str, fingerprint: str) -> tuple[str, bool]:
+        """Return the id of the one run of this key, for a caller that does not wait for it.
+
+        The second value says whether it was begun before.
+
+        Raises:
+            KeyInUse, KeyReused.
+        """
+        record = KeyRecord(fingerprint=fingerprint, run_id=new_run_id())
+        content = record.model_dump_json().encode()
+        if await self.records.put_new(key, content, ttl_s=self.done_ttl_s):
+            return record.run_id, False
+        return (await self._known(key, fingerprint)).run_id, True
+
     async def _claim(self, key: str, record: KeyRecord) -> bool:
         return await self.records.put_new(
             key, record.model_dump_json().encode(), ttl_s=self.running_ttl_s

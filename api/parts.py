@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fastapi import Request
 
+from agent.recording import Recording
 from agent.state import AgentRequest, RunEvent, RunRecord, ThreadRecord
 from api.background import Background
 from api.idempotency import GRACE_S, Once
@@ -40,6 +41,10 @@ class Agent(Protocol):
 
     async def run_record(self, run_id: str) -> RunRecord:
         """Read a run; raises RunNotFound."""
+        ...
+
+    async def recording(self, run_id: str) -> Recording:
+        """Return all that a replay needs; raises RunNotFound."""
         ...
 
     async def thread_record(self, thread_id: str) -> ThreadRecord:

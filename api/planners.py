@@ -15,6 +15,8 @@ Kind = Literal["gemini", "openai"]
 KINDS: tuple[Kind, ...] = ("gemini", "openai")
 # Local servers ask for none, but the SDK wants one.
 NO_KEY = SecretStr("none")
+# Without a base URL the maker's own server is asked.
+OUTSIDE = "https://api.openai.com"
 
 
 def build_mllms(settings: Settings) -> Mapping[Kind, Mllm]:
@@ -36,10 +38,14 @@ def build_mllms(settings: Settings) -> Mapping[Kind, Mllm]:
             built[kind] = build(settings, kind)
         except EgressForbidden as error:
             if is_default:
-                raise SettingsError(
-                    f"{error}; {_allowance(settings)} allows it"
-                ) from error
+                raise SettingsError(f"{error}; {_allowance(settings)} allows it") from error
     return built
+
+
+def is_guarded(settings: Settings, kind: Kind) -> bool:
+    """Tell whether an MLLM stands outside and may see no picture that may show a name."""
+    inside = kind == "openai" and place_of(settings.openai_base_url or OUTSIDE) is not Place.OUTSIDE
+    return settings.burned_in == "refuse" and not inside
 
 
 def _allowance(settings: Settings) -> str:

@@ -146,6 +146,7 @@ def _provenance(provenance: Provenance) -> answers.ProvenanceOut:
         rounds=provenance.rounds,
         usage=to_usage(provenance.usage),
         seconds=round(provenance.seconds, 3),
+        cost=None if provenance.cost is None else round(provenance.cost, 6),
     )
 
 

@@ -263,6 +263,16 @@ class AgentBody(ImagePart):
     max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
     planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
     edits: Annotated[tuple[EditIn, ...], Field(max_length=MAX_EDITS)] = ()
+    max_seconds: Annotated[
+        float | None, Field(ge=1.0, description="end sooner than the service's own limit")
+    ] = None
+    max_tokens: Annotated[
+        int | None, Field(ge=1, description="of the MLLM; then the run ends with what it has")
+    ] = None
+    if_busy: Annotated[
+        Literal["refuse", "wait"],
+        Field(description="while another run of the thread goes on: 409, or wait for its end"),
+    ] = "refuse"
     # After thread_id and edits: its check looks at them.
     request: Annotated[
         Words | None,
@@ -292,6 +302,9 @@ class AgentBody(ImagePart):
             max_rounds=self.max_rounds,
             planner=self.planner,
             edits=tuple(edit.to_edit() for edit in self.edits),
+            max_seconds=self.max_seconds,
+            max_tokens=self.max_tokens,
+            wait=self.if_busy == "wait" and self.thread_id is not None,
         )
 
 

@@ -81,6 +81,7 @@ DONE: Example = {
         "rounds": 0,
         "usage": {"calls": 0, "input_tokens": 0, "output_tokens": 0},
         "seconds": 6.4,
+        "cost": None,
     },
 }
 FRAMES: Example = {

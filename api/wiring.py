@@ -21,7 +21,7 @@ from agent.rules import RulesPlanner
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
 from api.parts import Parts
-from api.planners import Kind, build_mllms, close_all
+from api.planners import Kind, build_mllms, close_all, is_guarded
 from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact import CompactBackend
 from segmenter.backends.contract import Backend
@@ -271,7 +271,7 @@ def _planners(settings: Settings, mllms: Mapping[Kind, Mllm]) -> dict[str, Plann
     style = None if settings.box_style == "auto" else BOX_STYLES[settings.box_style]
     planners: dict[str, Planner] = {"rules": RulesPlanner()}
     for kind, mllm in mllms.items():
-        planners[kind] = MllmPlanner(mllm, style=style)
+        planners[kind] = MllmPlanner(mllm, style=style, guarded=is_guarded(settings, kind))
     return planners
 
 

@@ -87,6 +87,9 @@ class ImageRef(Frozen):
         spacing: physical pixel size if the file says so, or None.
         rendering: the named rule that turned stored values into uint8 (``identity``, ``window
             from tags``, ``full range``, ...).
+        may_name: the pixels may show who the patient is: nothing in the file says otherwise.
+        region: columns and rows (x0, y0, x1, y1) that hold the picture proper, without margins of
+            text; None where the file does not say.
     """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -96,6 +99,8 @@ class ImageRef(Frozen):
     modality: str | None = None
     spacing: Spacing | None = None
     rendering: str = "identity"
+    may_name: bool = False
+    region: tuple[int, int, int, int] | None = None
 
     @property
     def id(self) -> str:

@@ -11,7 +11,7 @@ from agent.threads import new_run_id
 from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import Caller
 from api.bodies import read_body
-from api.errors import FieldFault, InvalidFields, RunFailed
+from api.errors import RunFailed
 from api.idempotency import IdempotencyKey, fingerprint_of, record_key
 from api.inputs import check_request, stored_image
 from api.openapi import AGENT_BODY, problems
@@ -50,10 +50,7 @@ async def agent_segment(
     check_request(received.body, image)
     asked = received.body.to_request(image)
     if wants_async(prefer):
-        if idempotency_key is not None:
-            fault = FieldFault("Idempotency-Key", "does not go with respond-async")
-            raise InvalidFields(fault)
-        return await _begun(request, asked)
+        return await _begun(request, asked, caller, idempotency_key)
     run, replayed = await _run_once(request, asked, caller, idempotency_key)
     response.headers["Content-Location"] = f"/agent/runs/{run.id}"
     if replayed:
@@ -67,9 +64,16 @@ def wants_async(prefer: str | None) -> bool:
     return "respond-async" in wishes
 
 
-async def _begun(request: Request, asked: AgentRequest) -> Response:
+async def _begun(request: Request, asked: AgentRequest, caller: str, key: str | None) -> Response:
     background, agent, run_id = background_of(request), parts_of(request).agent, new_run_id()
     background.check_room()
+    if key is not None:
+        name, fingerprint = record_key(caller, key), fingerprint_of(asked)
+        run_id, replayed = await once_of(request).begin(name, fingerprint)
+        if replayed:
+            response = running_response(run_id)
+            response.headers["Idempotency-Replayed"] = "true"
+            return response
     await agent.announce(run_id)
     background.start(_run_behind(agent, asked, run_id))
     return running_response(run_id)

@@ -33,6 +33,12 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+class RecordingText(Response):
+    """JSON as it was written, under a type of its own: only a replay reads it."""
+
+    media_type = "application/vnd.medsam3.recording+json"
+
+
 class Png(Response):
     """A picture."""
 
@@ -77,6 +83,18 @@ async def get_events(
     lifetime_s = settings_of(request).run_timeout_s + GRACE_S
     events = stream(parts.agent, run_id, after=last_event_id, lifetime_s=lifetime_s)
     return EventStream(events, headers=HEADERS)
+
+
+@router.get(
+    "/recording",
+    operation_id="getRecording",
+    summary="All a replay of a run needs",
+    response_class=RecordingText,
+    responses=problems(404, 422, 503),
+)
+async def get_recording(run_id: RunId, parts: UsedParts) -> Response:
+    """Request, thread and every answer of the run, for `medsam3 replay`; without its image."""
+    return RecordingText((await parts.agent.recording(run_id)).model_dump_json())
 
 
 @router.post(

@@ -48,4 +48,6 @@ def describe(content: bytes, decoded: DecodedImage) -> ImageRef:
         modality=decoded.modality,
         spacing=decoded.spacing,
         rendering=decoded.rendering,
+        may_name=decoded.may_name,
+        region=decoded.region,
     )

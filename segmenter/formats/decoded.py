@@ -25,6 +25,8 @@ class DecodedImage:
         modality: DICOM modality code, or None.
         spacing: physical pixel size of the upright picture, or None.
         rendering: the named rules that turned stored values into uint8, joined by ``; ``.
+        may_name: see `segmenter.contract.ImageRef`.
+        region: see there.
     """
 
     pixels: RgbImage
@@ -32,6 +34,8 @@ class DecodedImage:
     modality: str | None = None
     spacing: Spacing | None = None
     rendering: str = IDENTITY
+    may_name: bool = False
+    region: tuple[int, int, int, int] | None = None
 
 
 def join_rules(*rules: str | None) -> str:

@@ -14,6 +14,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
+from segmenter.formats.dicom_burned import may_name, picture_region
 from segmenter.formats.dicom_codestream import check_frame
 from segmenter.formats.dicom_grey import render_grey
 from segmenter.formats.dicom_header import DECODERS, read_dicom
@@ -53,6 +54,8 @@ def decode_dicom(
             modality=read_modality(header),
             spacing=read_spacing(header),
             rendering=join_rules(rule, frame),
+            may_name=may_name(header),
+            region=picture_region(header, layout),
         )
 
 

@@ -50,6 +50,7 @@ DECODERS: dict[UID, str] = {
 _KEYWORDS = (
     "SOPClassUID",
     "Modality",
+    "BurnedInAnnotation",
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "PlanarConfiguration",

@@ -223,6 +223,7 @@ class ScriptedPlanner:
         self._duels = list(duels)
         self.looks: list[Look] = []
         self.questions: list[PlanQuestion] = []
+        self.usage = Usage(calls=1)
         self.duelled: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
 
     @property
@@ -237,14 +238,14 @@ class ScriptedPlanner:
         self.questions.append(question)
         if isinstance(self._plan, Exception):
             raise self._plan
-        return Planned(plan=self._plan, usage=Usage(calls=1))
+        return Planned(plan=self._plan, usage=self.usage)
 
     async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
         self.looks.append(look)
         judge = self._inspections.pop(0)
         if isinstance(judge, Exception):
             raise judge
-        return Inspected(inspection=judge(look), usage=Usage(calls=1))
+        return Inspected(inspection=judge(look), usage=self.usage)
 
     async def duel(
         self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
@@ -253,7 +254,7 @@ class ScriptedPlanner:
         answer = self._duels.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer, Usage(calls=1)
+        return answer, self.usage
 
 
 def fresh(look: Look) -> list[str]:

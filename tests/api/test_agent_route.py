@@ -60,6 +60,7 @@ def test_a_run_tells_where_it_comes_from(client: TestClient, png: bytes) -> None
         "rounds": 1,
         "usage": {"calls": 0, "input_tokens": 0, "output_tokens": 0},
         "seconds": 0.123,
+        "cost": None,
     }
 
 

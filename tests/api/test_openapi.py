@@ -33,6 +33,7 @@ OPERATIONS = {
     ("get", "/images/{image_id}"): "getImage",
     ("get", "/agent/runs/{run_id}"): "getRun",
     ("get", "/agent/runs/{run_id}/events"): "getRunEvents",
+    ("get", "/agent/runs/{run_id}/recording"): "getRecording",
     ("post", "/agent/runs/{run_id}/cancel"): "cancelRun",
     ("get", "/agent/runs/{run_id}/masks/{mask_id}.png"): "getMask",
     ("get", "/agent/runs/{run_id}/overlay.png"): "getOverlay",

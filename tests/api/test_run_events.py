@@ -157,15 +157,19 @@ def test_a_run_of_nobody_is_not_found(service: TestClient, route: str) -> None:
     assert service.post(f"/agent/runs/run_{'0' * 32}/cancel").status_code == 404
 
 
-def test_a_key_and_an_answer_at_once_do_not_go_together(service: TestClient) -> None:
-    response = service.post(
-        "/agent/segment",
-        files={"image": IMAGE},
-        data={"request": "outline the mass"},
-        headers={**ASYNC, "Idempotency-Key": "k1"},
-    )
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["field"] == "Idempotency-Key"
+def test_a_key_makes_one_run_of_two_answers_at_once(service: TestClient) -> None:
+    def ask(request: str) -> Any:
+        return service.post(
+            "/agent/segment",
+            files={"image": IMAGE},
+            data={"request": request},
+            headers={**ASYNC, "Idempotency-Key": "k1"},
+        )
+
+    first, second, other = ask("outline the mass"), ask("outline the mass"), ask("the cyst")
+    assert (first.status_code, second.status_code, other.status_code) == (202, 202, 422)
+    assert first.json() == second.json()
+    assert second.headers["idempotency-replayed"] == "true"
 
 
 def test_runs_behind_are_bounded(slow: TestClient) -> None:
