@@ -58,7 +58,7 @@ def read_command(text: str) -> Command:
 
 def is_undo(text: str) -> bool:
     """Tell whether a follow-up takes the last run back, and says nothing else."""
-    words = set(normalise(text))
+    words = {word for word in normalise(text) if word.isalnum()}
     return bool(words & _UNDO) and words <= _UNDO | _UNDO_FILLERS
 
 

@@ -210,6 +210,7 @@ def test_the_rejected_box_becomes_a_negative_example() -> None:
         ({"unchanged": True}, "finish"),
         ({"rounds": 3}, "finish"),
         ({"seconds_left": 0.0}, "finish"),
+        ({"spent": True}, "finish"),
     ],
 )
 def test_a_run_stops_for_a_reason(changes: dict[str, object], step: str) -> None:

@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from agent.bench import AgentSettings, Prices
+from agent.commands import is_undo
+from agent.errors import InvalidRequest, ThreadBusy
 from agent.records import bounded
 from agent.state import (
     Call,
@@ -226,3 +229,104 @@ def test_a_conversation_of_heavy_masks_never_outgrows_the_store() -> None:
     names = [one.id for one in after.candidates]
     assert names[0] == "m4"
     assert names[-1] == "m40"
+
+
+def conversation() -> tuple[World, str]:
+    answers = {"optic disc": found(square(10, 10, 50, 50)), "optic cup": found(SMALL)}
+    world = World(ScriptedSegmenter(answers))
+    record = asyncio.run(world.service.run(request("optic disc")))
+    return world, record.thread_id
+
+
+def follow(world: World, thread_id: str, text: str) -> RunRecord:
+    return asyncio.run(world.service.run(request(text, image=None, thread_id=thread_id)))
+
+
+def shown_in(run: RunRecord) -> list[tuple[str, list[str]]]:
+    return [(one.target.label, [mask.candidate.id for mask in one.masks]) for one in run.targets]
+
+
+def test_undo_takes_runs_back_one_by_one() -> None:
+    world, thread_id = conversation()
+    both = shown_in(follow(world, thread_id, "also the optic cup"))
+    gone = shown_in(follow(world, thread_id, "remove the optic disc"))
+    assert gone != both
+    assert shown_in(follow(world, thread_id, "undo that, please")) == both
+    assert shown_in(follow(world, thread_id, "undo")) == both[:1]
+    third = follow(world, thread_id, "also the optic cup")
+    assert [label for label, _ in shown_in(third)] == ["optic disc", "optic cup"]
+    # A mask that was taken back keeps its id to itself.
+    assert shown_in(third)[1][1] != both[1][1]
+
+
+def test_undo_brings_a_rejected_mask_back() -> None:
+    world, thread_id = conversation()
+    before = asyncio.run(world.service.thread_record(thread_id))
+    follow(world, thread_id, "mask 1 is wrong")
+    follow(world, thread_id, "undo")
+    after = asyncio.run(world.service.thread_record(thread_id))
+    assert after.targets == before.targets
+    assert after.rejected == ()
+    assert len(after.runs) == 3
+
+
+def test_there_is_an_end_to_undo() -> None:
+    world, thread_id = conversation()
+    follow(world, thread_id, "undo")
+    with pytest.raises(InvalidRequest, match="nothing to undo"):
+        follow(world, thread_id, "undo")
+
+
+@pytest.mark.parametrize("text", ["undo the mass", "outline the undone", "the last step"])
+def test_other_words_undo_nothing(text: str) -> None:
+    assert not is_undo(text)
+
+
+def test_runs_that_wait_for_their_thread_come_one_after_the_other() -> None:
+    world, thread_id = conversation()
+
+    async def crowd() -> list[RunRecord]:
+        texts = ["also the optic cup", "tighter", "also the optic cup", "optic disc"]
+        asked = [request(text, image=None, thread_id=thread_id, wait=True) for text in texts]
+        return list(await asyncio.gather(*(world.service.run(one) for one in asked)))
+
+    runs = asyncio.run(crowd())
+    thread = asyncio.run(world.service.thread_record(thread_id))
+    assert sorted(thread.runs[1:]) == sorted(run.id for run in runs)
+    ids = [one.id for run in runs for one in run.candidates]
+    assert len(set(ids)) <= len(thread.candidates)
+
+
+def test_a_run_that_does_not_wait_is_refused_while_another_goes_on() -> None:
+    world, thread_id = conversation()
+
+    async def both() -> None:
+        await world.service.begin(
+            request("also the optic cup", image=None, thread_id=thread_id), new_run_id()
+        )
+        await world.service.run(request("optic disc", image=None, thread_id=thread_id))
+
+    with pytest.raises(ThreadBusy):
+        asyncio.run(both())
+
+
+def test_erasing_a_thread_leaves_nothing_of_it() -> None:
+    world, thread_id = conversation()
+    follow(world, thread_id, "also the optic cup")
+    asyncio.run(world.service.erase_thread(thread_id))
+    assert world.records.records == {}
+
+
+def test_a_run_is_priced_where_prices_are_known() -> None:
+    usage = Usage(calls=2, input_tokens=200_000, output_tokens=50_000)
+    prices = Prices(input_per_million=2.0, output_per_million=10.0)
+    assert prices.of(usage) == pytest.approx(0.9)
+    planner = ScriptedPlanner(plan_for(target()), [judging("accept")])
+    planner.usage = usage
+    world = World(
+        ScriptedSegmenter({"polyp": found(SMALL)}), planner, settings=AgentSettings(prices=prices)
+    )
+    run = asyncio.run(world.service.run(request()))
+    assert run.provenance.cost == pytest.approx(1.8)
+    free = World(ScriptedSegmenter({"polyp": found(SMALL)}), settings=AgentSettings(prices=prices))
+    assert asyncio.run(free.service.run(request())).provenance.cost is None
