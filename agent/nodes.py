@@ -22,15 +22,16 @@ from agent.drafts import (
     verdicts_of,
     with_fallbacks,
 )
-from agent.judging import settle, tidy
+from agent.judging import MAX_DUELS, settle, tidy
 from agent.ledger import record_verdicts
 from agent.outcome import Story, end_run
 from agent.planner import Look, PlanQuestion
 from agent.planning import admit_plan, reopened_plan, standing_ids
 from agent.policy import MAX_FAILURES, Progress, next_step
 from agent.proposing import next_calls, open_targets, trim_inspection
+from agent.second_look import look_again
 from agent.sight import Frame, find_twins, grade, inherit, to_look
-from agent.state import AgentState, Failure, Plan
+from agent.state import AgentState, Failure, Plan, Round
 from agent.toolcalls import take_in, to_failure, to_request
 from segmenter.errors import ImageNotFound, SegmenterError
 
@@ -124,13 +125,15 @@ async def inspect(state: AgentState, bench: Bench) -> AgentState:
     failures = state.get("failures", 0)
     spent = bench.is_spent(usage_of(state))
     told = await ask_for_inspection(look, bench, failures=failures, spent=spent)
+    duels = state.get("duels", 0)
+    if duels < MAX_DUELS and not spent:
+        told, asked = await look_again(look, told, bench)
+        duels += asked
     inspection = trim_inspection(told.inspected.inspection, look, by=told.by)
     known = verdicts_of(state)
     inherited = inherit(inspection.verdicts, twins, known)
     verdicts = record_verdicts(known, (*inspection.verdicts, *inherited))
-    settled = await settle(
-        look, verdicts, bench, answers=answers, by=told.by, duels=state.get("duels", 0)
-    )
+    settled = await settle(look, verdicts, bench, answers=answers, by=told.by, duels=duels)
     standing, verdicts, cleaned = await asyncio.to_thread(
         tidy, settled.incumbents, verdicts, bench, number=answers.number
     )
@@ -195,6 +198,7 @@ async def finish(state: AgentState, bench: Bench) -> AgentState:
         rounds=rounds_of(state),
         incumbents=incumbents_of(state),
         verdicts=verdicts_of(state),
+        boxed=_boxed(rounds_of(state), bench),
         owners={name: one.target for name, one in bench.candidates.items()},
         limits=None if bench.capabilities is None else limits_of(state, bench),
         failure=failure,
@@ -203,6 +207,16 @@ async def finish(state: AgentState, bench: Bench) -> AgentState:
     kept = [one for one in bench.opening.kept if one.target.id in stays]
     outcome = end_run(made.targets if made else bench.opening.reopened, kept, story)
     return {"outcome": to_json(outcome)}
+
+
+def _boxed(rounds: tuple[Round, ...], bench: Bench) -> frozenset[str]:
+    """Return the run's candidates that came of calls with a box."""
+    return frozenset(
+        name
+        for done in rounds
+        for name in done.candidates
+        if name in bench.candidates and done.calls[bench.candidates[name].call].boxes
+    )
 
 
 def limits_of(state: AgentState, bench: Bench) -> Limits:

@@ -33,6 +33,7 @@ class Story(NamedTuple):
 
     Attributes:
         owners: target id of every candidate of the run.
+        boxed: candidates that a box asked for: a box gives something wherever it lies.
         limits: with every call that was made.
     """
 
@@ -44,6 +45,7 @@ class Story(NamedTuple):
     limits: Limits | None
     failure: Failure | None
     fallbacks: tuple[str, ...]
+    boxed: frozenset[str] = frozenset()
 
 
 def absence_votes(target: Target, story: Story) -> int:
@@ -58,7 +60,9 @@ def absence_votes(target: Target, story: Story) -> int:
     if not looked or story.limits is None:
         return 0
     planner = _planner_says_absent(story, max(looked))
-    found = any(owner == target.id for owner in story.owners.values())
+    found = any(
+        owner == target.id and name not in story.boxed for name, owner in story.owners.items()
+    )
     searched = not found and is_searched(target, story.limits)
     return planner + searched + (_rounds_rejected(target, story) >= 2)
 

@@ -154,6 +154,7 @@ def look_key(kind: str, look: Look, *sets: tuple[str, ...]) -> str:
     """Name what a judgement is asked from."""
     asked = [
         look.number,
+        look.seed,
         [call.model_dump(mode="json") for call in look.calls],
         [one.id for one in look.candidates],
         {target: list(ids) for target, ids in look.incumbents.items()},

@@ -116,10 +116,8 @@ class Oracle:
     def _issue(self, verdict: str, mask: BinaryMask) -> str:
         if verdict == "accept":
             return "none"
-        if not self.truth.any():
-            return "not_present"
         if verdict == "reject":
-            return "wrong_structure"
+            return "wrong_structure" if self.truth.any() else "not_present"
         return "too_large" if mask.sum() > self.truth.sum() else "too_small"
 
     def _call(self) -> dict[str, object]:
