@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.state import MAX_ROUNDS
+from agent.state import MAX_ROUNDS, RunRecord
 from api.settings import Settings
 from api.wiring import Setup, open_services
 from benchmarks.evaluation.cases import first_images, read_cases
 from benchmarks.evaluation.truth import read_mask
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle, ask_rules
 from benchmarks.lift.oracle import Errors, Wire
+from benchmarks.lift.story import draw_story, interest
 from segmenter.connect import Services
 
 SETS = ("busi", "kvasir_seg", "isic2018", "drishti_gs", "lgg_mri")
@@ -51,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--limit", type=int, help="images per set")
     parser.add_argument("--wire", choices=["openai", "gemini"], default="openai")
+    parser.add_argument(
+        "--settings", nargs="+", help="percent of box and judge, such as 25/10; default: all"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/lift"))
     asked = parser.parse_args(argv)
     asked.out.mkdir(parents=True, exist_ok=True)
@@ -74,20 +78,46 @@ async def _compare(asked: argparse.Namespace) -> None:
         for name, outcomes in [
             ("direct", await ask_direct(services, questions)),
             ("rules", await ask_rules(services, questions)),
-            *await _oracles(services, questions, asked.wire),
+            *await _oracles(services, questions, asked),
         ]:
             lines += summarise(name, questions, outcomes)
             if name == _name(USUAL):
+                await _draw(services, questions, outcomes, asked.out)
                 bare = [each._replace(dice=each.no_ledger) for each in outcomes]
                 lines += summarise(f"{name}, no ledger", questions, bare)
     _write(asked.out / "lift.csv", lines)
     print(table(lines))
 
 
+async def _draw(
+    services: Services, questions: Sequence[Question], outcomes: Sequence[Outcome], out: Path
+) -> None:
+    """Draw for each set how its most telling run went."""
+    best: dict[str, tuple[tuple[int, float], Question, RunRecord]] = {}
+    for question, outcome in zip(questions, outcomes, strict=True):
+        if outcome.run is None or outcome.dice is None:
+            continue
+        rank = interest(outcome.run, outcome.dice - (outcome.first or 0.0))
+        known = best.get(question.case.dataset)
+        if known is None or rank > known[0]:
+            best[question.case.dataset] = (rank, question, outcome.run)
+    for name, (_, question, run) in best.items():
+        pixels = await services.images.pixels(question.image)
+        (out / f"story_{name}.png").write_bytes(draw_story(pixels, run, question.truth))
+
+
+def _settings(wanted: Sequence[str] | None) -> list[Errors]:
+    if wanted is None:
+        return [Errors(box, judge) for box in BOX_ERRORS for judge in JUDGE_ERRORS]
+    pairs = [each.split("/") for each in wanted]
+    return [Errors(float(box) / 100, float(judge) / 100) for box, judge in pairs]
+
+
 async def _oracles(
-    services: Services, questions: Sequence[Question], wire: Wire
+    services: Services, questions: Sequence[Question], asked: argparse.Namespace
 ) -> list[tuple[str, list[Outcome]]]:
-    settings = [Errors(box, judge) for box in BOX_ERRORS for judge in JUDGE_ERRORS]
+    wire: Wire = asked.wire
+    settings = _settings(asked.settings)
     found = []
     for errors in settings:
         outcomes = await ask_oracle(services, questions, errors, wire=wire)

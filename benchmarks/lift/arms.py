@@ -48,6 +48,8 @@ class Outcome(NamedTuple):
         no_ledger: Dice if the last round's best set were returned whatever the ledger says.
         swaps: how often the ledger let a set be replaced.
         unearned: whether the final set differs from the first one without a judged win.
+        first: Dice of what stood after the first round.
+        run: of the agent.
     """
 
     dice: float | None
@@ -58,6 +60,8 @@ class Outcome(NamedTuple):
     no_ledger: float | None = None
     swaps: int = 0
     unearned: bool = False
+    first: float | None = None
+    run: RunRecord | None = None
 
 
 async def ask_direct(services: Services, questions: Sequence[Question]) -> list[Outcome]:
@@ -133,8 +137,17 @@ async def _run(agent: AgentService, question: Question, rounds: int) -> Outcome:
         tokens=usage.input_tokens + usage.output_tokens,
         no_ledger=_dice(_last_round(run), question),
         swaps=sum(bool(win.old) for win in wins),
+        first=_dice(_stood_first(run), question),
+        run=run,
         unearned=bool(final) and not any(final <= set(win.new) for win in wins),
     )
+
+
+def _stood_first(run: RunRecord) -> list[Rle]:
+    """Return what the ledger let stand first."""
+    wins = [win for done in run.rounds for win in done.wins]
+    known = {one.id: one.mask.rle for one in run.candidates}
+    return [known[name] for name in wins[0].new if name in known] if wins else []
 
 
 def _last_round(run: RunRecord) -> list[Rle]:
