@@ -13,7 +13,7 @@ from typing import NamedTuple
 from agent.asking import Told, ask_for_inspection
 from agent.bench import Bench
 from agent.planner import Inspected, Look
-from agent.state import Call, Inspection, Issue, Verdict
+from agent.state import Call, Candidate, Inspection, Issue, Verdict
 
 LOOKS = 3
 
@@ -27,7 +27,9 @@ class SecondLook(NamedTuple):
 
 async def look_again(look: Look, told: Told, bench: Bench) -> SecondLook:
     """Return the inspection that two looks of three agree on, where one alone is not enough."""
-    doubted = doubted_finds(look, told.inspected.inspection.verdicts)
+    before = {one.id for one in bench.opening.candidates}
+    own = [one for one in bench.candidates.values() if one.id not in before]
+    doubted = doubted_finds(look, told.inspected.inspection.verdicts, own)
     if not doubted or told.by == bench.tools.rules.kind:
         return SecondLook(told, asked=False)
     looks, usage = [told.inspected.inspection], told.inspected.usage
@@ -44,8 +46,13 @@ async def look_again(look: Look, told: Told, bench: Bench) -> SecondLook:
     return SecondLook(told._replace(inspected=Inspected(decided, usage)), asked=True)
 
 
-def doubted_finds(look: Look, verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Return the finds of targets that plain words have not found, and that nothing stands for."""
+def doubted_finds(
+    look: Look, verdicts: Sequence[Verdict], own: Sequence[Candidate]
+) -> frozenset[str]:
+    """Return the finds of targets that plain words have not found, and that nothing stands for.
+
+    `own`: all the run's candidates; the look lacks those that repeat another one's pixels.
+    """
     rounds = [(one.number, one.calls) for one in look.history] + [(look.number, look.calls)]
     spoken = {
         (number, place)
@@ -53,7 +60,7 @@ def doubted_finds(look: Look, verdicts: Sequence[Verdict]) -> frozenset[str]:
         for place, call in enumerate(calls)
         if _is_plain(call)
     }
-    heard = {one.target for one in look.candidates if (one.round, one.call) in spoken}
+    heard = {one.target for one in own if (one.round, one.call) in spoken}
     asked = {call.target for _, calls in rounds for call in calls if _is_plain(call)}
     rejected = _rejected(look)
     standing = {target for target, ids in look.incumbents.items() if set(ids) - rejected}
