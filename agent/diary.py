@@ -30,6 +30,8 @@ from segmenter.contract import (
 from segmenter.errors import TransportDown
 
 logger = logging.getLogger(__name__)
+# Before the id of a run that has begun and not ended.
+UNDER_WAY = "under-way:"
 Kept = TypeVar("Kept", bound=Frozen)
 
 
@@ -146,6 +148,7 @@ class Diary:
         """Keep how a run began; raises TransportDown: a run that is not kept is not begun."""
         content = start.model_dump_json().encode()
         await self._records.put(_start_key(start.run_id), content, ttl_s=self._ttl_s)
+        await self._records.put(UNDER_WAY + start.run_id, b"1", ttl_s=self._ttl_s)
 
     async def start(self, run_id: str) -> RunStart:
         """Return how a run began.
@@ -185,6 +188,7 @@ class Diary:
 
     async def drop_steps(self, run_id: str) -> None:
         """Forget the steps of a run that has ended: its record holds its masks."""
+        await self._records.delete(UNDER_WAY + run_id)
         number = 1
         while await self._records.get(_step_key(run_id, number)) is not None:
             await self._records.delete(_step_key(run_id, number))

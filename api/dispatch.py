@@ -5,6 +5,7 @@ The process that queued a run waits for its answer; the run itself does not depe
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from agent import errors as agent_errors
@@ -79,6 +80,11 @@ class QueuedAgent(AgentService):
             if time.monotonic() > deadline:
                 raise NoWorker("no process carries runs out: MEDSAM3_RUN_SLOTS is 0 everywhere")
             await asyncio.sleep(NO_WORKER_POLL_S)
+
+    async def go_on_with(self, run_ids: Iterable[str]) -> None:
+        """Queue runs again that a process before this one began and did not end."""
+        for run_id in run_ids:
+            await self._queue.submit(_job(run_id), timeout_s=self._timeout_s)
 
     async def carry(self, job_id: str) -> Failure | None:
         """Carry out the run of a job, for `segmenter.run_worker.RunWorker`.

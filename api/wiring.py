@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from agent.bench import AgentSettings, Prices
-from agent.checkpoints import open_checkpoints
+from agent.checkpoints import open_checkpoints, sqlite_path
+from agent.diary import UNDER_WAY
 from agent.mllm.contract import Mllm
 from agent.mllm.coordinates import BOX_STYLES
 from agent.mllm_planner import MllmPlanner
@@ -34,11 +35,13 @@ from segmenter.connect import (
     open_runs,
     run_worker,
 )
+from segmenter.contract import RecordStore
 from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
 from segmenter.images import Decode
 from segmenter.messages import Presence
 from segmenter.run_worker import RunQueue, RunWorker
+from segmenter.sqlite_stores import SqliteRecordStore
 
 SAM3_INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"
 
@@ -144,7 +147,9 @@ async def open_services(setup: Setup) -> AsyncIterator[Services]:
     # A command ends no sooner than the worker in its process sees the stop.
     queue = asked.queue.model_copy(update={"poll_s": EMBEDDED_POLL_S})
     asked = asked.model_copy(update={"queue": queue})
-    async with open_embedded(backend, read, asked) as services:
+    url = _secret(settings.state_url)
+    file = sqlite_path(url) if url is not None and url.startswith("sqlite:") else None
+    async with open_embedded(backend, read, asked, file=file) as services:
         await _until_alive(services)
         yield services
 
@@ -196,6 +201,7 @@ async def _open_agent(
             )
             agent = QueuedAgent(context, runs.caller)
             async with _carrying_out(agent, runs, settings, worker_id):
+                await agent.go_on_with(await _left_undone(services.records))
                 yield services, agent, planners
     finally:
         await close_all(mllms.values())
@@ -235,6 +241,13 @@ async def run_agent_process(setup: Setup, stop: asyncio.Event) -> None:
         raise SettingsError(f"an agent worker needs {variable('redis_url')}")
     async with _open_agent(setup):
         await stop.wait()
+
+
+async def _left_undone(records: RecordStore) -> list[str]:
+    """Return runs whose process ended before them; with Redis their jobs are still queued."""
+    if not isinstance(records, SqliteRecordStore):
+        return []
+    return [key.removeprefix(UNDER_WAY) for key in await records.keys(UNDER_WAY)]
 
 
 def _secret(url: SecretStr | None) -> str | None:

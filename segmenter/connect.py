@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from segmenter.redis_stores import (
 from segmenter.redis_worker import open_worker
 from segmenter.run_worker import RunQueue
 from segmenter.settings import QueueSettings, SegmenterSettings
+from segmenter.sqlite_stores import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
 from segmenter.transport import CallerSide, WorkerSide
 from segmenter.volume_client import Volumes
@@ -66,13 +68,37 @@ async def open_embedded(
     settings: SegmenterSettings,
     *,
     formats: SequenceFormats | None = None,
+    file: Path | None = None,
 ) -> AsyncIterator[Services]:
-    """Run the worker in this process; nothing outlives the context.
+    """Run the worker in this process; without a `file` nothing outlives the context.
 
-    `formats` are by default all formats under the bounds of `settings`.
+    In it images and records are kept; volume jobs live in memory. `formats` are by default all
+    formats under the bounds of `settings`.
+
+    Raises:
+        OSError: the file cannot be opened, or another process has it.
     """
     formats = formats or all_formats(settings.volume)
-    images, volumes = _memory_stores(read, settings)
+    async with AsyncExitStack() as stack:
+        images, volumes = _memory_stores(read, settings)
+        records: RecordStore = volumes.records
+        if file is not None:
+            images, records = _file_stores(
+                await stack.enter_async_context(open_file(file)), read, settings
+            )
+        async with _embedded(backend, images, records, volumes, settings, formats) as services:
+            yield services
+
+
+@asynccontextmanager
+async def _embedded(
+    backend: Backend[Embedding],
+    images: StoredImages,
+    records: RecordStore,
+    volumes: "_Volumes",
+    settings: SegmenterSettings,
+    formats: SequenceFormats,
+) -> AsyncIterator[Services]:
     transport, worker_id = MemoryTransport(settings.queue), new_worker_id()
     queue = transport.worker(worker_id)
     runner = _runner(backend, volumes.store, formats)
@@ -82,7 +108,7 @@ async def open_embedded(
     running.add_done_callback(_report)
     try:
         client = _volumes(transport, volumes.store, settings, formats)
-        yield Services(QueuedSegmenter(transport), images, volumes.records, client)
+        yield Services(QueuedSegmenter(transport), images, records, client)
     finally:
         stop.set()
         await running
@@ -183,6 +209,22 @@ def _memory_stores(read: Decode, settings: SegmenterSettings) -> tuple[StoredIma
     )
     images = StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
     return images, _Volumes(records, _volume_store(records, pieces, settings))
+
+
+def _file_stores(
+    file: SqliteFile, read: Decode, settings: SegmenterSettings
+) -> tuple[StoredImages, SqliteRecordStore]:
+    store = settings.store
+    blobs = SqliteBlobStore(
+        file,
+        max_bytes=store.max_images_bytes,
+        max_item_bytes=store.max_image_bytes,
+        ttl_s=store.image_ttl_s,
+    )
+    records = SqliteRecordStore(
+        file, max_bytes=store.max_records_bytes, max_item_bytes=store.max_record_bytes
+    )
+    return StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes), records
 
 
 def _redis_images(client: RedisClient, read: Decode, settings: SegmenterSettings) -> StoredImages:

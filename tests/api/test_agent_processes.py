@@ -1,5 +1,6 @@
 """Runs carried out by processes of their own, which come and go; the bundled model for a tool."""
 
+import asyncio
 import os
 import signal
 import time
@@ -9,6 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.state import AgentRequest
+from agent.threads import new_run_id
+from api.cli_demo import SAMPLES
+from api.dispatch import QueuedAgent
+from api.settings import Settings
+from api.wiring import Setup, open_parts
+from segmenter.backends.compact import CompactBackend
 from tests.api.problems_seen import problem
 from tests.api.test_processes import HEADERS, KEY, ask, free_port, process, until_ready
 from tests.redis_server import RedisServer
@@ -56,6 +64,57 @@ def test_runs_go_to_agent_workers_and_outlive_them(
             assert time.monotonic() < deadline
             time.sleep(0.2)
         assert answer.json()["status"] == "found"
+
+
+def test_a_service_alone_goes_on_with_what_it_had_begun(tmp_path: Path) -> None:
+    port, state = free_port(), tmp_path / "state.db"
+    environ = {"PATH": os.environ["PATH"], "MEDSAM3_STATE_URL": f"sqlite:///{state}"}
+    url, first, second = f"http://127.0.0.1:{port}", tmp_path / "1.log", tmp_path / "2.log"
+    with (
+        process("serve", "--port", str(port), environ=environ, log=first, killable=True) as service,
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        until_ready(url, 1, first)
+        before = ask(client).json()
+        service.send_signal(signal.SIGKILL)
+        service.wait(10)
+    begun = begin_and_die(state)
+    with (
+        process("serve", "--port", str(port), environ=environ, log=second),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        until_ready(url, 1, second)
+        assert client.get(f"/agent/runs/{before['id']}").json() == before
+        deadline = time.monotonic() + 60.0
+        while client.get(f"/agent/runs/{begun}").status_code in (202, 404):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        run = client.get(f"/agent/runs/{begun}").json()
+        assert run["status"] == "found"
+        again = ask_more(client, run["thread_id"])
+        assert again.status_code == 200, again.text
+
+
+def begin_and_die(state: Path) -> str:
+    """Take a run on and carry nothing out, as a process that is killed right then."""
+
+    async def begin() -> str:
+        settings = Settings.model_validate({"state_url": f"sqlite:///{state}", "run_slots": 0})
+        async with open_parts(Setup(settings, lambda settings: CompactBackend())) as parts:
+            assert isinstance(parts.agent, QueuedAgent)
+            image = await parts.images.put((SAMPLES / "busi_tumor.jpg").read_bytes())
+            run_id = new_run_id()
+            asked = AgentRequest(request="Outline the breast tumour", image=image)
+            await parts.agent.begin(asked, run_id)
+            return run_id
+
+    return asyncio.run(begin())
+
+
+def ask_more(client: httpx.Client, thread_id: str) -> httpx.Response:
+    return client.post(
+        "/agent/segment", json={"request": "only the largest", "thread_id": thread_id}
+    )
 
 
 @pytest.mark.parametrize("command", ["worker", "agent-worker"])

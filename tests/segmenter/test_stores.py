@@ -6,13 +6,14 @@ import pytest
 
 from segmenter.errors import ImageTooLarge
 from segmenter.redis_stores import RedisBlobStore, RedisRecordStore, open_store_client
+from segmenter.sqlite_stores import SqliteBlobStore, SqliteRecordStore, open_file
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore
 
 MAX_ITEM_BYTES = 1000
 
 
-@pytest.fixture(params=["memory", "redis"])
-def with_stores(request, prefix):
+@pytest.fixture(params=["memory", "redis", "sqlite"])
+def with_stores(request, prefix, tmp_path):
     """Run a scenario with a blob store and a record store; blobs live `ttl_s`."""
 
     def start(scenario, ttl_s: float = 60.0):
@@ -27,7 +28,14 @@ def with_stores(request, prefix):
                 blobs = RedisBlobStore(client, **limits, ttl_s=ttl_s)
                 await scenario(blobs, RedisRecordStore(client, **limits))
 
-        asyncio.run(in_memory() if request.param == "memory" else on_redis())
+        async def in_a_file():
+            async with open_file(tmp_path / "stores.db") as file:
+                limits = {"max_bytes": 10_000, "max_item_bytes": MAX_ITEM_BYTES}
+                blobs = SqliteBlobStore(file, **limits, ttl_s=ttl_s)
+                await scenario(blobs, SqliteRecordStore(file, **limits))
+
+        ways = {"memory": in_memory, "redis": on_redis, "sqlite": in_a_file}
+        asyncio.run(ways[request.param]())
 
     return start
 
@@ -131,3 +139,25 @@ def test_in_memory_the_least_recently_used_blob_makes_room():
         return [key for key in "abc" if await blobs.get(key)]
 
     assert asyncio.run(scenario()) == ["a", "c"]
+
+
+def test_a_file_outlives_its_process_and_has_one_owner(tmp_path):
+    path = tmp_path / "deep" / "stores.db"
+
+    async def scenario():
+        async with open_file(path) as file:
+            limits = {"max_bytes": 5_000, "max_item_bytes": MAX_ITEM_BYTES}
+            records = SqliteRecordStore(file, **limits)
+            for number in range(9):
+                await records.put(f"run:{number}", bytes(700), ttl_s=60.0)
+            assert await records.keys("run:") == [f"run:{number}" for number in range(2, 9)]
+            with pytest.raises(OSError, match="another process"):
+                async with open_file(path):
+                    pass
+        async with open_file(path) as file:
+            records = SqliteRecordStore(file, **limits)
+            assert await records.get("run:8") == bytes(700)
+            assert await records.keys("other:") == []
+
+    asyncio.run(scenario())
+    assert path.stat().st_mode & 0o077 == 0
