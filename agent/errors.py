@@ -11,6 +11,7 @@ AgentError
   ThreadNotFound             never existed, expired, or erased
   RunNotFound                never existed or expired
   ThreadBusy                 another run of this thread is still going
+  TurnNotCome                another run of the thread is going, and nobody waits here longer
   RunCancelled               somebody stopped the run
   RecordingGap               a replay asks what the run's record does not hold
   InvalidRequest             the request cannot be met as it stands (field named)
@@ -59,6 +60,10 @@ class RunNotFound(AgentError):
 
 class ThreadBusy(AgentError):
     """Another run of the same thread has not ended yet."""
+
+
+class TurnNotCome(AgentError):
+    """A run that waits for its thread has not got it yet; it can be carried out later."""
 
 
 class RunCancelled(AgentError):

@@ -7,6 +7,7 @@ recorded however it ends. A process that dies leaves no half-written record, and
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,12 +24,13 @@ from agent.errors import (
     RunNotFound,
     ThreadBusy,
     ThreadNotFound,
+    TurnNotCome,
 )
 from agent.followup import open_thread
 from agent.graph import walk
 from agent.journal import RunJournal
 from agent.lexicon import load_lexicon
-from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
+from agent.pictures import Pictures
 from agent.planner import Planner
 from agent.recording import Recording
 from agent.records import CANCELLED, broken_off, to_record
@@ -36,9 +38,6 @@ from agent.rules import RulesPlanner
 from agent.state import (
     AgentRequest,
     AgentState,
-    Candidate,
-    ResultMask,
-    Round,
     RunEvent,
     RunRecord,
     Status,
@@ -48,8 +47,6 @@ from agent.taped import TapedPlanner, TapedSegmenter
 from agent.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
 from segmenter.contract import ImageRef, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TransportDown
-from segmenter.formats.raster import encode_mask_png
-from segmenter.rle import decode
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +90,7 @@ class AgentService:
         self._journal = RunJournal(context.records, ttl_s=ttl_s)
         self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
         self._diary = Diary(context.records, ttl_s=ttl_s)
+        self._pictures = Pictures(self._threads, context.images)
 
     async def run(
         self, request: AgentRequest, *, run_id: str | None = None, watch: Watch | None = None
@@ -188,7 +186,12 @@ class AgentService:
         )
 
     async def carry_out(
-        self, run_id: str, *, watch: Watch | None = None, final: bool = False
+        self,
+        run_id: str,
+        *,
+        watch: Watch | None = None,
+        final: bool = False,
+        patience_s: float = math.inf,
     ) -> RunRecord:
         """Carry a begun run out to its end, from wherever it stands.
 
@@ -196,14 +199,16 @@ class AgentService:
             run_id: of a run that was begun, perhaps by a process that died.
             watch: is told every step.
             final: nobody goes on with the run if this is cancelled; it is recorded as cancelled.
+            patience_s: how long a run that waits for its thread may wait here.
 
         Raises:
             RunNotFound: it was never begun, or has expired.
             InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled.
+            TurnNotCome: `patience_s` is over; the run can be carried out later.
         """
         start = await self._diary.start(run_id)
         async with self._journal.stoppable(run_id) as stopped:
-            start, thread = await self._claimed(start)
+            start, thread = await self._claimed(start, patience_s)
             try:
                 run = await self._recorded(start, thread)
                 if run is None:
@@ -219,12 +224,14 @@ class AgentService:
             await self._let_go(run_id, thread.id)
             return run
 
-    async def _claimed(self, start: RunStart) -> tuple[RunStart, ThreadRecord]:
+    async def _claimed(self, start: RunStart, patience_s: float) -> tuple[RunStart, ThreadRecord]:
         """Hold the run's thread; a run that waits for its turn waits here.
 
         Raises:
             ThreadBusy: another run has it, also at the end of this run's time.
+            TurnNotCome: another run has it, and `patience_s` is over.
         """
+        patience_ends = self._context.clock() + patience_s
         request = start.request
         thread = start.thread or await self._thread(request)
         settings = self._context.settings
@@ -236,6 +243,8 @@ class AgentService:
             except ThreadBusy:
                 if start.thread is not None or self._spent_s(start) > start.budget.seconds:
                     raise
+                if self._context.clock() >= patience_ends:
+                    raise TurnNotCome("another run of the thread goes on") from None
                 await asyncio.sleep(TURN_POLL_S)
         if start.thread is not None:
             return start, thread
@@ -342,36 +351,15 @@ class AgentService:
 
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
-        run = await self._threads.run(run_id)
-        candidate = next((one for one in run.candidates if one.id == mask_id), None)
-        candidate = candidate or await self._earlier(run, mask_id)
-        if candidate is None:
-            raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
-        return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
-
-    async def _earlier(self, run: RunRecord, mask_id: str) -> Candidate | None:
-        """Return a mask of an earlier run: it keeps its id for the life of its thread."""
-        try:
-            thread = await self._threads.thread(run.thread_id)
-        except ThreadNotFound:
-            return None
-        return next((one for one in thread.candidates if one.id == mask_id), None)
+        return await self._pictures.mask_png(run_id, mask_id)
 
     async def overlay_png(self, run_id: str) -> bytes:
         """Draw the result on its image; raises RunNotFound, ImageNotFound."""
-        run = await self._threads.run(run_id)
-        pixels = await self._context.images.pixels(run.image)
-        masks = [mask for one in run.targets for mask in one.masks]
-        return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
+        return await self._pictures.overlay_png(run_id)
 
     async def round_png(self, run_id: str, number: int) -> bytes:
         """Draw what a round gave; raises RunNotFound, InvalidRequest, ImageNotFound."""
-        run = await self._threads.run(run_id)
-        if not 1 <= number <= len(run.rounds):
-            raise InvalidRequest(f"run has no round {number}", field="number")
-        pixels = await self._context.images.pixels(run.image)
-        done = run.rounds[number - 1]
-        return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+        return await self._pictures.round_png(run_id, number)
 
     def _planner(self, request: AgentRequest) -> Planner:
         kind = self._context.default_planner if request.planner == "auto" else request.planner
@@ -382,9 +370,8 @@ class AgentService:
 
     def _tools(self, tape: Tape, origin: float) -> Tools:
         context = self._context
-        seconds = lambda: context.clock() - origin  # noqa: E731
         return Tools(
-            segmenter=TapedSegmenter(context.segmenter, tape, seconds),
+            segmenter=TapedSegmenter(context.segmenter, tape, lambda: context.clock() - origin),
             images=context.images,
             rules=self._rules,
             settings=context.settings,
@@ -468,25 +455,3 @@ def _both(first: Watch, second: Watch | None) -> Watch:
             await second(event)
 
     return watch
-
-
-def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:
-    return [
-        LabelledMask(label=f"{one.candidate.id} {one.label}", mask=decode(one.candidate.mask.rle))
-        for one in masks
-    ]
-
-
-def to_panels(run: RunRecord, done: Round) -> list[Panel]:
-    """Return a panel for each call of a round: what was asked, and all it gave."""
-    fresh = set(done.candidates)
-    panels: list[Panel] = []
-    for place, call in enumerate(done.calls):
-        masks = tuple(
-            decode(one.mask.rle)
-            for one in run.candidates
-            if one.id in fresh and one.call == place and one.derived_from is None
-        )
-        box = next((prompt.box for prompt in call.boxes if prompt.label == "positive"), None)
-        panels.append(Panel(label=call.concept or "box", masks=masks, box=box))
-    return panels

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from agent import errors as agent_errors
 from agent.bench import Watch
-from agent.errors import AgentError, InvalidRequest
+from agent.errors import AgentError, InvalidRequest, TurnNotCome
 from agent.service import AgentContext, AgentService
 from agent.state import AgentRequest, RunRecord
 from agent.threads import LOCK_GRACE_S, new_run_id
@@ -30,6 +30,8 @@ RUN_PREFIX = "run_"
 # A worker that starts or restarts needs about a second to sign in.
 NO_WORKER_GRACE_S = 3.0
 NO_WORKER_POLL_S = 0.1
+# Longer, a run that waits for its thread could keep the slot that the thread's own run needs.
+PATIENCE_S = 2.0
 
 
 class QueuedAgent(AgentService):
@@ -90,11 +92,12 @@ class QueuedAgent(AgentService):
         """Carry out the run of a job, for `segmenter.run_worker.RunWorker`.
 
         Raises:
-            HandBack: the stores are out of reach; the run can be gone on with later.
+            HandBack: the stores are out of reach, or the run's turn has not come; it can be gone
+                on with later.
         """
         try:
-            await self.carry_out(RUN_PREFIX + job_id)
-        except TransportDown as error:
+            await self.carry_out(RUN_PREFIX + job_id, patience_s=PATIENCE_S)
+        except (TransportDown, TurnNotCome) as error:
             raise HandBack from error
         except (AgentError, SegmenterError) as error:
             field = error.field if isinstance(error, InvalidRequest | InputError) else None

@@ -75,9 +75,7 @@ class Once:
         try:
             run = await start(record.run_id)
         except BaseException:
-            # If the store is out as well, the record lapses by itself.
-            with contextlib.suppress(SegmenterError):
-                await self.records.delete(key)
+            await self.release(key)
             raise
         await self._note_done(key, record)
         return run, False
@@ -95,6 +93,11 @@ class Once:
         if await self.records.put_new(key, content, ttl_s=self.done_ttl_s):
             return record.run_id, False
         return (await self._known(key, fingerprint)).run_id, True
+
+    async def release(self, key: str) -> None:
+        """Free a key whose run was not begun; if the store is out too, it lapses by itself."""
+        with contextlib.suppress(SegmenterError):
+            await self.records.delete(key)
 
     async def _claim(self, key: str, record: KeyRecord) -> bool:
         return await self.records.put_new(

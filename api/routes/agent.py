@@ -18,7 +18,7 @@ from api.openapi import AGENT_BODY, problems
 from api.parts import Agent, background_of, once_of, parts_of
 from api.render_run import running_response, to_run_answer
 from api.requests import AgentBody
-from segmenter.errors import SegmenterError
+from segmenter.errors import SegmenterError, TransportDown
 
 router = APIRouter(tags=["agent"])
 
@@ -74,7 +74,12 @@ async def _begun(request: Request, asked: AgentRequest, caller: str, key: str | 
             response = running_response(run_id)
             response.headers["Idempotency-Replayed"] = "true"
             return response
-    await agent.announce(run_id)
+    try:
+        await agent.announce(run_id)
+    except TransportDown:
+        if key is not None:
+            await once_of(request).release(record_key(caller, key))
+        raise
     background.start(_run_behind(agent, asked, run_id))
     return running_response(run_id)
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from agent.state import AgentRequest
+from agent.threads import new_run_id
 from api.app import create_app
 from api.background import Background
-from api.cli_demo import SAMPLES
 from api.errors import TooManyRequests
 from api.settings import Settings
 from api.wiring import Setup, open_parts
 from segmenter.backends.compact import CompactBackend
 from tests.api.conftest import BASE_URL
+from tests.paths import SAMPLES
 
 ASYNC = {"Prefer": "respond-async, wait=5"}
 PATIENCE_S = 20.0
@@ -170,6 +172,38 @@ def test_a_key_makes_one_run_of_two_answers_at_once(service: TestClient) -> None
     assert (first.status_code, second.status_code, other.status_code) == (202, 202, 422)
     assert first.json() == second.json()
     assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_runs_that_wait_leave_the_slot_to_the_run_they_wait_for() -> None:
+    settings = Settings(max_requests=8, run_slots=1)
+    setup = Setup(settings, lambda settings: CompactBackend())
+    with TestClient(create_app(settings, partial(open_parts, setup)), base_url=BASE_URL) as client:
+        agent = client.app.state.parts.agent  # type: ignore[attr-defined]
+        thread = until_done(client, begin(client))["thread_id"]
+        # Taken on first and queued last, as after a process died with it.
+        first = new_run_id()
+        asked = AgentRequest(request="only the largest", thread_id=thread)
+        assert client.portal is not None
+        client.portal.call(agent.begin, asked, first)
+        waiting = client.post(
+            "/agent/segment",
+            json={"request": "only the largest", "thread_id": thread, "if_busy": "wait"},
+            headers=ASYNC,
+        ).json()
+        time.sleep(1.0)
+        client.portal.call(agent.go_on_with, [first])
+        assert until_done(client, {"run_url": f"/agent/runs/{first}"})["id"] == first
+        assert until_done(client, waiting)["thread_id"] == thread
+
+
+def until_done(client: TestClient, begun: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := client.get(begun["run_url"])).status_code in (202, 404):
+        assert time.monotonic() < deadline, "the run never ended"
+        time.sleep(0.1)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def test_runs_behind_are_bounded(slow: TestClient) -> None:
