@@ -20,7 +20,6 @@ from agent.recording import differences, replay
 from agent.service import AgentContext, AgentService
 from agent.state import AgentRequest, Call, Inspection, Plan, RunRecord, Status, Usage
 from agent.threads import new_run_id
-from api.cli_demo import SAMPLES
 from api.dispatch import QueuedAgent
 from segmenter.backends.compact import CompactBackend
 from segmenter.connect import decoder, open_redis, open_runs, run_worker
@@ -41,9 +40,9 @@ from tests.agent.doubles import (
 )
 from tests.agent.dying import RUN_TIMEOUT_S, settings
 from tests.agent.loopback import Received, Step, loopback, says
+from tests.paths import ROOT, SAMPLES
 from tests.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[2]
 IMAGE = (SAMPLES / "busi_tumor.jpg").read_bytes()
 # prepare, plan, segment, inspect, refine, segment, inspect, finish.
 STEPS = 8

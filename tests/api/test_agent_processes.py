@@ -12,13 +12,13 @@ import pytest
 
 from agent.state import AgentRequest
 from agent.threads import new_run_id
-from api.cli_demo import SAMPLES
 from api.dispatch import QueuedAgent
 from api.settings import Settings
 from api.wiring import Setup, open_parts
 from segmenter.backends.compact import CompactBackend
 from tests.api.problems_seen import problem
 from tests.api.test_processes import HEADERS, KEY, ask, free_port, process, until_ready
+from tests.paths import SAMPLES
 from tests.redis_server import RedisServer
 
 

@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.cli_demo import SAMPLES
 from api.settings import Settings
 from api.wiring import Setup, open_parts
 from segmenter import rle
@@ -20,6 +19,7 @@ from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster import decode_mask_png
 from segmenter.geometry import dice
 from tests.api.conftest import BASE_URL
+from tests.paths import SAMPLES
 
 # Swapped axes, a wrong scale or a wrong concept all end far below it; the model card has the
 # figures that tell good weights from bad ones.

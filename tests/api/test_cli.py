@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from api.cli_demo import SAMPLES
 from api.settings import Settings
 from api.wiring import WeightsFault
 from segmenter.backends.contract import Backend
 from segmenter.formats.raster import decode_mask_png
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
+from tests.paths import ROOT, SAMPLES
 
-ROOT = Path(__file__).parents[2]
 # Nobody listens on port 1.
 LOCAL_MLLM = {
     "MEDSAM3_PLANNER": "openai",

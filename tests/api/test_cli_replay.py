@@ -9,11 +9,11 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.cli import main
-from api.cli_demo import SAMPLES
 from api.settings import Settings
 from api.wiring import Setup, open_parts
 from segmenter.backends.compact import CompactBackend
 from tests.api.conftest import BASE_URL
+from tests.paths import SAMPLES
 
 IMAGE = SAMPLES / "busi_tumor.jpg"
 

@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,8 @@ from api.settings import Settings
 from api.volume_answers import FramesAnswer, VolumeAnswer
 from api.volume_requests import VolumeBody
 from tests.api.doubles import new_bench
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 OPERATIONS = {
     ("post", "/segment"): "segment",
     ("post", "/segment/volume"): "segmentVolume",

@@ -17,12 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api.cli_demo import SAMPLES
 from segmenter.backends.compact import METADATA, WEIGHTS
 from tests.api.problems_seen import problem
+from tests.paths import ROOT, SAMPLES
 from tests.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 30.0
 KEY = "a-key-of-some-length"

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.cli_demo import SAMPLES
 from api.settings import Settings
 from api.wiring import Setup, open_services
 from benchmarks.agent_lift import Line, summarise, table
@@ -14,6 +13,7 @@ from benchmarks.evaluation.records import Case
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle
 from benchmarks.lift.oracle import Errors, Oracle
 from segmenter.formats.raster import decode_mask_png
+from tests.paths import SAMPLES
 
 TRUTH = np.zeros((100, 200), dtype=bool)
 TRUTH[20:60, 40:120] = True

@@ -25,8 +25,8 @@ import pytest
 import yaml
 
 from api.settings import load_settings
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "compose-test-key-0123456789abcdef"
 START_S = 60.0
 STOP_S = 30.0

@@ -1,7 +1,6 @@
 """The bundled backend: geometry of its views, its answers, and what is shipped."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,9 @@ from segmenter.training import augment
 from segmenter.training.concepts import CONCEPTS
 from segmenter.training.dataset import read_rows
 from segmenter.training.evaluate import outcomes
+from tests.paths import SHARED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = SHARED / "data"
 MAX_BYTES = 20_000_000
 # Far below what was measured (MODEL_CARD.md): catches a broken build, not a worse one.
 FLOORS = {

@@ -19,9 +19,9 @@ from segmenter.backends.vocabulary_words import load_words, singular, spelling_o
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.formats.decode import decode
 from segmenter.training.concepts import CONCEPTS, MODALITIES
+from tests.paths import SAMPLES
 
 TABLE = Path(__file__).with_name("phrasings.csv")
-SAMPLES = Path(__file__).resolve().parents[2] / "api" / "samples"
 NAMES = [concept.name for concept in CONCEPTS]
 SITES = ["breast", "skin", "colon", "bowel", "brain", "heart", "eye", "retina", "chest", "tissue"]
 # Everyday words; many are one or two letters away from a word of the trade.

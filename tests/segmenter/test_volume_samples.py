@@ -2,12 +2,10 @@
 
 import asyncio
 import gzip
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from uuid import uuid4
 
 import nibabel
@@ -23,8 +21,8 @@ from segmenter.formats.raster import decode_mask_png
 from segmenter.geometry import dice
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import FrameResult, VolumeRequest, VolumeStatus
+from tests.paths import ROOT, SHARED
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
 SETTINGS = SegmenterSettings(queue=QueueSettings(poll_s=0.05))
 CARDIAC = "nifti/cardiac_mr_acdc"
@@ -32,7 +30,7 @@ CARDIAC = "nifti/cardiac_mr_acdc"
 
 @pytest.fixture
 def sample() -> Callable[[str], bytes]:
-    folder = Path(os.environ.get("MEDSAM3_SHARED", ROOT.parent / "shared")) / "samples"
+    folder = SHARED / "samples"
 
     def read(name: str) -> bytes:
         if not (folder / name).exists():

@@ -20,9 +20,9 @@ from segmenter.errors import InputError
 from segmenter.training.concepts import CONCEPTS, MODALITIES
 from segmenter.training.dataset import read_rows
 from tests.benchmarks.evaluation.folders import HEIGHT, WIDTH, SetFolder, drawn, save_grey
+from tests.paths import SHARED
 from tests.segmenter.formats.build import save
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
 BOX = (10, 5, 20, 15)
 
 
@@ -186,9 +186,9 @@ def test_a_mask_of_another_size_than_its_image_is_refused(tmp_path):
 
 
 def shared() -> Path:
-    if not (SHARED / "busi" / "manifest.csv").exists():
+    if not (SHARED / "data" / "busi" / "manifest.csv").exists():
         pytest.skip("../shared/data/busi/manifest.csv is missing")
-    return SHARED
+    return SHARED / "data"
 
 
 def test_the_shared_test_split_is_read_as_training_reads_it():

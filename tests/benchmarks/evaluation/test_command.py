@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from api.cli_demo import SAMPLES
 from api.cli_evaluate import split_phrases
 from api.cli_output import UsageFault
 from api.settings import Settings
@@ -22,9 +21,9 @@ from segmenter.backends.compact import METADATA, WEIGHTS
 from segmenter.backends.contract import Backend
 from tests.benchmarks.evaluation.folders import SetFolder, drawn, save_grey
 from tests.doubles import ThresholdBackend
+from tests.paths import ROOT, SAMPLES, SHARED
 
-ROOT = Path(__file__).parents[3]
-SHARED = ROOT.parent / "shared" / "data"
+DATA = SHARED / "data"
 SEEN, TRUE = (10, 5, 20, 15), (10, 5, 20, 10)
 
 
@@ -193,10 +192,10 @@ def test_an_image_without_mask_is_refused_or_absent(samples, tmp_path, capsys):
 
 
 def test_the_bundled_model_on_the_shared_data(tmp_path):
-    if not (SHARED / "dsb2018" / "manifest.csv").exists():
+    if not (DATA / "dsb2018" / "manifest.csv").exists():
         pytest.skip("../shared/data/dsb2018/manifest.csv is missing")
     out = tmp_path / "out"
-    words = ("--data", SHARED, "--sets", "dsb2018", "--limit", "3", "--foreign", "2")
+    words = ("--data", DATA, "--sets", "dsb2018", "--limit", "3", "--foreign", "2")
     assert bundled(*words, "--mode", "T", "T+I", "--out", out, "--no-pictures") == 0
     rows = summary(out)["rows"]
     own = {row["mode"]: row for row in rows if not row["foreign"]}

@@ -1,14 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.evaluation.instances import aggregated_jaccard, label_masks, panoptic_quality
+from tests.paths import SAMPLES, SHARED
 
-ROOT = Path(__file__).resolve().parents[3]
-SAMPLE = ROOT / "api" / "samples" / "dsb2018_nuclei_mask.png"
-LABELS = ROOT.parent / "shared" / "data" / "monuseg" / "labels"
+SAMPLE = SAMPLES / "dsb2018_nuclei_mask.png"
+LABELS = SHARED / "data" / "monuseg" / "labels"
 
 
 def line(*spans, dtype=np.uint16):

@@ -1,13 +1,11 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.evaluation.metrics import Figures, overlap, score_answer, unite
 from benchmarks.evaluation.records import Score
+from tests.paths import SAMPLES
 
-SAMPLES = Path(__file__).resolve().parents[3] / "api" / "samples"
 EMPTY = np.zeros((4, 6), dtype=np.bool_)
 
 

@@ -7,8 +7,7 @@ from benchmarks.evaluation.pictures import caption, choose, sheet_name, write_pi
 from benchmarks.evaluation.records import Case, Score
 from benchmarks.evaluation.truth import read_mask
 from segmenter.formats.decode import decode
-
-SAMPLES = Path(__file__).resolve().parents[3] / "api" / "samples"
+from tests.paths import SAMPLES
 
 
 def answer(image_id: str, dice: float | None, *, score: float = 0.5, found: bool = True) -> Score:

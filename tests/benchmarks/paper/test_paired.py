@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,6 +17,7 @@ from tests.benchmarks.paper.folders import (
     rows,
     targets,
 )
+from tests.paths import SAMPLES
 
 
 def test_several_masks_of_a_scan_are_united_and_normal_scans_are_absent(tmp_path) -> None:
@@ -147,7 +146,7 @@ def test_the_list_names_all_datasets(capsys) -> None:
 
 
 def test_a_photograph_is_copied_byte_for_byte(tmp_path) -> None:
-    samples = Path(__file__).resolve().parents[3] / "api/samples"
+    samples = SAMPLES
     source, out = tmp_path / "kvasir", tmp_path / "out"
     image = put(source / "images/k1.jpg", (samples / "busi_tumor.jpg").read_bytes())
     mask = put(source / "masks/k1.jpg", (samples / "busi_tumor_mask.png").read_bytes())

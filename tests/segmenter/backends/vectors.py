@@ -1,12 +1,12 @@
 """Where the recorded outputs of the original code are, and copies of the tiny weights to spoil."""
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(os.environ.get("MEDSAM3_SHARED", Path(__file__).resolve().parents[4] / "shared"))
+from tests.paths import SHARED
+
 TINY = SHARED / "vectors" / "sam3_tiny"
 LORA = TINY / "medsam3_lora" / "best_lora_weights.pt"
 LORA_CONFIG = TINY / "medsam3_lora" / "lora_config.yaml"

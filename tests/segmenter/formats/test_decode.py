@@ -18,6 +18,7 @@ from segmenter.errors import BrokenImage, ImageTooLarge, InputError, Unsupported
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.decoded import Window
 from segmenter.formats.limits import Limits
+from tests.paths import ROOT, SHARED
 from tests.segmenter.formats.build import (
     PATIENT,
     dicom,
@@ -27,7 +28,6 @@ from tests.segmenter.formats.build import (
     picture,
     save,
 )
-from tests.segmenter.formats.conftest import ROOT, shared_folder
 
 Sample = Callable[[str], bytes]
 
@@ -88,7 +88,7 @@ def test_every_broken_sample_is_refused_at_once_and_in_silence(
 
 
 def test_every_broken_sample_is_listed_here() -> None:
-    folder = shared_folder() / "samples" / "broken"
+    folder = SHARED / "samples" / "broken"
     if not folder.exists():
         pytest.skip(f"no sample folder {folder} (set MEDSAM3_SHARED)")
     assert {path.name for path in folder.iterdir()} == set(REFUSALS)
@@ -104,7 +104,7 @@ def test_every_broken_sample_is_listed_here() -> None:
 )
 def test_a_bomb_costs_no_memory(sample: Sample, name: str) -> None:
     sample(f"broken/{name}")
-    path = shared_folder() / "samples" / "broken" / name
+    path = SHARED / "samples" / "broken" / name
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(path)],
         capture_output=True,
@@ -119,7 +119,7 @@ def test_a_bomb_costs_no_memory(sample: Sample, name: str) -> None:
 
 
 def test_every_image_sample_opens(sample: Sample) -> None:
-    folder = shared_folder() / "samples"
+    folder = SHARED / "samples"
     names = sorted((folder / "images").glob("*")) + sorted((folder / "dicom").rglob("*.dcm"))
     if not names:
         pytest.skip(f"no sample files in {folder} (set MEDSAM3_SHARED)")

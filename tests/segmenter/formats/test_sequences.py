@@ -26,8 +26,8 @@ from segmenter.formats.decoded import Window
 from segmenter.formats.label_map import write_label_map
 from segmenter.formats.limits import Limits
 from segmenter.formats.sequences import open_frames
+from tests.paths import SHARED
 from tests.segmenter.formats.build import dicom, picture, save
-from tests.segmenter.formats.conftest import shared_folder
 
 Sample = Callable[[str], bytes]
 
@@ -35,7 +35,7 @@ Sample = Callable[[str], bytes]
 @pytest.fixture
 def series() -> Callable[[str], list[bytes]]:
     def read(name: str) -> list[bytes]:
-        folder = shared_folder() / "samples/dicom" / name
+        folder = SHARED / "samples/dicom" / name
         if not folder.exists():
             pytest.skip(f"no sample folder {folder} (set MEDSAM3_SHARED)")
         # Backwards: the order of files means nothing.
