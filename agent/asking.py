@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple, TypeVar
 
 from agent.bench import Bench
 from agent.errors import MllmError, MllmUnavailable
-from agent.ledger import Ids, wins_duel
 from agent.planner import Inspected, Look, Planned, Planner, PlanQuestion
-from agent.policy import MAX_FAILURES
+from agent.policy.ledger import Ids, wins_duel
+from agent.policy.next_calls import MAX_FAILURES
 from agent.state import Usage
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from agent.diary import Budget, Diary, Step
 from agent.planner import Planner
-from agent.policy import Flaw
+from agent.policy.next_calls import Flaw
 from agent.state import (
     AgentRequest,
     Call,

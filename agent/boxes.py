@@ -1,7 +1,7 @@
 """Fits the boxes of a request to its image, once, before anything is compared with them. Pure."""
 
-from agent.calls import MIN_BOX_PX
 from agent.errors import InvalidRequest
+from agent.policy.calls import MIN_BOX_PX
 from agent.state import AgentRequest, Edit
 from segmenter.contract import Box, ImageRef
 from segmenter.geometry import clip_box

@@ -6,9 +6,9 @@ The functions change the desk they are given, and nothing else.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agent.ledger import Ids
-from agent.policy import Flaw
-from agent.selection import cut_pieces, select, to_mask
+from agent.masks.selection import cut_pieces, select, to_mask
+from agent.policy.ledger import Ids
+from agent.policy.next_calls import Flaw
 from agent.state import (
     Candidate,
     Issue,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, cast
 
-from agent.ledger import Ids
+from agent.policy.ledger import Ids
 from agent.state import (
     AgentState,
     Call,

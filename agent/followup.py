@@ -7,7 +7,6 @@ unless the request names them.
 from collections.abc import Iterable, Mapping
 
 from agent.bench import Opening
-from agent.commands import Command, is_undo, read_command
 from agent.desk import (
     Desk,
     accept,
@@ -25,9 +24,10 @@ from agent.desk import (
     repeat_words,
 )
 from agent.errors import InvalidRequest
-from agent.lexicon import Lexicon, load_lexicon, normalise, to_concept
-from agent.modality import known_modality, modality_of_name, modality_of_tag
-from agent.reading import Mention, Reading, read_request
+from agent.language.commands import Command, is_undo, read_command
+from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
+from agent.language.modality import known_modality, modality_of_name, modality_of_tag
+from agent.language.request import Mention, Reading, read_request
 from agent.state import (
     AgentRequest,
     Edit,

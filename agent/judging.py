@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from agent.asking import ask_for_duel
 from agent.bench import Bench
 from agent.drafts import Answers
-from agent.ledger import (
+from agent.masks.quality import frame_share
+from agent.masks.selection import clean, to_mask
+from agent.planner import Look
+from agent.policy.ledger import (
     Ids,
     Option,
     best_option,
@@ -18,11 +21,8 @@ from agent.ledger import (
     is_vetoed,
     sets_of,
 )
-from agent.planner import Look
-from agent.policy import SAME_MASK_IOU
-from agent.quality import frame_share
+from agent.policy.next_calls import SAME_MASK_IOU
 from agent.rules import mean_quality
-from agent.selection import clean, to_mask
 from agent.state import Candidate, Issue, Target, Usage, Verdict, Win
 from segmenter.geometry import mask_iou
 

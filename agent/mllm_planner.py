@@ -9,11 +9,11 @@ import asyncio
 from dataclasses import replace
 from typing import Literal
 
+from agent.drawing.layout import Size, fit
+from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
 from agent.errors import MllmReplyError
 from agent.mllm.contract import Mllm, Picture
 from agent.mllm.coordinates import BoxStyle, box_style
-from agent.overlay import draw_crops, draw_sheet, png_size, render_clean
-from agent.overlay_layout import Size, fit
 from agent.panels import ShownPanel, choose_panels, duel_panels, to_crops, to_sheet
 from agent.planner import Inspected, Look, Planned, PlanQuestion
 from agent.prompting import render_duel, render_inspect, render_plan

@@ -4,7 +4,6 @@ import asyncio
 
 from agent.asking import ask_for_inspection, ask_for_plan
 from agent.bench import Bench
-from agent.calls import Limits, limits_after
 from agent.drafts import (
     Answers,
     answers_of,
@@ -23,12 +22,13 @@ from agent.drafts import (
     with_fallbacks,
 )
 from agent.judging import MAX_DUELS, settle, tidy
-from agent.ledger import record_verdicts
-from agent.outcome import Story, end_run
 from agent.planner import Look, PlanQuestion
 from agent.planning import admit_plan, reopened_plan, standing_ids
-from agent.policy import MAX_FAILURES, Progress, next_step
-from agent.proposing import next_calls, open_targets, trim_inspection
+from agent.policy.calls import Limits, limits_after
+from agent.policy.ledger import record_verdicts
+from agent.policy.next_calls import MAX_FAILURES, Progress, next_step
+from agent.policy.outcome import Story, end_run
+from agent.policy.refine import next_calls, open_targets, trim_inspection
 from agent.second_look import look_again
 from agent.sight import Frame, find_twins, grade, inherit, to_look
 from agent.state import AgentState, Failure, Plan, Round

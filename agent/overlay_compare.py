@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.overlay import BACKGROUND
-from agent.overlay_layout import Region, Size
-from agent.overlay_paint import OVERSAMPLING, Colour, Stroke, paint, trace
-from agent.overlay_plates import PAPER
+from agent.drawing.contours import OVERSAMPLING, Colour, Stroke, paint, trace
+from agent.drawing.labels import PAPER
+from agent.drawing.layout import Region, Size
+from agent.drawing.overlay import BACKGROUND
 from segmenter.contract import BinaryMask, RgbImage
 
 TRUTH: Colour = (90, 255, 60)

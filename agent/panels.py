@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
+from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
 from agent.planner import Look
 from agent.state import Candidate
 from segmenter.contract import BinaryMask, Box
@@ -76,12 +76,12 @@ def duel_panels(
 
 
 def to_sheet(panels: Sequence[ShownPanel]) -> list[Panel]:
-    """Return what `agent.overlay.draw_sheet` draws."""
+    """Return what `agent.drawing.overlay.draw_sheet` draws."""
     return [Panel(panel.label, panel.masks, box=panel.asked) for panel in panels]
 
 
 def to_crops(panels: Sequence[ShownPanel]) -> list[LabelledMask]:
-    """Return what `agent.overlay.draw_crops` draws."""
+    """Return what `agent.drawing.overlay.draw_crops` draws."""
     return [LabelledMask(panel.label, _union(panel.masks)) for panel in panels if panel.masks]
 
 

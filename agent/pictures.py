@@ -2,8 +2,8 @@
 
 import asyncio
 
+from agent.drawing.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.errors import InvalidRequest, ThreadNotFound
-from agent.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.state import Candidate, ResultMask, Round, RunRecord
 from agent.threads import Threads
 from segmenter.contract import ImageStore

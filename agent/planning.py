@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 from agent.bench import Opening
-from agent.calls import Limits, admit
-from agent.lexicon import load_lexicon, normalise
-from agent.modality import known_modality, modality_of_name, modality_of_tag, modality_of_words
+from agent.language.lexicon import load_lexicon, normalise
+from agent.language.modality import (
+    known_modality,
+    modality_of_name,
+    modality_of_tag,
+    modality_of_words,
+)
 from agent.planner import PlanQuestion
-from agent.policy import first_calls, repair_calls, widening_calls
+from agent.policy.calls import Limits, admit
+from agent.policy.next_calls import first_calls, repair_calls, widening_calls
 from agent.rules import plan_request
 from agent.state import MAX_TARGETS, Call, Plan, Target, TargetResult
 from agent.targeting import enrich

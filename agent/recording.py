@@ -8,7 +8,7 @@ from agent.diary import Line, RunStart, Tape
 from agent.errors import RecordingGap
 from agent.followup import open_thread
 from agent.graph import walk
-from agent.lexicon import load_lexicon
+from agent.language.lexicon import load_lexicon
 from agent.planner import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.records import to_record
 from agent.rules import RulesPlanner

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
-from agent.lexicon import to_concept
+from agent.language.lexicon import to_concept
 from agent.mllm.coordinates import BoxStyle
 from agent.mllm.decode import clean_text
-from agent.overlay_layout import Size
 from agent.reply_forms import (
     MAX_ITEMS,
     CallReply,

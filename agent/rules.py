@@ -5,15 +5,15 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.calls import Limits, limits_after, unknown_concepts
-from agent.ledger import Ids
-from agent.lexicon import Lexicon, load_lexicon
-from agent.outcome import ABSENT_PRESENCE
+from agent.language.lexicon import Lexicon, load_lexicon
+from agent.language.request import read_request
+from agent.masks.quality import member_prior
+from agent.masks.selection import on_side
 from agent.planner import Inspected, Look, Planned, PlanQuestion
-from agent.policy import first_calls, widening_calls
-from agent.quality import member_prior
-from agent.reading import read_request
-from agent.selection import on_side
+from agent.policy.calls import Limits, limits_after, unknown_concepts
+from agent.policy.ledger import Ids
+from agent.policy.next_calls import first_calls, widening_calls
+from agent.policy.outcome import ABSENT_PRESENCE
 from agent.state import (
     MAX_TARGETS,
     Call,

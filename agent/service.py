@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from agent.bench import AgentSettings, Bench, Tools, Watch
 from agent.boxes import fit_boxes
 from agent.checkpoints import Checkpoints
-from agent.commands import is_undo
 from agent.diary import Budget, Diary, RunStart, Tape
 from agent.errors import (
     InvalidRequest,
@@ -29,7 +28,8 @@ from agent.errors import (
 from agent.followup import open_thread
 from agent.graph import walk
 from agent.journal import RunJournal
-from agent.lexicon import load_lexicon
+from agent.language.commands import is_undo
+from agent.language.lexicon import load_lexicon
 from agent.pictures import Pictures
 from agent.planner import Planner
 from agent.recording import Recording

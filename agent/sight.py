@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from agent.bench import Bench
 from agent.drafts import Answers
-from agent.ledger import Ids
+from agent.masks.quality import measure, score
 from agent.planner import Look, PlanQuestion
-from agent.policy import SAME_MASK_IOU
-from agent.quality import measure, score
+from agent.policy.ledger import Ids
+from agent.policy.next_calls import SAME_MASK_IOU
 from agent.state import Candidate, Plan, Round, Target, Verdict
 from segmenter.geometry import box_iou, mask_iou
 

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.calls import knows
-from agent.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
-from agent.modality import (
+from agent.language.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
+from agent.language.modality import (
     UNKNOWN,
     known_modality,
     measure,
     modality_of_tag,
     possible_modalities,
 )
+from agent.language.request import Mention, Modifiers, Reading, read_request
 from agent.planner import PlanQuestion
-from agent.reading import Mention, Modifiers, Reading, read_request
+from agent.policy.calls import knows
 from agent.state import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 

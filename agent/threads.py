@@ -9,9 +9,9 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from agent.commands import is_undo
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
-from agent.modality import UNKNOWN, known_modality
+from agent.language.commands import is_undo
+from agent.language.modality import UNKNOWN, known_modality
 from agent.records import bounded
 from agent.state import RunRecord, Status, TargetResult, ThreadRecord
 from segmenter.contract import ImageStore, RecordStore

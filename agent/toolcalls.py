@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent.bench import Bench
 from agent.drafts import Answers
-from agent.selection import cut_pieces, needs_pieces, to_mask
+from agent.masks.selection import cut_pieces, needs_pieces, to_mask
 from agent.state import Call, Candidate, Failure, Target
 from segmenter.contract import (
     Capabilities,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel
 
-from agent.overlay import Panel, draw_sheet
+from agent.drawing.overlay import Panel, draw_sheet
 from api.answers_run import RunAnswer
 from api.cli_output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
 from api.cli_predict import ask, masks_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.overlay import LabelledMask, draw_overlay
+from agent.drawing.overlay import LabelledMask, draw_overlay
 from api.cli_output import UsageFault, say
 from api.volume_answers import FramesAnswer, VolumeAnswer
 from segmenter import rle

@@ -4,7 +4,7 @@
 
 Every validation image is asked for its concepts in words, as the rules would; the masks' features
 are fitted to their Dice with the truth. Nothing of a test split is read. What it prints is copied
-into `agent/quality.py` and `agent/rules.py` by hand, so that a change of weights is a reviewed one.
+into `agent/masks/quality.py` and `agent/planners/rules.py` by hand: a change is reviewed.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agent.lexicon import load_lexicon
+from agent.language.lexicon import load_lexicon
+from agent.masks.quality import WEIGHTS, Features, measure, score
 from agent.planner import PlanQuestion
-from agent.quality import WEIGHTS, Features, measure, score
 from agent.rules import plan_request
 from agent.state import Candidate, Target
 from segmenter import rle

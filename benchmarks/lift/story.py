@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.overlay import Panel, draw_sheet
+from agent.drawing.overlay import Panel, draw_sheet
 from agent.state import Candidate, Round, RunRecord
 from segmenter import rle
 from segmenter.contract import BinaryMask, Box, RgbImage

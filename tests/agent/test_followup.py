@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from agent.commands import Command, read_command
 from agent.errors import InvalidRequest, ThreadBusy, ThreadNotFound
+from agent.language.commands import Command, read_command
 from agent.state import RunRecord, Status, ThreadRecord
 from segmenter.contract import PromptResult
 from segmenter.errors import JobFailed

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from agent.drawing.overlay import png_size
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
 from agent.mllm.build import build_mllm
 from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE
 from agent.mllm_planner import MllmPlanner
-from agent.overlay import png_size
 from agent.planner import Planner
 from agent.reply_forms import inspect_schema, plan_schema
 from tests.agent.examples import look, question, rectangle

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agent.overlay import MAX_PANELS
+from agent.drawing.overlay import MAX_PANELS
 from agent.panels import choose_panels, duel_panels, to_crops, to_sheet
 from segmenter.contract import BinaryMask
 from tests.agent.examples import look, rectangle

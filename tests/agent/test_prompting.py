@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.drawing.layout import Size
 from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE
-from agent.overlay_layout import Size
 from agent.panels import choose_panels
 from agent.prompting import (
     PROMPTS_VERSION,

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.mllm.coordinates import (
     GEMINI_STYLE,
@@ -14,7 +15,6 @@ from agent.mllm.coordinates import (
     box_style,
 )
 from agent.mllm.schema import find_fault
-from agent.overlay_layout import Size
 from agent.replies import (
     Seam,
     from_box,

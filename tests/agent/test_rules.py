@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from agent.lexicon import load_lexicon
+from agent.language.lexicon import load_lexicon
 from agent.planner import Look, PlanQuestion
 from agent.rules import RulesPlanner, plan_request
 from agent.state import Candidate, Issue, Plan

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from agent.bench import AgentSettings, Prices
-from agent.commands import is_undo
 from agent.errors import InvalidRequest, ThreadBusy
+from agent.language.commands import is_undo
 from agent.records import bounded
 from agent.state import (
     Call,

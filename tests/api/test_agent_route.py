@@ -6,10 +6,10 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from agent.commands import read_command
 from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
-from agent.lexicon import load_lexicon
-from agent.reading import read_request
+from agent.language.commands import read_command
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.state import MAX_REQUEST_CHARS, Status
 from api.app import create_app
 from api.requests import EDITS_ALONE

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.lexicon import load_lexicon
+from agent.language.lexicon import load_lexicon
 from segmenter.backends.compact import CompactBackend
 from segmenter.backends.vocabulary import Vocabulary
 from segmenter.backends.vocabulary_typos import Typos, edit_distance, is_slip

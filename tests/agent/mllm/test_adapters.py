@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from agent.drawing.overlay import render_clean
 from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
 from agent.mllm.contract import Answer, Mllm, Picture
 from agent.mllm.gemini import Gemini
 from agent.mllm.openai_chat import OpenAiChat
-from agent.overlay import render_clean
 from tests.agent.loopback import (
     Received,
     Step,

@@ -4,10 +4,10 @@ import json
 import random
 from collections.abc import Callable
 
+from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
 from agent.mllm.extract import extract
-from agent.overlay_layout import Size
 from agent.replies import Seam, to_inspection, to_plan, to_winner
 from agent.reply_forms import duel_schema, inspect_schema, plan_schema
 from agent.state import Call

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agent.overlay_layout import Region, Size
+from agent.drawing.layout import Region, Size
 from segmenter.contract import BinaryMask, Box, RgbImage
 
 Alpha = npt.NDArray[np.float32]

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.calls import Limits, admit
-from agent.policy import (
+from agent.policy.calls import Limits, admit
+from agent.policy.next_calls import (
     Flaw,
     Progress,
     first_calls,

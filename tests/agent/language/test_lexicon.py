@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.lexicon import load_lexicon, normalise, singular, to_concept
-from agent.reading import read_request
+from agent.language.lexicon import load_lexicon, normalise, singular, to_concept
+from agent.language.request import read_request
 from segmenter.training.concepts import CONCEPTS
 
 LEXICON = load_lexicon()

@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from agent.lexicon import Lexicon, Term
-from agent.state import MAX_CONCEPT_WORDS
-from agent.words import (
+from agent.language.function_words import (
     CLAUSE_MARKS,
     CONJUNCTIONS,
     DETERMINERS,
@@ -16,6 +14,8 @@ from agent.words import (
     NEGATIONS,
     STOP_WORDS,
 )
+from agent.language.lexicon import Lexicon, Term
+from agent.state import MAX_CONCEPT_WORDS
 
 Words = tuple[str, ...]
 

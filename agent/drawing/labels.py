@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.overlay_layout import PLATE_GAP_PX, Size, place_plates
-from agent.overlay_paint import HALO, Colour, Stroke, covered
+from agent.drawing.contours import HALO, Colour, Stroke, covered
+from agent.drawing.layout import PLATE_GAP_PX, Size, place_plates
 from segmenter.contract import Box
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

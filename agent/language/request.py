@@ -4,19 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from agent.lexicon import Lexicon, Term, normalise
-from agent.modality import modality_of_words
-from agent.spans import (
-    Span,
-    Words,
-    find_terms,
-    is_location,
-    is_negated,
-    repeat_shared_noun,
-    unknown_spans,
-    without_context,
-)
-from agent.words import (
+from agent.language.function_words import (
     CLAUSE_MARKS,
     CONJUNCTIONS,
     IMAGE_SIDE_LINKS,
@@ -27,6 +15,18 @@ from agent.words import (
     QUESTION_STARTS,
     SEVERAL,
     SMALLEST,
+)
+from agent.language.lexicon import Lexicon, Term, normalise
+from agent.language.modality import modality_of_words
+from agent.language.phrases import (
+    Span,
+    Words,
+    find_terms,
+    is_location,
+    is_negated,
+    repeat_shared_noun,
+    unknown_spans,
+    without_context,
 )
 
 _SIDES: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}

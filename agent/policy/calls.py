@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from agent.lexicon import to_concept
+from agent.language.lexicon import to_concept
 from agent.state import (
     MAX_CALLS_PER_ROUND,
     Call,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.lexicon import Lexicon, normalise
+from agent.language.lexicon import Lexicon, normalise
 from segmenter.contract import RgbImage
 
 UNKNOWN = "unknown"

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from agent.calls import Limits
-from agent.ledger import Grade, Ids, grade_of
-from agent.policy import is_searched
+from agent.policy.calls import Limits
+from agent.policy.ledger import Grade, Ids, grade_of
+from agent.policy.next_calls import is_searched
 from agent.state import (
     Failure,
     Issue,

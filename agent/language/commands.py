@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.lexicon import normalise
+from agent.language.lexicon import normalise
 
 _MASK_ID = re.compile(r"m[1-9][0-9]{0,5}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from agent.lexicon import load_lexicon
-from agent.modality import UNKNOWN, modality_of_name
-from agent.reading import read_request
+from agent.language.lexicon import load_lexicon
+from agent.language.modality import UNKNOWN, modality_of_name
+from agent.language.request import read_request
 from agent.state import AgentRequest, RunRecord, Status
 from segmenter.contract import ImageRef, PromptResult
 from tests.agent.doubles import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.ledger import (
+from agent.policy.ledger import (
     Ids,
     Option,
     best_option,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from agent.overlay import (
+from agent.drawing.layout import MAX_SIDE_PX, Size, fit, place_plates, square_region
+from agent.drawing.overlay import (
     COLOURS,
     MAX_PLATES,
     LabelledMask,
@@ -18,7 +19,6 @@ from agent.overlay import (
     png_size,
     render_clean,
 )
-from agent.overlay_layout import MAX_SIDE_PX, Size, fit, place_plates, square_region
 from segmenter.contract import BinaryMask, Box, RgbImage
 
 CYAN = np.array(COLOURS[0][1])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from agent.lexicon import load_lexicon, normalise
-from agent.modality import (
+from agent.language.lexicon import load_lexicon, normalise
+from agent.language.modality import (
     UNKNOWN,
     measure,
     modality_of_tag,

@@ -7,8 +7,8 @@ by a judged win, so the result is never worse, as judged, than that first set.
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from agent.quality import FRAME_SHARE
-from agent.selection import select
+from agent.masks.quality import FRAME_SHARE
+from agent.masks.selection import select
 from agent.state import Candidate, Target, Verdict
 
 Ids = tuple[str, ...]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from agent.overlay_layout import Grid, Size, best_grid, fit, square_region
-from agent.overlay_paint import OVERSAMPLING, Colour, Stroke, canvas_area, paint, trace
-from agent.overlay_plates import Lettering
+from agent.drawing.contours import OVERSAMPLING, Colour, Stroke, canvas_area, paint, trace
+from agent.drawing.labels import Lettering
+from agent.drawing.layout import Grid, Size, best_grid, fit, square_region
 from segmenter.contract import BinaryMask, Box, RgbImage
 from segmenter.geometry import mask_box
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.calls import Limits, admit, knows
+from agent.policy.calls import Limits, admit, knows
 from agent.state import (
     Call,
     Candidate,

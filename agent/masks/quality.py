@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agent.regions import dilate, erode, fill_holes, find_runs
+from agent.masks.components import dilate, erode, fill_holes, find_runs
 from agent.state import Candidate, Target
 from segmenter.contract import BinaryMask, RgbImage
 from segmenter.geometry import mask_box

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.calls import Limits, admit
-from agent.ledger import Ids, grade_of
 from agent.planner import Look
-from agent.policy import Flaw, repair_calls, widening_calls
+from agent.policy.calls import Limits, admit
+from agent.policy.ledger import Ids, grade_of
+from agent.policy.next_calls import Flaw, repair_calls, widening_calls
 from agent.state import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
 from segmenter.contract import Box
 

@@ -1,0 +1,1 @@
+"""Masks drawn on images: contours, labels, sheets."""

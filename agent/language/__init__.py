@@ -1,0 +1,1 @@
+"""What a request means: terms, sides, commands, modality words. Pure."""

@@ -1,0 +1,1 @@
+"""What masks of candidates are worth: quality, selection, pieces. Pure."""

@@ -1,0 +1,1 @@
+"""Which calls are admissible, which come next, what stands, how a run ends. Pure."""
