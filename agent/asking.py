@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, TypeVar
 
 from agent.bench import Bench
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.errors import MllmError, MllmUnavailable
-from agent.planner import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.policy.ledger import Ids, wins_duel
 from agent.policy.next_calls import MAX_FAILURES
 from agent.state import Usage

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from agent.contract import Planner
 from agent.diary import Budget, Diary, Step
-from agent.planner import Planner
 from agent.policy.next_calls import Flaw
 from agent.state import (
     AgentRequest,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agent.masks.selection import cut_pieces, select, to_mask
+from agent.planners.targets import REGION_LABEL
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import Flaw
 from agent.state import (
@@ -20,7 +21,6 @@ from agent.state import (
     ThreadRecord,
     Verdict,
 )
-from agent.targeting import REGION_LABEL
 from segmenter.contract import Box
 from segmenter.rle import decode
 

@@ -28,6 +28,7 @@ from agent.language.commands import Command, is_undo, read_command
 from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
 from agent.language.modality import known_modality, modality_of_name, modality_of_tag
 from agent.language.request import Mention, Reading, read_request
+from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
 from agent.state import (
     AgentRequest,
     Edit,
@@ -38,7 +39,6 @@ from agent.state import (
     TargetResult,
     ThreadRecord,
 )
-from agent.targeting import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
 
 _ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
 

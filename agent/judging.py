@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from agent.asking import ask_for_duel
 from agent.bench import Bench
+from agent.contract import Look
 from agent.drafts import Answers
 from agent.masks.quality import frame_share
 from agent.masks.selection import clean, to_mask
-from agent.planner import Look
+from agent.planners.rules import mean_quality
 from agent.policy.ledger import (
     Ids,
     Option,
@@ -22,7 +23,6 @@ from agent.policy.ledger import (
     sets_of,
 )
 from agent.policy.next_calls import SAME_MASK_IOU
-from agent.rules import mean_quality
 from agent.state import Candidate, Issue, Target, Usage, Verdict, Win
 from segmenter.geometry import mask_iou
 

@@ -4,6 +4,7 @@ import asyncio
 
 from agent.asking import ask_for_inspection, ask_for_plan
 from agent.bench import Bench
+from agent.contract import Look, PlanQuestion
 from agent.drafts import (
     Answers,
     answers_of,
@@ -22,7 +23,6 @@ from agent.drafts import (
     with_fallbacks,
 )
 from agent.judging import MAX_DUELS, settle, tidy
-from agent.planner import Look, PlanQuestion
 from agent.planning import admit_plan, reopened_plan, standing_ids
 from agent.policy.calls import Limits, limits_after
 from agent.policy.ledger import record_verdicts

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from agent.bench import Opening
+from agent.contract import PlanQuestion
 from agent.language.lexicon import load_lexicon, normalise
 from agent.language.modality import (
     known_modality,
@@ -10,12 +11,11 @@ from agent.language.modality import (
     modality_of_tag,
     modality_of_words,
 )
-from agent.planner import PlanQuestion
+from agent.planners.rules import plan_request
+from agent.planners.targets import enrich
 from agent.policy.calls import Limits, admit
 from agent.policy.next_calls import first_calls, repair_calls, widening_calls
-from agent.rules import plan_request
 from agent.state import MAX_TARGETS, Call, Plan, Target, TargetResult
-from agent.targeting import enrich
 from segmenter.contract import BoxPrompt
 
 MAX_NOTE_CHARS = 500

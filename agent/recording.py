@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Literal, NoReturn, cast
 
 from agent.bench import AgentSettings, Bench, Tools
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.diary import Line, RunStart, Tape
 from agent.errors import RecordingGap
 from agent.followup import open_thread
 from agent.graph import walk
 from agent.language.lexicon import load_lexicon
-from agent.planner import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.planners.rules import RulesPlanner
 from agent.records import to_record
-from agent.rules import RulesPlanner
 from agent.state import AgentState, PlannerInfo, RunRecord, TargetResult, Usage
 from agent.taped import TapedPlanner, TapedSegmenter
 from segmenter.contract import (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from agent.asking import Told, ask_for_inspection
 from agent.bench import Bench
-from agent.planner import Inspected, Look
+from agent.contract import Inspected, Look
 from agent.state import Call, Candidate, Inspection, Issue, Verdict
 
 LOOKS = 3

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from agent.bench import AgentSettings, Bench, Tools, Watch
 from agent.boxes import fit_boxes
 from agent.checkpoints import Checkpoints
+from agent.contract import Planner
 from agent.diary import Budget, Diary, RunStart, Tape
 from agent.errors import (
     InvalidRequest,
@@ -31,10 +32,9 @@ from agent.journal import RunJournal
 from agent.language.commands import is_undo
 from agent.language.lexicon import load_lexicon
 from agent.pictures import Pictures
-from agent.planner import Planner
+from agent.planners.rules import RulesPlanner
 from agent.recording import Recording
 from agent.records import CANCELLED, broken_off, to_record
-from agent.rules import RulesPlanner
 from agent.state import (
     AgentRequest,
     AgentState,

@@ -4,9 +4,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.bench import Bench
+from agent.contract import Look, PlanQuestion
 from agent.drafts import Answers
 from agent.masks.quality import measure, score
-from agent.planner import Look, PlanQuestion
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import SAME_MASK_IOU
 from agent.state import Candidate, Plan, Round, Target, Verdict

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from agent import errors as agent_errors
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.diary import Line, Tape
 from agent.errors import MllmError, MllmUnavailable
-from agent.planner import Inspected, Look, Planned, Planner, PlanQuestion
 from agent.state import Failure, Usage
 from segmenter import errors as segmenter_errors
 from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
@@ -23,7 +23,7 @@ Seconds = Callable[[], float]
 
 
 class TapedPlanner:
-    """`agent.planner.Planner` by way of a tape."""
+    """`agent.contract.Planner` by way of a tape."""
 
     def __init__(self, planner: Planner, tape: Tape, seconds: Seconds) -> None:
         self._planner = planner
@@ -41,7 +41,7 @@ class TapedPlanner:
         return self._planner.model
 
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
-        """See `agent.planner.Planner`."""
+        """See `agent.contract.Planner`."""
         key = plan_key(question)
         line = self._known(key)
         if line is not None and line.plan is not None:
@@ -55,7 +55,7 @@ class TapedPlanner:
         return planned
 
     async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
-        """See `agent.planner.Planner`."""
+        """See `agent.contract.Planner`."""
         key = look_key("inspect", look)
         line = self._known(key)
         if line is not None and line.inspection is not None:
@@ -71,7 +71,7 @@ class TapedPlanner:
     async def duel(
         self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Winner, Usage]:
-        """See `agent.planner.Planner`."""
+        """See `agent.contract.Planner`."""
         key = look_key("duel", look, first, second)
         line = self._known(key)
         if line is not None and line.winner is not None:

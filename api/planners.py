@@ -6,9 +6,9 @@ from typing import Literal
 from pydantic import SecretStr
 
 from agent.errors import EgressForbidden
-from agent.mllm.build import build_mllm
 from agent.mllm.contract import Mllm
 from agent.mllm.egress import Place, place_of
+from agent.mllm.factory import build_mllm
 from api.settings import Settings, SettingsError, variable
 
 Kind = Literal["gemini", "openai"]

@@ -12,13 +12,13 @@ from pydantic import SecretStr
 
 from agent.bench import AgentSettings, Prices
 from agent.checkpoints import open_checkpoints, sqlite_path
+from agent.contract import Planner
 from agent.diary import UNDER_WAY
+from agent.mllm.box_formats import BOX_STYLES
 from agent.mllm.contract import Mllm
-from agent.mllm.coordinates import BOX_STYLES
-from agent.mllm_planner import MllmPlanner
-from agent.planner import Planner
-from agent.prompting import PROMPTS_VERSION
-from agent.rules import RulesPlanner
+from agent.planners.mllm import MllmPlanner
+from agent.planners.prompts import PROMPTS_VERSION
+from agent.planners.rules import RulesPlanner
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
 from api.parts import Parts

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agent.contract import PlanQuestion
 from agent.language.lexicon import load_lexicon
 from agent.masks.quality import WEIGHTS, Features, measure, score
-from agent.planner import PlanQuestion
-from agent.rules import plan_request
+from agent.planners.rules import plan_request
 from agent.state import Candidate, Target
 from segmenter import rle
 from segmenter.backends.compact import CompactBackend

@@ -58,6 +58,7 @@ OWNERS = {
         "segmenter/formats/polygons.py",
         "segmenter/training/augment.py",
         "agent/drawing/*.py",
+        "agent/overlay_compare.py",
     ),
     "pydicom": ("segmenter/formats/dicom*.py",),
     "fastapi": ("api/*.py", "api/routes/*.py"),

@@ -56,7 +56,7 @@ class Mllm(Protocol):
         """Ask once, with the portable JSON schema, and return the JSON object of the answer.
 
         The object was extracted from whatever the model wrote and repaired at most once; it is
-        not yet checked against our own models (that is `agent.replies`).
+        not yet checked against our own models (that is `agent.planners.replies`).
 
         Raises:
             MllmUnavailable, MllmReplyError, MllmRefused.

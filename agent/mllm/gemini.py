@@ -18,10 +18,10 @@ from google.genai.client import DebugConfig
 from pydantic import SecretStr
 
 from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.asking import Asking
+from agent.mllm.client import Asking
 from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
-from agent.mllm.schema import Schema
+from agent.mllm.json.schema import Schema
 from agent.mllm.wire import (
     UNSUPPORTED_STATUSES,
     Mode,

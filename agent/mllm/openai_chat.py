@@ -16,10 +16,10 @@ import openai
 from pydantic import SecretStr
 
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.asking import Asking
+from agent.mllm.client import Asking
 from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
-from agent.mllm.schema import Schema
+from agent.mllm.json.schema import Schema
 from agent.mllm.wire import (
     UNSUPPORTED_STATUSES,
     Mode,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.planner import Look
+from agent.contract import Look
 from agent.policy.calls import Limits, admit
 from agent.policy.ledger import Ids, grade_of
 from agent.policy.next_calls import Flaw, repair_calls, widening_calls

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent.errors import PlannerNotConfigured
-from agent.prompting import PROMPTS_VERSION
+from agent.planners.prompts import PROMPTS_VERSION
 from api.cli_output import UsageFault, say
 from api.parts import Parts
 from api.settings import Settings

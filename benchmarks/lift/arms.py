@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import SecretStr
 
-from agent.mllm.build import build_mllm
-from agent.mllm.coordinates import THOUSANDTHS_STYLE
-from agent.mllm_planner import MllmPlanner
+from agent.mllm.box_formats import THOUSANDTHS_STYLE
+from agent.mllm.factory import build_mllm
+from agent.planners.mllm import MllmPlanner
 from agent.service import AgentContext, AgentService
 from agent.state import MAX_ROUNDS, AgentRequest, RunRecord
 from benchmarks.evaluation.records import Case

@@ -4,16 +4,16 @@ from typing import Literal
 
 import numpy as np
 
-from agent.mllm_planner import MllmPlanner
-from agent.panels import choose_panels
-from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.planners.mllm import MllmPlanner
+from agent.planners.panels import choose_panels
 from agent.state import Usage
 from benchmarks.lift.oracle import Oracle
 from segmenter.contract import BinaryMask
 
 
 class Witness:
-    """An `agent.planner.Planner`: a real planner over a real wire, whose model is the oracle."""
+    """An `agent.contract.Planner`: a real planner over a real wire, whose model is the oracle."""
 
     def __init__(self, planner: MllmPlanner, oracle: Oracle) -> None:
         """Watch a planner."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Look, Planned, PlanQuestion
 from agent.service import AgentContext, AgentService, AgentSettings
 from agent.state import AgentRequest, Call, Inspection, Plan, Target, Usage, Verdict
 from segmenter.contract import (

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from agent.bench import AgentSettings, Bench
 from agent.checkpoints import open_checkpoints
-from agent.mllm.build import build_mllm
-from agent.mllm_planner import MllmPlanner
+from agent.mllm.factory import build_mllm
+from agent.planners.mllm import MllmPlanner
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
 from segmenter.connect import decoder, open_redis, open_runs

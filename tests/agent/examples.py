@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agent.planner import Look, PlanQuestion
+from agent.contract import Look, PlanQuestion
 from agent.state import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
 from segmenter.contract import (
     BinaryMask,

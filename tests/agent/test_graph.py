@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.bench import AgentSettings, Bench, Opening, Tools
+from agent.contract import Look
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
 from agent.graph import RECURSION_LIMIT, build_graph, walk
-from agent.planner import Look
+from agent.planners.rules import RulesPlanner
 from agent.policy.calls import is_tried
-from agent.rules import RulesPlanner
 from agent.state import AgentRequest, AgentState, Call, Inspection, RunRecord, Status
 from segmenter.contract import BoxPrompt, Frozen
 from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull, TransportDown

@@ -8,11 +8,11 @@ from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
+from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
-from agent.planner import PlanQuestion
-from agent.rules import RulesPlanner
+from agent.planners.redaction import presentable
+from agent.planners.rules import RulesPlanner
 from agent.state import RunRecord, Status
-from agent.withholding import presentable
 from api.planners import is_guarded
 from api.settings import Settings
 from segmenter.formats.decode import decode, describe
@@ -97,8 +97,8 @@ def test_a_picture_that_may_name_a_patient_is_withheld() -> None:
 def test_a_withheld_picture_never_leaves_and_the_rules_do_the_work() -> None:
     from pydantic import SecretStr
 
-    from agent.mllm.build import build_mllm
-    from agent.mllm_planner import MllmPlanner
+    from agent.mllm.factory import build_mllm
+    from agent.planners.mllm import MllmPlanner
     from agent.service import AgentContext, AgentService
     from tests.agent.doubles import MemoryRecords
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.agent.test_rules import REQUESTS as EARLIER
-from tests.agent.test_rules import plan
+from tests.agent.planners.test_rules import REQUESTS as EARLIER
+from tests.agent.planners.test_rules import plan
 
 # (request, DICOM modality or None, labels of the targets in their order)
 REQUESTS: list[tuple[str, str | None, list[str]]] = [

@@ -2,8 +2,8 @@ import pytest
 from pydantic import SecretStr
 
 from agent.errors import EgressForbidden
-from agent.mllm.build import build_mllm
 from agent.mllm.egress import Place, check_egress, place_of
+from agent.mllm.factory import build_mllm
 
 
 @pytest.mark.parametrize(

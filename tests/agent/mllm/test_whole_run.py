@@ -6,8 +6,8 @@ import re
 import pytest
 from pydantic import SecretStr
 
-from agent.mllm.build import build_mllm
-from agent.mllm_planner import MllmPlanner
+from agent.mllm.factory import build_mllm
+from agent.planners.mllm import MllmPlanner
 from agent.service import AgentContext, AgentService
 from agent.state import RunRecord, Status
 from tests.agent.doubles import (

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agent.drawing.overlay import MAX_PANELS
-from agent.panels import choose_panels, duel_panels, to_crops, to_sheet
+from agent.planners.panels import choose_panels, duel_panels, to_crops, to_sheet
 from segmenter.contract import BinaryMask
 from tests.agent.examples import look, rectangle
 

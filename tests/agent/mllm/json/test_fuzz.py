@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
-from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
-from agent.mllm.extract import extract
-from agent.replies import Seam, to_inspection, to_plan, to_winner
-from agent.reply_forms import duel_schema, inspect_schema, plan_schema
+from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
+from agent.mllm.json.extract import extract
+from agent.planners.replies import Seam, to_inspection, to_plan, to_winner
+from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
 from agent.state import Call
 
 BODIES = 10_000

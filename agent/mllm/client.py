@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from agent.errors import MllmError, MllmReplyError, MllmUnavailable
 from agent.mllm.audit import log_call
 from agent.mllm.contract import Answer, Picture
-from agent.mllm.extract import extract, without_thoughts
-from agent.mllm.schema import Schema
+from agent.mllm.json.extract import extract, without_thoughts
+from agent.mllm.json.schema import Schema
 from agent.mllm.wire import Reply
 from agent.state import Usage
 

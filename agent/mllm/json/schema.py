@@ -1,7 +1,7 @@
 """A small check of JSON values against our own portable schemas. Pure.
 
 Portable means what every provider's structured output takes: flat, no ``$ref``, no defaults, every
-property required, null by type. Limits are not in the schemas; `agent.replies` enforces them.
+property required, null by type. Limits are not in the schemas: `agent.planners.replies` has them.
 """
 
 from collections.abc import Callable, Mapping

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import MllmReplyError
-from agent.mllm.decode import MAX_CHARS
-from agent.mllm.extract import extract, without_thoughts
-from agent.mllm.repair import repaired
-from agent.mllm.schema import find_fault
+from agent.mllm.json.decode import MAX_CHARS
+from agent.mllm.json.extract import extract, without_thoughts
+from agent.mllm.json.repair import repaired
+from agent.mllm.json.schema import find_fault
 
 SCHEMA: dict[str, object] = {
     "type": "object",

@@ -5,11 +5,12 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from agent.contract import Inspected, Look, Planned, PlanQuestion
 from agent.language.lexicon import Lexicon, load_lexicon
 from agent.language.request import read_request
 from agent.masks.quality import member_prior
 from agent.masks.selection import on_side
-from agent.planner import Inspected, Look, Planned, PlanQuestion
+from agent.planners.targets import Scene, side_note, to_targets
 from agent.policy.calls import Limits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls
@@ -25,7 +26,6 @@ from agent.state import (
     Usage,
     Verdict,
 )
-from agent.targeting import Scene, side_note, to_targets
 
 # Quality from which the rules accept a mask; from the second on they show it, but as uncertain.
 # Chosen on validation images of the train split (`python -m benchmarks.fit_quality`, 547 questions,
@@ -44,26 +44,26 @@ OUTSIDE_BOX_SHARE = 0.05
 
 
 class RulesPlanner:
-    """`agent.planner.Planner` without a model."""
+    """`agent.contract.Planner` without a model."""
 
     kind: Literal["rules"] = "rules"
     model: str | None = None
 
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
-        """See `agent.planner.Planner`; never fails."""
+        """See `agent.contract.Planner`; never fails."""
         del timeout_s
         plan = await asyncio.to_thread(plan_request, question, load_lexicon())
         return Planned(plan=plan, usage=Usage())
 
     async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
-        """See `agent.planner.Planner`; never fails."""
+        """See `agent.contract.Planner`; never fails."""
         del timeout_s
         return Inspected(inspection=inspect_round(look), usage=Usage())
 
     async def duel(
         self, look: Look, first: Ids, second: Ids, *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
-        """See `agent.planner.Planner`; the better quality wins by a margin."""
+        """See `agent.contract.Planner`; the better quality wins by a margin."""
         del timeout_s
         lead = mean_quality(look.candidates, first) - mean_quality(look.candidates, second)
         if abs(lead) < QUALITY_MARGIN:

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
-from agent.mllm.coordinates import (
+from agent.mllm.box_formats import (
     GEMINI_STYLE,
     PIXELS_STYLE,
     THOUSANDTHS_STYLE,
     BoxStyle,
     box_style,
 )
-from agent.mllm.schema import find_fault
-from agent.replies import (
+from agent.mllm.json.schema import find_fault
+from agent.planners.replies import (
     Seam,
     from_box,
     phrase,
@@ -25,7 +25,7 @@ from agent.replies import (
     to_plan,
     to_winner,
 )
-from agent.reply_forms import duel_schema, inspect_schema, plan_schema
+from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
 from agent.state import Issue
 from segmenter.contract import Box
 

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from agent.contract import Planner
 from agent.drawing.overlay import png_size
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.build import build_mllm
-from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE
-from agent.mllm_planner import MllmPlanner
-from agent.planner import Planner
-from agent.reply_forms import inspect_schema, plan_schema
+from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
+from agent.mllm.factory import build_mllm
+from agent.planners.mllm import MllmPlanner
+from agent.planners.reply_schemas import inspect_schema, plan_schema
 from tests.agent.examples import look, question, rectangle
 from tests.agent.loopback import Loopback, Step, loopback, says, sends
 

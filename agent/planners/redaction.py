@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
-from agent.planner import PlanQuestion
 
 
 def presentable(question: PlanQuestion) -> PlanQuestion:

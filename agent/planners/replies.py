@@ -12,9 +12,9 @@ from typing import Literal
 from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.language.lexicon import to_concept
-from agent.mllm.coordinates import BoxStyle
-from agent.mllm.decode import clean_text
-from agent.reply_forms import (
+from agent.mllm.box_formats import BoxStyle
+from agent.mllm.json.decode import clean_text
+from agent.planners.reply_schemas import (
     MAX_ITEMS,
     CallReply,
     DuelReply,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from agent.contract import Look
 from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
-from agent.planner import Look
 from agent.state import Candidate
 from segmenter.contract import BinaryMask, Box
 from segmenter.geometry import mask_box

@@ -1,7 +1,7 @@
 """Rendered prompts are compared whole with the files in `rendered/`.
 
 After a deliberate change of a text: read the new rendering, then store it with
-`python -m tests.agent.test_prompting`.
+`python -m tests.agent.planners.test_prompts`.
 """
 
 from dataclasses import replace
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from agent.drawing.layout import Size
-from agent.mllm.coordinates import GEMINI_STYLE, PIXELS_STYLE
-from agent.panels import choose_panels
-from agent.prompting import (
+from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
+from agent.planners.panels import choose_panels
+from agent.planners.prompts import (
     PROMPTS_VERSION,
     Prompt,
     prompt_texts,
@@ -20,7 +20,7 @@ from agent.prompting import (
     render_inspect,
     render_plan,
 )
-from agent.replies import Seam
+from agent.planners.replies import Seam
 from agent.state import Status, TargetResult
 from segmenter.contract import Box
 from tests.agent.examples import HEIGHT, TOOL, WIDTH, look, question, rectangle

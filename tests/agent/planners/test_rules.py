@@ -3,9 +3,9 @@ import asyncio
 import numpy as np
 import pytest
 
+from agent.contract import Look, PlanQuestion
 from agent.language.lexicon import load_lexicon
-from agent.planner import Look, PlanQuestion
-from agent.rules import RulesPlanner, plan_request
+from agent.planners.rules import RulesPlanner, plan_request
 from agent.state import Candidate, Issue, Plan
 from segmenter.contract import Box, RgbImage
 from tests.agent.doubles import (

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agent.errors import MllmReplyError
-from agent.mllm.coordinates import BoxStyle
-from agent.mllm.decode import clean_text
+from agent.mllm.box_formats import BoxStyle
+from agent.mllm.json.decode import clean_text
 from agent.state import Issue
 
 MAX_LABEL_CHARS = 60

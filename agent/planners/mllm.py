@@ -1,31 +1,31 @@
 """A planner that asks a multimodal language model: stateless, one question a step.
 
 Pictures are rendered afresh from pixels in a thread; what comes back is checked by
-`agent.replies` before anyone acts on it. What code adds to a plan (the pair with and without the
-box, the lexicon's phrase, the thread's ids) is added by `agent.planning`.
+`agent.planners.replies` before anyone acts on it. What code adds to a plan (the pair with and
+without the box, the lexicon's phrase, the thread's ids) is added by `agent.planning`.
 """
 
 import asyncio
 from dataclasses import replace
 from typing import Literal
 
+from agent.contract import Inspected, Look, Planned, PlanQuestion
 from agent.drawing.layout import Size, fit
 from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
 from agent.errors import MllmReplyError
+from agent.mllm.box_formats import BoxStyle, box_style
 from agent.mllm.contract import Mllm, Picture
-from agent.mllm.coordinates import BoxStyle, box_style
-from agent.panels import ShownPanel, choose_panels, duel_panels, to_crops, to_sheet
-from agent.planner import Inspected, Look, Planned, PlanQuestion
-from agent.prompting import render_duel, render_inspect, render_plan
-from agent.replies import Seam, to_inspection, to_plan, to_winner
-from agent.reply_forms import duel_schema, inspect_schema, plan_schema
+from agent.planners.panels import ShownPanel, choose_panels, duel_panels, to_crops, to_sheet
+from agent.planners.prompts import render_duel, render_inspect, render_plan
+from agent.planners.redaction import presentable
+from agent.planners.replies import Seam, to_inspection, to_plan, to_winner
+from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
 from agent.state import Target, Usage
-from agent.withholding import presentable
 from segmenter.contract import RgbImage
 
 
 class MllmPlanner:
-    """`agent.planner.Planner` by way of an `Mllm`."""
+    """`agent.contract.Planner` by way of an `Mllm`."""
 
     def __init__(self, mllm: Mllm, *, style: BoxStyle | None = None, guarded: bool = False) -> None:
         """Plan with a model.
@@ -50,7 +50,7 @@ class MllmPlanner:
         return self._mllm.model
 
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
-        """See `agent.planner.Planner`; shows the clean image.
+        """See `agent.contract.Planner`; shows the clean image.
 
         Raises:
             MllmError: the step failed.
@@ -69,7 +69,7 @@ class MllmPlanner:
         return Planned(plan=to_plan(answer.content, seam), usage=answer.usage)
 
     async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
-        """See `agent.planner.Planner`; shows the clean image, a sheet and crops.
+        """See `agent.contract.Planner`; shows the clean image, a sheet and crops.
 
         Raises:
             MllmError: the step failed.
@@ -103,7 +103,7 @@ class MllmPlanner:
         *,
         timeout_s: float,
     ) -> tuple[Literal["first", "second", "same"], Usage]:
-        """See `agent.planner.Planner`; one question, panel A is `first`. The caller swaps.
+        """See `agent.contract.Planner`; one question, panel A is `first`. The caller swaps.
 
         Raises:
             MllmError: the step failed.

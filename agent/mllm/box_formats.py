@@ -1,4 +1,4 @@
-"""In which coordinates a model family speaks of boxes. Pure; translation is in `agent.replies`."""
+"""In which coordinates a model family speaks of boxes. Pure; `planners.replies` translates."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from agent.contract import PlanQuestion
 from agent.language.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
 from agent.language.modality import (
     UNKNOWN,
@@ -12,7 +13,6 @@ from agent.language.modality import (
     possible_modalities,
 )
 from agent.language.request import Mention, Modifiers, Reading, read_request
-from agent.planner import PlanQuestion
 from agent.policy.calls import knows
 from agent.state import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from agent.errors import MllmReplyError
-from agent.mllm.decode import MAX_CHARS, NotJson, decode, decode_at
-from agent.mllm.repair import repaired
-from agent.mllm.schema import Schema, find_fault, properties, type_names
+from agent.mllm.json.decode import MAX_CHARS, NotJson, decode, decode_at
+from agent.mllm.json.repair import repaired
+from agent.mllm.json.schema import Schema, find_fault, properties, type_names
 
 _THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)

@@ -12,10 +12,10 @@ from importlib import resources
 from string import Template
 from typing import NamedTuple
 
-from agent.mllm.coordinates import BoxStyle
-from agent.panels import ShownPanel, panel_label
-from agent.planner import Look, PlanQuestion
-from agent.replies import Seam, from_box
+from agent.contract import Look, PlanQuestion
+from agent.mllm.box_formats import BoxStyle
+from agent.planners.panels import ShownPanel, panel_label
+from agent.planners.replies import Seam, from_box
 from agent.state import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 

@@ -1,0 +1,1 @@
+"""Who plans and judges: rules, or an MLLM."""
