@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from agent.state import Call, Candidate, Inspection, Plan, Round, TargetResult, Usage
+from agent.schemas.runs import Call, Candidate, Inspection, Plan, Round, TargetResult, Usage
 from segmenter.contract import BinaryMask, Box, Capabilities, ImageRef, RgbImage
 
 

@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agent.bench import AgentSettings, Bench, Tools, Watch
-from agent.boxes import fit_boxes
-from agent.checkpoints import Checkpoints
 from agent.contract import Planner
-from agent.diary import Budget, Diary, RunStart, Tape
+from agent.conversation.fit_boxes import fit_boxes
+from agent.conversation.follow_up import open_thread
 from agent.errors import (
     InvalidRequest,
     PlannerNotConfigured,
@@ -26,16 +24,20 @@ from agent.errors import (
     ThreadNotFound,
     TurnNotCome,
 )
-from agent.followup import open_thread
-from agent.graph import walk
-from agent.journal import RunJournal
 from agent.language.commands import is_undo
 from agent.language.lexicon import load_lexicon
-from agent.pictures import Pictures
+from agent.loop.checkpoints import Checkpoints
+from agent.loop.context import AgentSettings, Bench, Tools, Watch
+from agent.loop.graph import walk
 from agent.planners.rules import RulesPlanner
-from agent.recording import Recording
-from agent.records import CANCELLED, broken_off, to_record
-from agent.state import (
+from agent.runs.events import RunJournal
+from agent.runs.log import Budget, Diary, RunStart, Tape
+from agent.runs.pictures import Pictures
+from agent.runs.recorded import TapedPlanner, TapedSegmenter
+from agent.runs.replay import Recording
+from agent.runs.result import CANCELLED, broken_off, to_record
+from agent.runs.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
+from agent.schemas.runs import (
     AgentRequest,
     AgentState,
     RunEvent,
@@ -43,8 +45,6 @@ from agent.state import (
     Status,
     ThreadRecord,
 )
-from agent.taped import TapedPlanner, TapedSegmenter
-from agent.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
 from segmenter.contract import ImageRef, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TransportDown
 
@@ -99,7 +99,7 @@ class AgentService:
 
         Args:
             request: its image is stored already, or its thread holds one.
-            run_id: made with `agent.threads.new_run_id`, for a caller that must know it before.
+            run_id: of `agent.runs.threads.new_run_id`, for a caller that must know it before.
             watch: is told every step.
 
         Raises:

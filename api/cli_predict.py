@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
-from agent.state import MAX_ROUNDS
+from agent.schemas.runs import MAX_ROUNDS
 from api.answers import MaskOut, SegmentAnswer
 from api.answers_run import RunAnswer
 from api.cli_output import (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.recording import Recording, differences, replay
+from agent.runs.replay import Recording, differences, replay
+from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
-from agent.state import RunRecord
 from api.cli_output import FAILED, OK, Commands, UsageFault, read_image, say
 from api.settings import variable
 from api.wiring import Setup, open_services

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from agent import errors as agent_errors
-from agent.bench import Watch
 from agent.errors import AgentError, InvalidRequest, TurnNotCome
+from agent.loop.context import Watch
+from agent.runs.threads import LOCK_GRACE_S, new_run_id
+from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService
-from agent.state import AgentRequest, RunRecord
-from agent.threads import LOCK_GRACE_S, new_run_id
 from segmenter.errors import (
     DeadlineExceeded,
     InputError,
@@ -89,7 +89,7 @@ class QueuedAgent(AgentService):
             await self._queue.submit(_job(run_id), timeout_s=self._timeout_s)
 
     async def carry(self, job_id: str) -> Failure | None:
-        """Carry out the run of a job, for `segmenter.run_worker.RunWorker`.
+        """Carry out the run of a job, for `agent.runs.worker.RunWorker`.
 
         Raises:
             HandBack: the stores are out of reach, or the run's turn has not come; it can be gone

@@ -5,8 +5,8 @@ import json
 import time
 from collections.abc import AsyncIterator
 
-from agent.journal import TERMINAL
-from agent.state import RunEvent
+from agent.runs.events import TERMINAL
+from agent.schemas.runs import RunEvent
 from api.parts import Agent
 
 POLL_S = 0.2

@@ -17,8 +17,8 @@ from typing import Annotated
 from pydantic import Field
 
 from agent.errors import RunNotFound
-from agent.state import AgentRequest, RunRecord
-from agent.threads import new_run_id
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest, RunRecord
 from api.errors import KeyInUse, KeyReused
 from segmenter.contract import Frozen, RecordStore
 from segmenter.errors import SegmenterError, TransportDown

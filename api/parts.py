@@ -6,8 +6,8 @@ from typing import Protocol
 
 from fastapi import Request
 
-from agent.recording import Recording
-from agent.state import AgentRequest, RunEvent, RunRecord, ThreadRecord
+from agent.runs.replay import Recording
+from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, ThreadRecord
 from api.background import Background
 from api.idempotency import GRACE_S, Once
 from api.settings import Settings
@@ -20,7 +20,7 @@ class Agent(Protocol):
     """The agent as the routes use it; `agent.service.AgentService` implements it."""
 
     async def run(self, request: AgentRequest, *, run_id: str | None = None) -> RunRecord:
-        """Run a request to its end; `run_id` from `agent.threads.new_run_id`."""
+        """Run a request to its end; `run_id` from `agent.runs.threads.new_run_id`."""
         ...
 
     async def announce(self, run_id: str) -> None:

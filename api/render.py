@@ -5,7 +5,7 @@ The one: whether a person should look at a direct result (`needs_review`).
 
 from collections.abc import Iterator, Mapping
 
-from agent.state import (
+from agent.schemas.runs import (
     Usage,
 )
 from api import answers

@@ -2,7 +2,7 @@
 
 from fastapi.responses import JSONResponse
 
-from agent.state import (
+from agent.schemas.runs import (
     Call,
     Candidate,
     Provenance,

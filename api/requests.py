@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS, AgentRequest, Edit
+from agent.schemas.runs import MAX_REQUEST_CHARS, MAX_ROUNDS, AgentRequest, Edit
 from segmenter.contract import (
     MAX_BOXES,
     MAX_MASKS,

@@ -5,7 +5,7 @@ The decision: whether a person should look at the result (`needs_review`).
 
 from collections.abc import Sequence
 
-from agent.state import Usage
+from agent.schemas.runs import Usage
 from api import volume_answers as answers
 from api.answers import ProvenanceOut, RleOut, SpacingOut
 from api.errors import kind_of

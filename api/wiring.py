@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from agent.bench import AgentSettings, Prices
-from agent.checkpoints import open_checkpoints, sqlite_path
 from agent.contract import Planner
-from agent.diary import UNDER_WAY
+from agent.loop.checkpoints import open_checkpoints, sqlite_path
+from agent.loop.context import AgentSettings, Prices
 from agent.mllm.box_formats import BOX_STYLES
 from agent.mllm.contract import Mllm
 from agent.planners.mllm import MllmPlanner
 from agent.planners.prompts import PROMPTS_VERSION
 from agent.planners.rules import RulesPlanner
+from agent.runs.log import UNDER_WAY
+from agent.runs.worker import RunQueue, RunWorker
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
 from api.parts import Parts
@@ -40,7 +41,6 @@ from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
 from segmenter.images import Decode
 from segmenter.messages import Presence
-from segmenter.run_worker import RunQueue, RunWorker
 from segmenter.sqlite_stores import SqliteRecordStore
 
 SAM3_INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.state import MAX_ROUNDS, RunRecord
+from agent.schemas.runs import MAX_ROUNDS, RunRecord
 from api.settings import Settings
 from api.wiring import Setup, open_services
 from benchmarks.evaluation.cases import first_images, read_cases

@@ -20,7 +20,7 @@ from agent.contract import PlanQuestion
 from agent.language.lexicon import load_lexicon
 from agent.masks.quality import WEIGHTS, Features, measure, score
 from agent.planners.rules import plan_request
-from agent.state import Candidate, Target
+from agent.schemas.runs import Candidate, Target
 from segmenter import rle
 from segmenter.backends.compact import CompactBackend
 from segmenter.contract import ImageRef, Prompt, RgbImage

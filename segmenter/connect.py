@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from agent.runs.worker import RunQueue
 from segmenter.backends.contract import Backend, Embedding
 from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
@@ -24,7 +25,6 @@ from segmenter.redis_stores import (
     open_store_client,
 )
 from segmenter.redis_worker import open_worker
-from segmenter.run_worker import RunQueue
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.sqlite_stores import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.state import MAX_CONCEPT_WORDS, MAX_REQUEST_CHARS
+from agent.schemas.runs import MAX_CONCEPT_WORDS, MAX_REQUEST_CHARS
 from segmenter.contract import Frozen, Share
 
 # Marks end a clause; every other sign only separates words.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.masks.components import dilate, erode, fill_holes, find_runs
-from agent.state import Candidate, Target
+from agent.schemas.runs import Candidate, Target
 from segmenter.contract import BinaryMask, RgbImage
 from segmenter.geometry import mask_box
 

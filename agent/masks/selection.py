@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.masks.components import Runs, fill_holes, find_runs
-from agent.state import Candidate, Selection, Target
+from agent.schemas.runs import Candidate, Selection, Target
 from segmenter.contract import BinaryMask, Box, Mask
 from segmenter.geometry import mask_box
 from segmenter.rle import encode

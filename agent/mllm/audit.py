@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from agent.mllm.contract import Picture
-from agent.state import Usage
+from agent.schemas.runs import Usage
 
 logger = logging.getLogger(__name__)
 

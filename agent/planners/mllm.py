@@ -2,7 +2,7 @@
 
 Pictures are rendered afresh from pixels in a thread; what comes back is checked by
 `agent.planners.replies` before anyone acts on it. What code adds to a plan (the pair with and
-without the box, the lexicon's phrase, the thread's ids) is added by `agent.planning`.
+without the box, the lexicon's phrase, the thread's ids) is added by `agent.loop.admission`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from agent.planners.prompts import render_duel, render_inspect, render_plan
 from agent.planners.redaction import presentable
 from agent.planners.replies import Seam, to_inspection, to_plan, to_winner
 from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
-from agent.state import Target, Usage
+from agent.schemas.runs import Target, Usage
 from segmenter.contract import RgbImage
 
 

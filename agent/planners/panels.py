@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.contract import Look
 from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
-from agent.state import Candidate
+from agent.schemas.runs import Candidate
 from segmenter.contract import BinaryMask, Box
 from segmenter.geometry import mask_box
 

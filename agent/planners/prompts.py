@@ -16,7 +16,7 @@ from agent.contract import Look, PlanQuestion
 from agent.mllm.box_formats import BoxStyle
 from agent.planners.panels import ShownPanel, panel_label
 from agent.planners.replies import Seam, from_box
-from agent.state import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
+from agent.schemas.runs import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
 NAMES = ("plan.md", "inspect.md", "duel.md")

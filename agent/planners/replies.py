@@ -25,7 +25,7 @@ from agent.planners.reply_schemas import (
     parse,
     sound_items,
 )
-from agent.state import (
+from agent.schemas.runs import (
     MAX_CALLS_PER_ROUND,
     MAX_TARGETS,
     Call,

@@ -15,7 +15,7 @@ from agent.policy.calls import Limits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls
 from agent.policy.outcome import ABSENT_PRESENCE
-from agent.state import (
+from agent.schemas.runs import (
     MAX_TARGETS,
     Call,
     Candidate,

@@ -14,7 +14,7 @@ from agent.language.modality import (
 )
 from agent.language.request import Mention, Modifiers, Reading, read_request
 from agent.policy.calls import knows
-from agent.state import MAX_TARGETS, Selection, Target
+from agent.schemas.runs import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
 # Later phrases of a ladder are hardly ever reached in three rounds.

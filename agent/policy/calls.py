@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agent.language.lexicon import to_concept
-from agent.state import (
+from agent.schemas.runs import (
     MAX_CALLS_PER_ROUND,
     Call,
     Round,

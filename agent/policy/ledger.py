@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from agent.masks.quality import FRAME_SHARE
 from agent.masks.selection import select
-from agent.state import Candidate, Target, Verdict
+from agent.schemas.runs import Candidate, Target, Verdict
 
 Ids = tuple[str, ...]
 Grade = Literal["accept", "partial", "open", "reject"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from agent.policy.calls import Limits, admit, knows
-from agent.state import (
+from agent.schemas.runs import (
     Call,
     Candidate,
     Issue,

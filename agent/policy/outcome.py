@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agent.policy.calls import Limits
 from agent.policy.ledger import Grade, Ids, grade_of
 from agent.policy.next_calls import is_searched
-from agent.state import (
+from agent.schemas.runs import (
     Failure,
     Issue,
     Outcome,

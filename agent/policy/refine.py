@@ -7,7 +7,7 @@ from agent.contract import Look
 from agent.policy.calls import Limits, admit
 from agent.policy.ledger import Ids, grade_of
 from agent.policy.next_calls import Flaw, repair_calls, widening_calls
-from agent.state import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
+from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
 from segmenter.contract import Box
 
 MAX_MISSING_CHARS = 300

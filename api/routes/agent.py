@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from agent.errors import AgentError
-from agent.journal import TERMINAL
-from agent.state import AgentRequest, RunRecord, Status
-from agent.threads import new_run_id
+from agent.runs.events import TERMINAL
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest, RunRecord, Status
 from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import Caller
 from api.bodies import read_body

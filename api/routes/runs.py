@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.responses import StreamingResponse
 
 from agent.errors import InvalidRequest, RunNotFound
-from agent.journal import TERMINAL
+from agent.runs.events import TERMINAL
 from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import authenticated
 from api.errors import PictureGone, PictureNotFound, RunFailed

@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from agent.state import MAX_REQUEST_CHARS, MAX_ROUNDS, MAX_TARGETS
+from agent.schemas.runs import MAX_REQUEST_CHARS, MAX_ROUNDS, MAX_TARGETS
 from api import VERSION
 from api.answers import (
     CapabilitiesAnswer,

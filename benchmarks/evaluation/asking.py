@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.state import ResultMask, RunRecord, Status
+from agent.schemas.runs import ResultMask, RunRecord, Status
 from api.answers import ConceptResult
 from api.inputs import answer_prompts, check_request, stored_image
 from api.parts import Parts

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from agent.mllm.box_formats import THOUSANDTHS_STYLE
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
+from agent.schemas.runs import MAX_ROUNDS, AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService
-from agent.state import MAX_ROUNDS, AgentRequest, RunRecord
 from benchmarks.evaluation.records import Case
 from benchmarks.lift.oracle import Errors, Oracle, Wire
 from benchmarks.lift.server import serve

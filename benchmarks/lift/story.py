@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.drawing.overlay import Panel, draw_sheet
-from agent.state import Candidate, Round, RunRecord
+from agent.schemas.runs import Candidate, Round, RunRecord
 from segmenter import rle
 from segmenter.contract import BinaryMask, Box, RgbImage
 

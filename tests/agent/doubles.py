@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, Target, Usage, Verdict
 from agent.service import AgentContext, AgentService, AgentSettings
-from agent.state import AgentRequest, Call, Inspection, Plan, Target, Usage, Verdict
 from segmenter.contract import (
     BinaryMask,
     Box,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from agent.contract import Look, PlanQuestion
-from agent.state import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
+from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
 from segmenter.contract import (
     BinaryMask,
     Box,

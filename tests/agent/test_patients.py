@@ -12,7 +12,7 @@ from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
 from agent.planners.redaction import presentable
 from agent.planners.rules import RulesPlanner
-from agent.state import RunRecord, Status
+from agent.schemas.runs import RunRecord, Status
 from api.planners import is_guarded
 from api.settings import Settings
 from segmenter.formats.decode import decode, describe

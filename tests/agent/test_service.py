@@ -10,9 +10,9 @@ from agent.errors import (
     RunNotFound,
     ThreadNotFound,
 )
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, Status
 from agent.service import AgentContext, AgentService, AgentSettings
-from agent.state import AgentRequest, RunEvent, RunRecord, Status
-from agent.threads import new_run_id
 from segmenter.contract import ImageRef, RgbImage, SegmentRequest, SegmentResult
 from segmenter.errors import ImageNotFound
 from tests.agent.doubles import (

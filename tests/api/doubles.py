@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from agent.errors import InvalidRequest, RunNotFound, ThreadNotFound
-from agent.state import (
+from agent.schemas.runs import (
     AgentRequest,
     Call,
     Candidate,

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.state import AgentRequest
-from agent.threads import new_run_id
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest
 from api.dispatch import QueuedAgent
 from api.settings import Settings
 from api.wiring import Setup, open_parts

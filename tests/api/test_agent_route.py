@@ -10,7 +10,7 @@ from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
 from agent.language.commands import read_command
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
-from agent.state import MAX_REQUEST_CHARS, Status
+from agent.schemas.runs import MAX_REQUEST_CHARS, Status
 from api.app import create_app
 from api.requests import EDITS_ALONE
 from api.settings import Settings

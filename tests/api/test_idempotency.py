@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agent.errors import RunNotFound
-from agent.state import RunRecord
+from agent.schemas.runs import RunRecord
 from api.errors import KeyInUse
 from api.idempotency import Once
 from segmenter.errors import TransportDown

@@ -6,7 +6,7 @@ from api.logs import JsonLines
 
 
 def record(**facts: object) -> logging.LogRecord:
-    made = logging.LogRecord("agent.nodes", logging.INFO, __file__, 1, "run ended", (), None)
+    made = logging.LogRecord("agent.loop.nodes", logging.INFO, __file__, 1, "run ended", (), None)
     vars(made).update(facts)
     return made
 
@@ -18,7 +18,7 @@ def test_a_record_is_one_json_line_with_its_facts() -> None:
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "info",
-        "logger": "agent.nodes",
+        "logger": "agent.loop.nodes",
         "message": "run ended",
         "run": "run_1",
         "masks": 2,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from agent.state import AgentRequest
-from agent.threads import new_run_id
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest
 from api.app import create_app
 from api.background import Background
 from api.errors import TooManyRequests

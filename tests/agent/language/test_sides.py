@@ -7,7 +7,7 @@ import pytest
 from agent.language.lexicon import load_lexicon
 from agent.language.modality import UNKNOWN, modality_of_name
 from agent.language.request import read_request
-from agent.state import AgentRequest, RunRecord, Status
+from agent.schemas.runs import AgentRequest, RunRecord, Status
 from segmenter.contract import ImageRef, PromptResult
 from tests.agent.doubles import (
     ScriptedPlanner,

@@ -21,7 +21,7 @@ from agent.planners.prompts import (
     render_plan,
 )
 from agent.planners.replies import Seam
-from agent.state import Status, TargetResult
+from agent.schemas.runs import Status, TargetResult
 from segmenter.contract import Box
 from tests.agent.examples import HEIGHT, TOOL, WIDTH, look, question, rectangle
 

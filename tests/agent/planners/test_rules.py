@@ -6,7 +6,7 @@ import pytest
 from agent.contract import Look, PlanQuestion
 from agent.language.lexicon import load_lexicon
 from agent.planners.rules import RulesPlanner, plan_request
-from agent.state import Candidate, Issue, Plan
+from agent.schemas.runs import Candidate, Issue, Plan
 from segmenter.contract import Box, RgbImage
 from tests.agent.doubles import (
     MIDDLE,

@@ -2,7 +2,7 @@ import pytest
 
 from agent.policy.calls import Limits, limits_after
 from agent.policy.outcome import Story, absence_votes, end_run, end_target
-from agent.state import Call, Failure, Inspection, Issue, Plan, Round, Status, Verdict
+from agent.schemas.runs import Call, Failure, Inspection, Issue, Plan, Round, Status, Verdict
 from segmenter.contract import Capabilities
 from tests.agent.doubles import capabilities, image_ref, plan_for, target
 

@@ -1,0 +1,1 @@
+"""What a person's word does to a thread, before a run."""

@@ -1,0 +1,229 @@
+"""Opens a run from a thread: what stays, what is worked on again, what a person said. Pure.
+
+A person's word - an edit, or a command in the request - goes above any model's. Accepted masks stay
+unless the request names them.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from agent.conversation.edits import (
+    Desk,
+    accept,
+    drop,
+    find_fault,
+    forget_empty,
+    keep_only,
+    last_key,
+    last_target,
+    mask_ids,
+    narrow,
+    next_target,
+    reject,
+    reopen,
+    repeat_words,
+)
+from agent.errors import InvalidRequest
+from agent.language.commands import Command, is_undo, read_command
+from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
+from agent.language.modality import known_modality, modality_of_name, modality_of_tag
+from agent.language.request import Mention, Reading, read_request
+from agent.loop.context import Opening
+from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
+from agent.schemas.runs import (
+    AgentRequest,
+    Edit,
+    Issue,
+    Selection,
+    Status,
+    Target,
+    TargetResult,
+    ThreadRecord,
+)
+
+_ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
+
+
+def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -> Opening:
+    """Return what a run of this thread starts from.
+
+    Raises:
+        InvalidRequest: an edit names a mask that is not there, or holds no box.
+    """
+    desk = Desk(
+        thread=thread,
+        targets={one.target.id: one for one in thread.targets},
+        candidates={one.id: one for one in thread.candidates},
+        next_mask=thread.next_mask,
+    )
+    repeat_words(desk)
+    if thread.runs and is_undo(request.request):
+        # The thread is as it was before already.
+        return _opening(desk, thread.modality, asks_planner=False)
+    for edit in request.edits:
+        _apply_edit(edit, desk)
+    reading = read_request(request.request, lexicon)
+    command = read_command(request.request)
+    is_new = _names_new(reading, desk)
+    modality = known_now(thread, reading.modality, lexicon)
+    spoken = _apply_words(command, reading, desk, modality) if thread.targets else False
+    if request.box is not None and not reading.asked and desk.targets:
+        reopen(last_target(desk), desk, box=request.box)
+        spoken = True
+    asks_planner = is_new or not (spoken or request.edits)
+    return _opening(desk, modality, asks_planner=asks_planner)
+
+
+def _opening(desk: Desk, modality: str, *, asks_planner: bool) -> Opening:
+    return Opening(
+        kept=tuple(one for key, one in desk.targets.items() if key not in desk.reopened),
+        reopened=tuple(desk.reopened.values()),
+        incumbents={key: mask_ids(desk.targets[key]) for key in desk.reopened},
+        flaws=desk.flaws,
+        boxes=desk.boxes,
+        verdicts=tuple(desk.verdicts),
+        candidates=tuple(desk.candidates.values()),
+        tried=desk.thread.tried,
+        modality=modality,
+        next_mask=desk.next_mask,
+        next_target=next_target(desk),
+        asks_planner=asks_planner,
+    )
+
+
+def _apply_edit(edit: Edit, desk: Desk) -> None:
+    if edit.action == "box":
+        _box(edit, desk)
+    elif edit.mask_id is None or edit.mask_id not in desk.candidates:
+        raise InvalidRequest(f"mask {edit.mask_id!r} is not part of this thread", field="edits")
+    elif edit.action == "accept":
+        accept(edit.mask_id, desk)
+    else:
+        reject(edit.mask_id, desk, Issue.WRONG_STRUCTURE)
+
+
+def _box(edit: Edit, desk: Desk) -> None:
+    if edit.box is None:
+        raise InvalidRequest("an edit with a box needs the box", field="edits")
+    target = last_target(desk)
+    if edit.label is not None:
+        target = _labelled(edit.label, desk)
+    if target is None:
+        target = Target(
+            id=f"t{next_target(desk)}",
+            label=(edit.label or REGION_LABEL)[:MAX_LABEL_CHARS],
+            ladder=_phrases(edit.label),
+            count="one",
+        )
+        desk.targets[target.id] = TargetResult(target=target, status=Status.UNCERTAIN, masks=())
+    reopen(target, desk, box=edit.box)
+
+
+def _phrases(label: str | None) -> tuple[str, ...]:
+    concept = to_concept(label or "")
+    return (concept,) if concept else ()
+
+
+def _apply_words(command: Command, reading: Reading, desk: Desk, modality: str) -> bool:
+    """Do what the request says of masks that are there; tell whether it said anything.
+
+    Raises:
+        InvalidRequest: it orders something of a mask that is not there.
+    """
+    masks = [one for one in command.masks if one in desk.candidates]
+    strangers = [one for one in command.masks if one not in desk.candidates]
+    if strangers and (command.act is not None or command.only):
+        raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
+    if masks:
+        _act_on_masks(masks, command, desk)
+        return True
+    named = _named_targets(reading.asked, desk)
+    if command.act == "remove" or reading.excluded:
+        return _remove([*named, *_named_targets(reading.excluded, desk)], desk)
+    selections = _selections(reading, desk, modality)
+    if selections:
+        narrow(selections, desk)
+        return True
+    meant = named or ([last_key(desk)] if not reading.asked else [])
+    return _complain(command, meant, desk)
+
+
+def _act_on_masks(masks: list[str], command: Command, desk: Desk) -> None:
+    for one in masks:
+        if command.act == "remove":
+            drop(one, desk)
+        elif command.act in ("wrong", "tighter", "looser"):
+            find_fault(one, _ISSUES[command.act], desk)
+        elif command.act == "accept":
+            accept(one, desk)
+    if command.only and command.act in ("accept", None):
+        keep_only(masks, desk)
+    forget_empty(desk)
+
+
+def _remove(keys: list[str], desk: Desk) -> bool:
+    for key in keys:
+        desk.targets.pop(key, None)
+    return bool(keys)
+
+
+def _complain(command: Command, keys: list[str], desk: Desk) -> bool:
+    """Work again on targets that are said to be wrong, too large or too small."""
+    if command.act not in _ISSUES:
+        return False
+    for key in keys:
+        for one in mask_ids(desk.targets[key]):
+            find_fault(one, _ISSUES[command.act], desk)
+        reopen(desk.targets[key].target, desk)
+    return bool(keys)
+
+
+def _selections(reading: Reading, desk: Desk, modality: str) -> dict[str, Selection]:
+    """Return which masks are wanted of which targets ("only the left one"); {} for no word."""
+    wanted = [
+        (key, mention.modifiers)
+        for mention in reading.asked
+        for key in _named_targets([mention], desk)
+    ]
+    if not reading.asked:
+        wanted = [(key, reading.modifiers) for key in desk.targets]
+    lexicon = load_lexicon()
+    selections: dict[str, Selection] = {}
+    for key, modifiers in wanted:
+        if modifiers.side is None and modifiers.rank is None:
+            continue
+        side = image_side(modifiers, later_frame(desk.targets[key].target, modality, lexicon))
+        selections[key] = Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+    return selections
+
+
+def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
+    """Return the modality as known now: by the image's tag, the request's words, the thread."""
+    return known_modality(
+        modality_of_tag(thread.image.modality, lexicon),
+        words,
+        modality_of_name(thread.modality, lexicon),
+    )
+
+
+def _named_targets(mentions: Iterable[Mention], desk: Desk) -> list[str]:
+    """Return the targets of the thread that a request names."""
+    labels: Mapping[str, tuple[str, ...]] = {
+        key: normalise(one.target.label) for key, one in desk.targets.items()
+    }
+    return [
+        key
+        for mention in mentions
+        for key, label in labels.items()
+        if label == mention.words or label in {normalise(term.label) for term in mention.terms}
+    ]
+
+
+def _names_new(reading: Reading, desk: Desk) -> bool:
+    """Tell whether the request asks for something the thread does not hold."""
+    return any(not _named_targets([mention], desk) for mention in reading.asked)
+
+
+def _labelled(label: str, desk: Desk) -> Target | None:
+    words = normalise(label)
+    targets = [one.target for one in desk.targets.values()]
+    return next((one for one in targets if normalise(one.label) == words), None)

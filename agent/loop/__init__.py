@@ -1,0 +1,1 @@
+"""The agent's state machine on LangGraph: plan, segment, inspect, refine, finish."""

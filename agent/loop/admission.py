@@ -1,0 +1,121 @@
+"""Makes a planner's plan fit: ids of the thread, ladders and priors, the first calls. Pure."""
+
+from collections.abc import Sequence
+
+from agent.contract import PlanQuestion
+from agent.language.lexicon import load_lexicon, normalise
+from agent.language.modality import (
+    known_modality,
+    modality_of_name,
+    modality_of_tag,
+    modality_of_words,
+)
+from agent.loop.context import Opening
+from agent.planners.rules import plan_request
+from agent.planners.targets import enrich
+from agent.policy.calls import Limits, admit
+from agent.policy.next_calls import first_calls, repair_calls, widening_calls
+from agent.schemas.runs import MAX_TARGETS, Call, Plan, Target, TargetResult
+from segmenter.contract import BoxPrompt
+
+MAX_NOTE_CHARS = 500
+
+
+def reopened_plan(opening: Opening, limits: Limits) -> Plan:
+    """Return the plan that follows from a person's word alone."""
+    calls = [call for target in opening.reopened for call in _reopening(target, opening, limits)]
+    return Plan(
+        decision="segment" if opening.reopened else "unclear",
+        modality=opening.modality,
+        targets=opening.reopened,
+        calls=admit(calls, opening.reopened, limits),
+    )
+
+
+def _reopening(target: Target, opening: Opening, limits: Limits) -> tuple[Call, ...]:
+    """Use the person's box; else repair what they found wrong; else widen the search."""
+    box, flaw = opening.boxes.get(target.id), opening.flaws.get(target.id)
+    if box is not None:
+        boxed = Call(target=target.id, concept=None, boxes=(BoxPrompt(box=box),))
+        return (*first_calls([target], (), box, limits), boxed)
+    if flaw is None:
+        return ()
+    return repair_calls(target, flaw, limits) or widening_calls(target, limits)
+
+
+def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limits) -> Plan:
+    """Return the plan with the thread's ids, full ladders and admissible first calls."""
+    if plan.decision == "absent" and not plan.targets:
+        # "Absent" is never the planner's word alone: the tool is asked for what the words name.
+        plan = plan_request(question, load_lexicon()).model_copy(update={"decision": "absent"})
+    names = _thread_ids(plan.targets, question)
+    modality = _modality(plan, question)
+    targets = [
+        enrich(
+            target.model_copy(update={"id": names[target.id]}),
+            question,
+            modality=modality,
+            alone=len(plan.targets) == 1,
+        )
+        for target in plan.targets
+    ]
+    taken = {target.id for target in targets}
+    # What a person speaks of comes first: a reopened target that is cut off would be lost.
+    first = [one for one in reopened.targets if one.id not in taken]
+    room = max(0, MAX_TARGETS - len(first))
+    both = [*first, *targets[:room]]
+    renamed = [
+        call.model_copy(update={"target": names[call.target]})
+        for call in plan.calls
+        if call.target in names
+    ]
+    asked = first_calls([one for one in both if one.id in taken], renamed, question.box, limits)
+    return Plan(
+        decision=plan.decision if not reopened.targets else "segment",
+        modality=modality,
+        targets=tuple(both),
+        calls=admit((*reopened.calls, *asked), both, limits),
+        note=_note(plan.note, targets[room:]),
+    )
+
+
+def _note(note: str, left_out: Sequence[Target]) -> str:
+    """Return the planner's remark, and what there was no room for."""
+    labels = ", ".join(target.label for target in left_out)
+    lines = [note, f"not looked for in this run: {labels}" if labels else ""]
+    return "; ".join(line for line in lines if line)[:MAX_NOTE_CHARS]
+
+
+def _modality(plan: Plan, question: PlanQuestion) -> str:
+    """Return our name of the modality: by the image's tag, the plan, the request, the thread."""
+    lexicon = load_lexicon()
+    return known_modality(
+        modality_of_tag(question.image.modality, lexicon),
+        modality_of_name(plan.modality, lexicon),
+        modality_of_words(normalise(question.request), lexicon),
+        question.modality,
+    )
+
+
+def _thread_ids(targets: Sequence[Target], question: PlanQuestion) -> dict[str, str]:
+    """Map a plan's target ids to the thread's: a kept label keeps its id, others get new ones."""
+    kept = {normalise(one.target.label): one.target.id for one in question.kept}
+    names: dict[str, str] = {}
+    number = question.first_target
+    for target in targets:
+        known = kept.get(normalise(target.label))
+        if known is not None and known not in names.values():
+            names[target.id] = known
+            continue
+        names[target.id] = f"t{number}"
+        number += 1
+    return names
+
+
+def standing_ids(kept: Sequence[TargetResult], named: set[str]) -> dict[str, list[str]]:
+    """Return the masks of kept targets that the new plan names again: they stand as incumbents."""
+    return {
+        one.target.id: [mask.candidate.id for mask in one.masks]
+        for one in kept
+        if one.target.id in named
+    }

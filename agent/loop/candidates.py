@@ -1,0 +1,124 @@
+"""Calls to the tool and back: one request a round, candidates out of its masks."""
+
+from collections.abc import Sequence
+
+from agent.loop.context import Bench
+from agent.loop.state import Answers
+from agent.masks.selection import cut_pieces, needs_pieces, to_mask
+from agent.schemas.runs import Call, Candidate, Failure, Target
+from segmenter.contract import (
+    Capabilities,
+    ImageRef,
+    Mask,
+    Prompt,
+    PromptResult,
+    SegmentRequest,
+    SegmentResult,
+)
+from segmenter.errors import (
+    DeadlineExceeded,
+    InvalidPrompt,
+    JobCancelled,
+    NoWorker,
+    QueueFull,
+    SegmenterError,
+    TransportDown,
+)
+
+_WORDS: tuple[tuple[type[SegmenterError], str], ...] = (
+    (NoWorker, "No segmentation worker is running, so nothing was looked for."),
+    (QueueFull, "The segmentation queue is full; try again in a moment."),
+    (TransportDown, "The segmentation queue cannot be reached."),
+    (DeadlineExceeded, "The segmentation took longer than allowed."),
+    (JobCancelled, "The segmentation was cancelled."),
+    (InvalidPrompt, "The segmentation model refused the prompt."),
+)
+_OTHER_WORDS = "The segmentation model failed on this image."
+MAX_REASON_CHARS = 300
+
+
+def to_failure(error: SegmenterError) -> Failure:
+    """Say in plain words, without internals, what failed."""
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), _OTHER_WORDS)
+    return Failure(kind=type(error).__name__, message=words)
+
+
+def to_request(
+    calls: Sequence[Call], image: ImageRef, capabilities: Capabilities
+) -> SegmentRequest:
+    """Put all calls of a round into one request, at the lowest threshold that any asks for."""
+    lowered = [call.threshold for call in calls if call.threshold is not None]
+    usual = (capabilities.threshold, *capabilities.thresholds.values())
+    return SegmentRequest(
+        image=image,
+        prompts=tuple(Prompt(text=call.concept, boxes=call.boxes) for call in calls),
+        threshold=min(*lowered, *usual) if lowered else None,
+    )
+
+
+def take_in(
+    calls: Sequence[Call],
+    result: SegmentResult,
+    bench: Bench,
+    *,
+    number: int,
+    targets: Sequence[Target],
+) -> Answers:
+    """Keep every mask of a round as a candidate, under the model's own name of what it shows."""
+    by_id = {target.id: target for target in targets}
+    ids: list[str] = []
+    reasons: list[str] = []
+    for place, (call, answer) in enumerate(zip(calls, result.results, strict=True)):
+        masks = _above_threshold(call, answer, bench.tool_capabilities())
+        for mask in masks:
+            named = call.model_copy(update={"concept": answer.concept or call.concept})
+            ids += _keep(mask, named, place, number, by_id[call.target], bench)
+        reasons.append("" if masks else (answer.reason or "nothing found")[:MAX_REASON_CHARS])
+    return Answers(
+        number=number,
+        calls=tuple(calls),
+        candidates=tuple(ids),
+        reasons=tuple(reasons),
+        presence=tuple(answer.presence for answer in result.results),
+        known=tuple(answer.known for answer in result.results),
+    )
+
+
+def _above_threshold(call: Call, answer: PromptResult, capabilities: Capabilities) -> list[Mask]:
+    """Drop what only came because another call of the request lowered the threshold."""
+    usual = capabilities.threshold_of(answer.concept)
+    limit = usual if call.threshold is None else call.threshold
+    return [mask for mask in answer.masks if mask.joint >= limit]
+
+
+def _keep(
+    mask: Mask, call: Call, place: int, number: int, target: Target, bench: Bench
+) -> list[str]:
+    """Keep a mask, and its separate pieces where single ones are asked for."""
+    whole = Candidate(
+        id=bench.new_id(),
+        target=target.id,
+        round=number,
+        call=place,
+        concept=call.concept,
+        mask=mask,
+    )
+    bench.add(whole)
+    return [whole.id, *(cut_up(whole, bench) if needs_pieces(target) else [])]
+
+
+def cut_up(whole: Candidate, bench: Bench) -> list[str]:
+    """Keep the separate pieces of a candidate as candidates of their own."""
+    ids: list[str] = []
+    for piece in cut_pieces(whole, bench.mask(whole.id)):
+        part = whole.model_copy(
+            update={
+                "id": bench.new_id(),
+                "mask": to_mask(whole.mask, piece.mask),
+                "derived_from": whole.id,
+                "quality": None,
+            }
+        )
+        bench.add(part)
+        ids.append(part.id)
+    return ids

@@ -1,0 +1,268 @@
+"""What a run works with but does not keep in its state: pixels, masks, clients, the clock.
+
+A bench belongs to one run and one event loop. Candidates are only ever added. Decoded masks are
+kept packed, one bit a pixel, so 80 masks of a 4-megapixel image take 40 MB.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from agent.contract import Planner
+from agent.policy.next_calls import Flaw
+from agent.runs.log import Budget, Diary, Step
+from agent.schemas.runs import (
+    AgentRequest,
+    Call,
+    Candidate,
+    RunEvent,
+    Target,
+    TargetResult,
+    Usage,
+    Verdict,
+)
+from segmenter.contract import (
+    BinaryMask,
+    Box,
+    Capabilities,
+    Frozen,
+    ImageRef,
+    ImageStore,
+    ModelInfo,
+    RgbImage,
+    Segmenter,
+)
+from segmenter.rle import decode
+
+Watch = Callable[[RunEvent], Awaitable[None]]
+
+
+class Prices(Frozen):
+    """What an MLLM costs, in any currency, per million tokens."""
+
+    input_per_million: float
+    output_per_million: float
+
+    def of(self, usage: Usage) -> float:
+        """Return what so much costs."""
+        return (
+            usage.input_tokens * self.input_per_million
+            + usage.output_tokens * self.output_per_million
+        ) / 1e6
+
+
+class AgentSettings(Frozen):
+    """Limits of the agent.
+
+    Attributes:
+        run_timeout_s: what a whole run may take; then it ends with what it has.
+        step_timeout_s: what one step of a planner or the tool may take.
+        record_ttl_s: how long runs and threads are kept.
+        prompts_version: for the provenance.
+        run_tokens: what the MLLM of one run may read and write together; None for no limit.
+        prices: what a million tokens cost; None where nobody said.
+    """
+
+    run_timeout_s: float = 120.0
+    step_timeout_s: float = 60.0
+    record_ttl_s: float = 24 * 3600.0
+    prompts_version: str = "1"
+    run_tokens: int | None = None
+    prices: Prices | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a run starts from: a fresh image, or what a thread holds after a person's word.
+
+    Attributes:
+        kept: targets of earlier runs that stay as they are.
+        reopened: targets to work on again.
+        incumbents: ids of the sets that stand for the reopened ones.
+        flaws: what the person said is wrong with a reopened one, and their box if they drew one.
+        boxes: the person's box for a reopened one.
+        asks_planner: the request may name something new.
+    """
+
+    kept: tuple[TargetResult, ...] = ()
+    reopened: tuple[Target, ...] = ()
+    incumbents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flaws: Mapping[str, Flaw] = field(default_factory=dict)
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    tried: tuple[Call, ...] = ()
+    modality: str = "unknown"
+    next_mask: int = 1
+    next_target: int = 1
+    asks_planner: bool = True
+
+    def drawn(self) -> dict[str, Box | None]:
+        """Return for each reopened target the person's box for it, None without one."""
+        return {target.id: self.boxes.get(target.id) for target in self.reopened}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What runs share.
+
+    Attributes:
+        clock: seconds, monotonic.
+    """
+
+    segmenter: Segmenter
+    images: ImageStore
+    rules: Planner
+    settings: AgentSettings
+    clock: Callable[[], float]
+
+
+class Bench:
+    """One run's pixels, candidates and clients.
+
+    Attributes:
+        pixels: uint8, shape (H, W, 3), RGB; set by `prepare`.
+        capabilities: of the tool; set by `prepare`.
+        model: which weights answered last.
+        candidates: every mask the run ever saw, by id.
+        rejected: ids of what a person rejected; the same mask is not shown again.
+        budget: what the run may spend; by default the settings' time.
+
+    Without a diary nobody can take the run over. It was taken on `spent_s` ago.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        request: AgentRequest,
+        image: ImageRef,
+        opening: Opening,
+        planner: Planner,
+        tools: Tools,
+        watch: Watch | None = None,
+        diary: Diary | None = None,
+        budget: Budget | None = None,
+        spent_s: float = 0.0,
+    ) -> None:
+        self.run_id = run_id
+        self.request = request
+        self.image = image
+        self.opening = opening
+        self.planner = planner
+        self.tools = tools
+        self.pixels: RgbImage | None = None
+        self.capabilities: Capabilities | None = None
+        self.model: ModelInfo | None = None
+        self.candidates = {one.id: one for one in opening.candidates}
+        words = {one.candidate: one for one in opening.verdicts}
+        self.rejected = frozenset(
+            name for name, word in words.items() if word.by == "client" and word.verdict == "reject"
+        )
+        self.next_mask = opening.next_mask
+        self._watch = watch
+        self._diary = diary
+        self.budget = budget or Budget(seconds=tools.settings.run_timeout_s)
+        self._fresh: set[str] = set()
+        self._packed: dict[str, npt.NDArray[np.uint8]] = {}
+        self._started = tools.clock() - spent_s
+
+    def image_pixels(self) -> RgbImage:
+        """Return the pixels `prepare` has read."""
+        assert self.pixels is not None, "prepare comes first"
+        return self.pixels
+
+    def tool_capabilities(self) -> Capabilities:
+        """Return what `prepare` has asked for."""
+        assert self.capabilities is not None, "prepare comes first"
+        return self.capabilities
+
+    def add(self, candidate: Candidate) -> None:
+        """Keep a candidate; known ones may only gain a quality."""
+        self.candidates[candidate.id] = candidate
+        self._fresh.add(candidate.id)
+
+    async def lay_out(self) -> None:
+        """Read the pixels and ask what the tool can do.
+
+        Raises:
+            ImageNotFound: the image has expired.
+            TimeoutError: it could not be read in time.
+            SegmenterError: the tool cannot be reached.
+        """
+        async with asyncio.timeout(self.step_s()):
+            self.pixels = await self.tools.images.pixels(self.image)
+        self.capabilities = await self.tools.segmenter.capabilities(timeout_s=self.step_s())
+
+    async def keep(self, steps: int) -> int:
+        """Keep what came since the last step that was kept; return how many are kept now."""
+        if self._diary is None or not self._fresh:
+            return steps
+        fresh = tuple(self.candidates[one] for one in sorted(self._fresh))
+        step = Step(candidates=fresh, next_mask=self.next_mask, model=self.model)
+        await self._diary.put_step(self.run_id, steps + 1, step)
+        self._fresh.clear()
+        return steps + 1
+
+    async def restore(self, steps: int) -> bool:
+        """Lay the bench out as it was after so many steps; False if one of them is lost.
+
+        Raises:
+            ImageNotFound, TimeoutError, SegmenterError: see `lay_out`.
+        """
+        kept = await self._diary.steps(self.run_id, steps) if self._diary else None
+        if kept is None:
+            return False
+        await self.lay_out()
+        for step in kept:
+            self.candidates.update({one.id: one for one in step.candidates})
+            self.next_mask, self.model = step.next_mask, step.model
+        return True
+
+    def new_id(self) -> str:
+        """Return the next free mask id of the thread."""
+        number = self.next_mask
+        self.next_mask += 1
+        return f"m{number}"
+
+    def mask(self, candidate_id: str) -> BinaryMask:
+        """Return a candidate's mask: bool, shape (H, W)."""
+        shape = (self.image.height, self.image.width)
+        packed = self._packed.get(candidate_id)
+        if packed is None:
+            mask = decode(self.candidates[candidate_id].mask.rle)
+            self._packed[candidate_id] = np.packbits(mask)
+            return mask
+        return np.unpackbits(packed, count=shape[0] * shape[1]).astype(bool).reshape(shape)
+
+    def union(self, ids: Iterable[str]) -> BinaryMask:
+        """Return what a set of candidates covers: bool, shape (H, W)."""
+        covered = np.zeros((self.image.height, self.image.width), dtype=bool)
+        for one in ids:
+            covered |= self.mask(one)
+        return covered
+
+    def seconds(self) -> float:
+        """Return how long the run has been going."""
+        return self.tools.clock() - self._started
+
+    def seconds_left(self) -> float:
+        """Return what is left of the run's time, never below 0."""
+        return max(0.0, self.budget.seconds - self.seconds())
+
+    def is_spent(self, usage: Usage) -> bool:
+        """Tell whether the run has used up its tokens."""
+        return self.budget.tokens is not None and usage.tokens >= self.budget.tokens
+
+    def step_s(self) -> float:
+        """Return what the next step may take."""
+        return min(self.tools.settings.step_timeout_s, self.seconds_left())
+
+    async def tell(self, name: str, number: int = 0, **facts: str | float) -> None:
+        """Tell whoever watches the run."""
+        if self._watch is not None:
+            event = {"name": name, "run_id": self.run_id, "number": number, "facts": facts}
+            await self._watch(RunEvent.model_validate(event))

@@ -1,0 +1,105 @@
+"""Asks the planner; when its model fails, the rules take over that step and it is written down."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple, TypeVar
+
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.errors import MllmError, MllmUnavailable
+from agent.loop.context import Bench
+from agent.policy.ledger import Ids, wins_duel
+from agent.policy.next_calls import MAX_FAILURES
+from agent.schemas.runs import Usage
+
+logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class Told(NamedTuple):
+    """An inspection, who gave it, and why another did not.
+
+    Attributes:
+        fallback: one line for the provenance, None if nobody had to stand in.
+    """
+
+    inspected: Inspected
+    by: str
+    fallback: str | None
+
+
+async def ask_for_plan(question: PlanQuestion, bench: Bench) -> tuple[Planned, str | None]:
+    """Return a plan, and a line if the rules had to make it."""
+    planner, rules = bench.planner, bench.tools.rules
+    if planner.kind == rules.kind:
+        return await rules.plan(question, timeout_s=bench.step_s()), None
+    try:
+        return await _in_time(lambda limit: planner.plan(question, timeout_s=limit), bench), None
+    except MllmError as error:
+        line = _line("plan", error, planner)
+        return await rules.plan(question, timeout_s=bench.step_s()), line
+
+
+async def ask_for_inspection(
+    look: Look, bench: Bench, *, failures: int, spent: bool = False
+) -> Told:
+    """Return an inspection; after two failures in a row the model is not asked again.
+
+    `spent`: the run has no tokens left to ask it with.
+    """
+    planner, rules = bench.planner, bench.tools.rules
+    if spent and planner.kind != rules.kind:
+        line = f"inspect {look.number}: the run's tokens were spent, rules took over"
+        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, line)
+    if planner.kind == rules.kind or failures >= MAX_FAILURES:
+        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, None)
+    try:
+        told = await _in_time(lambda limit: planner.inspect(look, timeout_s=limit), bench)
+        return Told(told, planner.kind, None)
+    except MllmError as error:
+        line = _line(f"inspect {look.number}", error, planner)
+        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, line)
+
+
+async def ask_for_duel(
+    look: Look, incumbent: Ids, challenger: Ids, bench: Bench, *, by: str
+) -> tuple[bool, Usage, str | None]:
+    """Ask twice, with the sides swapped, whether the challenger is better.
+
+    A failed question leaves the incumbent.
+    """
+    judge = bench.planner if by == bench.planner.kind else bench.tools.rules
+    usage = Usage()
+    answers: list[Literal["first", "second", "same"]] = []
+    for first, second in ((incumbent, challenger), (challenger, incumbent)):
+        try:
+            answer, cost = await _in_time(_duel(judge, look, first, second), bench)
+        except MllmError as error:
+            return False, usage, _line(f"duel {look.number}", error, judge)
+        answers.append(answer)
+        usage = usage.plus(cost)
+    return wins_duel(answers[0], answers[1]), usage, None
+
+
+def _duel(
+    judge: Planner, look: Look, first: Ids, second: Ids
+) -> Callable[[float], Awaitable[tuple[Literal["first", "second", "same"], Usage]]]:
+    return lambda limit: judge.duel(look, first, second, timeout_s=limit)
+
+
+async def _in_time(ask: Callable[[float], Awaitable[Answer]], bench: Bench) -> Answer:
+    """Ask with the step's time; a planner that does not keep it counts as not there."""
+    limit = bench.step_s()
+    if limit <= 0.0:
+        raise MllmUnavailable("the time for this run is over")
+    try:
+        async with asyncio.timeout(limit):
+            return await ask(limit)
+    except TimeoutError as error:
+        raise MllmUnavailable(f"no answer within {limit:.0f} s") from error
+
+
+def _line(step: str, error: MllmError, planner: Planner) -> str:
+    """Name the step and the kind of failure; never what the model or the caller wrote."""
+    logger.warning("rules take over a step", extra={"step": step, "error": type(error).__name__})
+    return f"{step}: {planner.kind} failed ({type(error).__name__}), rules took over"

@@ -1,0 +1,74 @@
+"""Pictures of a run that is kept: single masks, the result on its image, a round."""
+
+import asyncio
+
+from agent.drawing.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
+from agent.errors import InvalidRequest, ThreadNotFound
+from agent.runs.threads import Threads
+from agent.schemas.runs import Candidate, ResultMask, Round, RunRecord
+from segmenter.contract import ImageStore
+from segmenter.formats.raster import encode_mask_png
+from segmenter.rle import decode
+
+
+class Pictures:
+    """Draws what records hold."""
+
+    def __init__(self, threads: Threads, images: ImageStore) -> None:
+        self._threads = threads
+        self._images = images
+
+    async def mask_png(self, run_id: str, mask_id: str) -> bytes:
+        """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
+        run = await self._threads.run(run_id)
+        candidate = next((one for one in run.candidates if one.id == mask_id), None)
+        candidate = candidate or await self._earlier(run, mask_id)
+        if candidate is None:
+            raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
+        return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
+
+    async def overlay_png(self, run_id: str) -> bytes:
+        """Draw the result on its image; raises RunNotFound, ImageNotFound."""
+        run = await self._threads.run(run_id)
+        pixels = await self._images.pixels(run.image)
+        masks = [mask for one in run.targets for mask in one.masks]
+        return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
+
+    async def round_png(self, run_id: str, number: int) -> bytes:
+        """Draw what a round gave; raises RunNotFound, InvalidRequest, ImageNotFound."""
+        run = await self._threads.run(run_id)
+        if not 1 <= number <= len(run.rounds):
+            raise InvalidRequest(f"run has no round {number}", field="number")
+        pixels = await self._images.pixels(run.image)
+        done = run.rounds[number - 1]
+        return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+
+    async def _earlier(self, run: RunRecord, mask_id: str) -> Candidate | None:
+        """Return a mask of an earlier run: it keeps its id for the life of its thread."""
+        try:
+            thread = await self._threads.thread(run.thread_id)
+        except ThreadNotFound:
+            return None
+        return next((one for one in thread.candidates if one.id == mask_id), None)
+
+
+def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:
+    return [
+        LabelledMask(label=f"{one.candidate.id} {one.label}", mask=decode(one.candidate.mask.rle))
+        for one in masks
+    ]
+
+
+def to_panels(run: RunRecord, done: Round) -> list[Panel]:
+    """Return a panel for each call of a round: what was asked, and all it gave."""
+    fresh = set(done.candidates)
+    panels: list[Panel] = []
+    for place, call in enumerate(done.calls):
+        masks = tuple(
+            decode(one.mask.rle)
+            for one in run.candidates
+            if one.id in fresh and one.call == place and one.derived_from is None
+        )
+        box = next((prompt.box for prompt in call.boxes if prompt.label == "positive"), None)
+        panels.append(Panel(label=call.concept or "box", masks=masks, box=box))
+    return panels

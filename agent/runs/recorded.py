@@ -1,0 +1,181 @@
+"""Planner and tool with a tape between: a question that has its answer there is not asked again.
+
+The rules are never taped: they cost nothing and give the same answer again. What failed is taped
+as well, so that a run that is taken over, or replayed, goes the same way.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Literal
+
+from agent import errors as agent_errors
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.errors import MllmError, MllmUnavailable
+from agent.runs.log import Line, Tape
+from agent.schemas.runs import Failure, Usage
+from segmenter import errors as segmenter_errors
+from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
+from segmenter.errors import JobFailed, SegmenterError
+
+Winner = Literal["first", "second", "same"]
+Seconds = Callable[[], float]
+
+
+class TapedPlanner:
+    """`agent.contract.Planner` by way of a tape."""
+
+    def __init__(self, planner: Planner, tape: Tape, seconds: Seconds) -> None:
+        self._planner = planner
+        self._tape = tape
+        self._seconds = seconds
+
+    @property
+    def kind(self) -> Literal["rules", "gemini", "openai"]:
+        """Who is asked."""
+        return self._planner.kind
+
+    @property
+    def model(self) -> str | None:
+        """The model's name."""
+        return self._planner.model
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        """See `agent.contract.Planner`."""
+        key = plan_key(question)
+        line = self._known(key)
+        if line is not None and line.plan is not None:
+            return Planned(line.plan, line.usage)
+        try:
+            planned = await self._planner.plan(question, timeout_s=timeout_s)
+        except MllmError as error:
+            await self._note_failure(key, error)
+            raise
+        await self._note(Line(key=key, seconds=0.0, plan=planned.plan, usage=planned.usage))
+        return planned
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        """See `agent.contract.Planner`."""
+        key = look_key("inspect", look)
+        line = self._known(key)
+        if line is not None and line.inspection is not None:
+            return Inspected(line.inspection, line.usage)
+        try:
+            told = await self._planner.inspect(look, timeout_s=timeout_s)
+        except MllmError as error:
+            await self._note_failure(key, error)
+            raise
+        await self._note(Line(key=key, seconds=0.0, inspection=told.inspection, usage=told.usage))
+        return told
+
+    async def duel(
+        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    ) -> tuple[Winner, Usage]:
+        """See `agent.contract.Planner`."""
+        key = look_key("duel", look, first, second)
+        line = self._known(key)
+        if line is not None and line.winner is not None:
+            return line.winner, line.usage
+        try:
+            winner, usage = await self._planner.duel(look, first, second, timeout_s=timeout_s)
+        except MllmError as error:
+            await self._note_failure(key, error)
+            raise
+        await self._note(Line(key=key, seconds=0.0, winner=winner, usage=usage))
+        return winner, usage
+
+    def _known(self, key: str) -> Line | None:
+        line = self._tape.recall(key)
+        if line is not None and line.failure is not None:
+            raise _mllm_error(line.failure)
+        return line
+
+    async def _note_failure(self, key: str, error: MllmError) -> None:
+        # Its words may repeat what a server wrote; the kind is all that the run goes by.
+        failure = Failure(kind=type(error).__name__, message="")
+        await self._note(Line(key=key, seconds=0.0, failure=failure))
+
+    async def _note(self, line: Line) -> None:
+        await self._tape.note(line.model_copy(update={"seconds": self._seconds()}))
+
+
+class TapedSegmenter:
+    """`segmenter.contract.Segmenter` by way of a tape."""
+
+    def __init__(self, segmenter: Segmenter, tape: Tape, seconds: Seconds) -> None:
+        self._segmenter = segmenter
+        self._tape = tape
+        self._seconds = seconds
+
+    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
+        """See `segmenter.contract.Segmenter`."""
+        key = _key("segment", request.model_dump_json())
+        line = self._tape.recall(key)
+        if line is not None and line.failure is not None:
+            raise _segmenter_error(line.failure)
+        if line is not None and line.result is not None:
+            return line.result
+        try:
+            result = await self._segmenter.segment(request, timeout_s=timeout_s)
+        except SegmenterError as error:
+            failure = Failure(kind=type(error).__name__, message=str(error))
+            await self._tape.note(Line(key=key, seconds=self._seconds(), failure=failure))
+            raise
+        await self._tape.note(Line(key=key, seconds=self._seconds(), result=result))
+        return result
+
+    async def capabilities(self, *, timeout_s: float) -> Capabilities:
+        """See `segmenter.contract.Segmenter`; the run's own stay, whatever worker comes later."""
+        key = _key("capabilities", "")
+        line = self._tape.recall(key)
+        if line is not None and line.capabilities is not None:
+            return line.capabilities
+        known = await self._segmenter.capabilities(timeout_s=timeout_s)
+        await self._tape.note(Line(key=key, seconds=self._seconds(), capabilities=known))
+        return known
+
+
+def plan_key(question: PlanQuestion) -> str:
+    """Name what a plan is asked from."""
+    boxes = {name: box and box.as_tuple() for name, box in question.drawn.items()}
+    asked = [
+        question.request,
+        question.image.id,
+        question.box and question.box.as_tuple(),
+        boxes,
+        [one.target.id for one in question.kept],
+        question.first_target,
+        question.modality,
+    ]
+    return _key("plan", json.dumps(asked))
+
+
+def look_key(kind: str, look: Look, *sets: tuple[str, ...]) -> str:
+    """Name what a judgement is asked from."""
+    asked = [
+        look.number,
+        look.seed,
+        [call.model_dump(mode="json") for call in look.calls],
+        [one.id for one in look.candidates],
+        {target: list(ids) for target, ids in look.incumbents.items()},
+        *map(list, sets),
+    ]
+    return _key(kind, json.dumps(asked, sort_keys=True))
+
+
+def _key(kind: str, asked: str) -> str:
+    return f"{kind}:{hashlib.sha256(asked.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _mllm_error(failure: Failure) -> MllmError:
+    kind = getattr(agent_errors, failure.kind, MllmUnavailable)
+    known = isinstance(kind, type) and issubclass(kind, MllmError)
+    error: MllmError = kind(failure.message) if known else MllmUnavailable(failure.message)
+    return error
+
+
+def _segmenter_error(failure: Failure) -> SegmenterError:
+    kind = getattr(segmenter_errors, failure.kind, JobFailed)
+    known = isinstance(kind, type) and issubclass(kind, SegmenterError)
+    error: SegmenterError = kind(failure.message) if known else JobFailed(failure.message)
+    return error

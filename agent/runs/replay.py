@@ -1,0 +1,149 @@
+"""A run played again from its record: no model, no tool, no network, and the same masks."""
+
+from collections.abc import Sequence
+from typing import Literal, NoReturn, cast
+
+from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.conversation.follow_up import open_thread
+from agent.errors import RecordingGap
+from agent.language.lexicon import load_lexicon
+from agent.loop.context import AgentSettings, Bench, Tools
+from agent.loop.graph import walk
+from agent.planners.rules import RulesPlanner
+from agent.runs.log import Line, RunStart, Tape
+from agent.runs.recorded import TapedPlanner, TapedSegmenter
+from agent.runs.result import to_record
+from agent.schemas.runs import AgentState, PlannerInfo, RunRecord, TargetResult, Usage
+from segmenter.contract import (
+    Capabilities,
+    Frozen,
+    ImageRef,
+    ImageStore,
+    RgbImage,
+    Segmenter,
+    SegmentRequest,
+    SegmentResult,
+)
+
+
+class Recording(Frozen):
+    """All that a run was made of, its image aside.
+
+    Attributes:
+        start: request, thread before the run, budget.
+        lines: every answer of the planner's model and of the tool.
+        run: how it ended.
+    """
+
+    start: RunStart
+    lines: tuple[Line, ...]
+    run: RunRecord
+
+
+async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
+    """Walk the loop again over the recorded answers.
+
+    Args:
+        recording: of a run that ended by itself.
+        pixels: of its image, uint8, shape (H, W, 3), RGB.
+
+    Raises:
+        RecordingGap: the loop now asks what it did not ask then.
+    """
+    start, run = recording.start, recording.run
+    if start.thread is None:
+        raise RecordingGap("the run ended before its turn came")
+    tape = Tape(recording.lines)
+    info = run.provenance.planner
+    planner: Planner = RulesPlanner()
+    if info.kind != "rules":
+        planner = TapedPlanner(_Nobody(info), tape, tape.seconds)
+    settings = AgentSettings(prompts_version=run.provenance.prompts_version)
+    bench = Bench(
+        run_id=start.run_id,
+        request=start.request,
+        image=start.thread.image,
+        opening=open_thread(start.request, start.thread, load_lexicon()),
+        planner=planner,
+        tools=Tools(
+            segmenter=TapedSegmenter(cast(Segmenter, _NoTool()), tape, tape.seconds),
+            images=cast(ImageStore, _OneImage(pixels)),
+            rules=RulesPlanner(),
+            settings=settings,
+            clock=tape.seconds,
+        ),
+        budget=start.budget,
+    )
+    state: AgentState = {}
+    async for step in walk(bench):
+        state = step
+    return to_record(state, bench, thread=start.thread, created_at=start.created_at)
+
+
+def differences(recorded: RunRecord, replayed: RunRecord) -> list[str]:
+    """Say in what a replay differs from what was recorded; [] for nothing."""
+    found = [
+        f"{name}: {before} was recorded, {after} came out"
+        for name, before, after in (
+            ("status", recorded.status, replayed.status),
+            ("rounds", len(recorded.rounds), len(replayed.rounds)),
+            ("targets", _ids(recorded.targets), _ids(replayed.targets)),
+        )
+        if before != after
+    ]
+    for number, (old, new) in enumerate(
+        zip(recorded.rounds, replayed.rounds, strict=False), start=1
+    ):
+        if old != new:
+            found.append(f"round {number}: its calls, verdicts or wins differ")
+    for was, now in zip(recorded.targets, replayed.targets, strict=False):
+        if [one.candidate for one in was.masks] != [one.candidate for one in now.masks]:
+            found.append(f"{was.target.id}: its masks differ")
+    return found
+
+
+def _ids(targets: Sequence[TargetResult]) -> list[tuple[str, str]]:
+    return [(one.target.id, one.status.value) for one in targets]
+
+
+class _Nobody:
+    """Stands where the planner's model was; every answer is on the tape."""
+
+    def __init__(self, info: PlannerInfo) -> None:
+        self.kind: Literal["rules", "gemini", "openai"] = info.kind
+        self.model = info.model
+
+    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
+        _gap()
+
+    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+        _gap()
+
+    async def duel(
+        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    ) -> tuple[Literal["first", "second", "same"], Usage]:
+        _gap()
+
+
+class _NoTool:
+    """Stands where the tool was."""
+
+    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
+        _gap()
+
+    async def capabilities(self, *, timeout_s: float) -> Capabilities:
+        _gap()
+
+
+class _OneImage:
+    """Holds the run's image."""
+
+    def __init__(self, pixels: RgbImage) -> None:
+        self._pixels = pixels
+
+    async def pixels(self, image: ImageRef) -> RgbImage:
+        return self._pixels
+
+
+def _gap() -> NoReturn:
+    raise RecordingGap("the record does not hold this answer")

@@ -1,0 +1,167 @@
+"""Turns a run's last state and its bench into the record that is stored and returned."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from agent.loop.context import Bench
+from agent.loop.state import (
+    failure_of,
+    plan_of,
+    rounds_of,
+    usage_of,
+    verdicts_of,
+)
+from agent.schemas.runs import (
+    AgentState,
+    Candidate,
+    Failure,
+    Outcome,
+    PlannerInfo,
+    Provenance,
+    ResultMask,
+    RunRecord,
+    Status,
+    Target,
+    TargetOutcome,
+    TargetResult,
+    ThreadRecord,
+    Verdict,
+)
+from segmenter.contract import Spacing
+
+# A record holds the masks of its latest runs, as many and as large as fit: the store's bound of
+# 16 MiB leaves the rest for words. One mask of 12000 nuclei on 16 megapixels takes 0.5 MiB.
+MAX_CANDIDATES = 200
+MAX_CANDIDATE_BYTES = 12 * 1024 * 1024
+
+CANCELLED = Failure(kind="cancelled", message="The run was cancelled.")
+
+
+def to_record(
+    state: AgentState,
+    bench: Bench,
+    *,
+    thread: ThreadRecord,
+    created_at: datetime,
+    failure: Failure | None = None,
+) -> RunRecord:
+    """Return the record of a run that ended, or (with `failure`) was broken off.
+
+    It holds the masks it shows and its own others; those of earlier runs are in their records.
+    """
+    outcome = _outcome(state, failure)
+    plan, verdicts = plan_of(state), verdicts_of(state)
+    failed = failure or (failure_of(state) if outcome.status is Status.FAILED else None)
+    known = {one.id: one for one in (plan.targets if plan else bench.opening.reopened)}
+    known = {one.target.id: one.target for one in bench.opening.kept} | known
+    targets = tuple(_result(one, known[one.target], verdicts, bench) for one in outcome.targets)
+    before = {one.id for one in thread.candidates}
+    own = [one for one in bench.candidates.values() if one.id not in before]
+    return RunRecord(
+        id=bench.run_id,
+        thread_id=thread.id,
+        created_at=created_at,
+        request=bench.request.request,
+        image=bench.image,
+        status=outcome.status,
+        plan=plan,
+        rounds=rounds_of(state),
+        candidates=bounded(own, targets),
+        targets=targets,
+        needs_review=outcome.needs_review,
+        message=outcome.message,
+        provenance=_provenance(state, bench),
+        error=failed.message if failed else None,
+        error_kind=failed.kind if failed else None,
+    )
+
+
+def _outcome(state: AgentState, failure: Failure | None) -> Outcome:
+    """Return how the run ended; broken off, it is failed and shows nothing as a result."""
+    ended = state.get("outcome")
+    if failure is None and ended is not None:
+        return Outcome.model_validate(ended)
+    message = failure.message if failure else "The run did not end."
+    return Outcome(status=Status.FAILED, targets=(), needs_review=True, message=message)
+
+
+def _result(
+    ended: TargetOutcome, target: Target, verdicts: dict[str, Verdict], bench: Bench
+) -> TargetResult:
+    masks = tuple(
+        _result_mask(bench.candidates[one], target.label, verdicts.get(one), bench.image.spacing)
+        for one in ended.masks
+    )
+    return TargetResult(target=target, status=ended.status, masks=masks, reason=ended.reason)
+
+
+def _result_mask(
+    candidate: Candidate, label: str, verdict: Verdict | None, spacing: Spacing | None
+) -> ResultMask:
+    return ResultMask(
+        candidate=candidate,
+        label=label,
+        verdict=verdict.verdict if verdict else None,
+        by=verdict.by if verdict else "rules",
+        area_mm2=area_mm2(candidate.mask.area_px, spacing),
+    )
+
+
+def bounded(
+    candidates: Iterable[Candidate],
+    targets: Iterable[TargetResult],
+    *,
+    rejected: Collection[str] = (),
+    max_count: int = MAX_CANDIDATES,
+    max_bytes: int = MAX_CANDIDATE_BYTES,
+) -> tuple[Candidate, ...]:
+    """Return what a record keeps of some candidates: all that is shown, then the latest others.
+
+    A mask that is shown is never lost. Of the others the oldest go first, as soon as one does not
+    fit, and those that a person rejected last: without its pixels a mask could come back.
+    """
+    unique = {one.id: one for one in candidates}
+    shown = {mask.candidate.id: mask.candidate for one in targets for mask in one.masks}
+    # A record holds what is shown twice: by id, and with its target.
+    room = max_bytes - 2 * sum(_size(one) for one in shown.values())
+    kept: list[Candidate] = []
+    others = [one for name, one in unique.items() if name not in shown]
+    for one in sorted(others, key=lambda one: (one.id not in rejected, -int(one.id[1:]))):
+        room -= _size(one)
+        if room < 0 or len(kept) == max_count:
+            break
+        kept.append(one)
+    everything = {one.id: one for one in kept} | shown
+    return tuple(sorted(everything.values(), key=lambda one: int(one.id[1:])))
+
+
+def _size(candidate: Candidate) -> int:
+    """Return the length of a candidate in a record, in bytes."""
+    return len(candidate.model_dump_json())
+
+
+def broken_off(error: BaseException) -> Failure:
+    """Return why a run broke off: the kind of error only, its words may hold anything."""
+    return Failure(kind=type(error).__name__, message="The run was broken off by an error.")
+
+
+def area_mm2(area_px: int, spacing: Spacing | None) -> float | None:
+    """Return an area in square millimetres, None where the pixel size is not known."""
+    return None if spacing is None else area_px * spacing.row_mm * spacing.column_mm
+
+
+def _provenance(state: AgentState, bench: Bench) -> Provenance:
+    usage, prices = usage_of(state), bench.tools.settings.prices
+    return Provenance(
+        segmenter=bench.model or (bench.capabilities.model if bench.capabilities else None),
+        planner=PlannerInfo(
+            kind=bench.planner.kind,
+            model=bench.planner.model,
+            fallbacks=tuple(state.get("fallbacks", [])),
+        ),
+        prompts_version=bench.tools.settings.prompts_version,
+        rounds=len(state.get("rounds", [])),
+        usage=usage,
+        seconds=bench.seconds(),
+        cost=prices.of(usage) if prices and usage.calls else None,
+    )

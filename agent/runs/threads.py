@@ -1,0 +1,159 @@
+"""Runs and threads as expiring records, and the lock that keeps a thread's runs apart.
+
+Shared: the record store. Isolated: a thread is written by the one run that holds its lock. The lock
+expires by itself, so a process that dies leaves its thread busy for at most that long.
+"""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
+from agent.language.commands import is_undo
+from agent.language.modality import UNKNOWN, known_modality
+from agent.runs.result import bounded
+from agent.schemas.runs import RunRecord, Status, TargetResult, ThreadRecord
+from segmenter.contract import ImageStore, RecordStore
+
+_RUN_ID = re.compile(r"run_[0-9a-f]{32}")
+_THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
+# A dead run's lock outlives the run's own time by so much.
+LOCK_GRACE_S = 30.0
+MAX_THREAD_RUNS = 100
+MAX_THREAD_CALLS = 200
+MAX_UNDOS = 20
+
+
+def new_run_id() -> str:
+    """Return a fresh, unguessable id."""
+    return f"run_{secrets.token_hex(16)}"
+
+
+def new_thread_id() -> str:
+    """Return a fresh, unguessable id."""
+    return f"thr_{secrets.token_hex(16)}"
+
+
+class Threads:
+    """Reads and writes the records of runs and threads."""
+
+    def __init__(self, records: RecordStore, images: ImageStore, *, ttl_s: float) -> None:
+        self._records = records
+        self._images = images
+        self._ttl_s = ttl_s
+
+    async def run(self, run_id: str) -> RunRecord:
+        """Read a run; raises RunNotFound."""
+        record = await self._records.get(f"run:{run_id}") if _RUN_ID.fullmatch(run_id) else None
+        if record is None:
+            raise RunNotFound(f"run {run_id[:40]!r} is not here, or not any more")
+        return RunRecord.model_validate_json(record)
+
+    async def thread(self, thread_id: str) -> ThreadRecord:
+        """Read a thread; raises ThreadNotFound."""
+        valid = _THREAD_ID.fullmatch(thread_id)
+        record = await self._records.get(f"thread:{thread_id}") if valid else None
+        if record is None:
+            raise ThreadNotFound(f"thread {thread_id[:40]!r} is not here, or not any more")
+        return ThreadRecord.model_validate_json(record)
+
+    async def save_run(self, run: RunRecord) -> None:
+        """Store a run."""
+        await self._records.put(f"run:{run.id}", run.model_dump_json().encode(), ttl_s=self._ttl_s)
+
+    async def save_thread(
+        self, thread: ThreadRecord, *, forgotten: Iterable[str] = frozenset()
+    ) -> None:
+        """Store a thread; it lives as long as its latest run.
+
+        Args:
+            thread: as it is after the run.
+            forgotten: runs it does not list any more; nobody could erase their records later.
+        """
+        for run_id in forgotten:
+            await self._records.delete(f"run:{run_id}")
+        record = thread.model_dump_json().encode()
+        await self._records.put(f"thread:{thread.id}", record, ttl_s=self._ttl_s)
+
+    async def erase(self, thread_id: str) -> tuple[str, ...]:
+        """Erase a thread with its runs and its image, for every thread that shows the image.
+
+        Returns:
+            The ids of its runs.
+
+        Raises:
+            ThreadNotFound, ThreadBusy.
+        """
+        await self.thread(thread_id)
+        async with self.locked(thread_id, ttl_s=LOCK_GRACE_S):
+            # A run may have ended between the look and the lock.
+            thread = await self.thread(thread_id)
+            for run_id in thread.runs:
+                await self._records.delete(f"run:{run_id}")
+            await self._records.delete(f"thread:{thread_id}")
+            await self._images.delete(thread.image)
+            return thread.runs
+
+    @asynccontextmanager
+    async def locked(self, thread_id: str, *, ttl_s: float) -> AsyncIterator[None]:
+        """Hold a thread for a moment; raises ThreadBusy at once if another has it."""
+        owner = secrets.token_hex(16)
+        await self.claim(thread_id, owner, ttl_s=ttl_s)
+        try:
+            yield
+        finally:
+            await self.release(thread_id, owner)
+
+    async def claim(self, thread_id: str, owner: str, *, ttl_s: float) -> None:
+        """Hold a thread under a name: whoever takes a run over holds what the run held.
+
+        Raises:
+            ThreadBusy: another has it.
+        """
+        key, name = f"lock:{thread_id}", owner.encode()
+        if await self._records.put_new(key, name, ttl_s=ttl_s):
+            return
+        if await self._records.get(key) != name:
+            raise ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+
+    async def release(self, thread_id: str, owner: str) -> None:
+        """Let a thread go, unless the claim has expired and it is another's by now."""
+        key = f"lock:{thread_id}"
+        if await self._records.get(key) == owner.encode():
+            await self._records.delete(key)
+
+
+def append_run(
+    thread: ThreadRecord, run: RunRecord, *, next_mask: int, rejected: tuple[str, ...]
+) -> ThreadRecord:
+    """Return the thread after a run: its results, words, calls and masks. Pure."""
+    calls = tuple(call for one in run.rounds for call in one.calls)
+    planned = run.plan.targets if run.plan else ()
+    # A run that broke off has no results, but its calls and masks bear the ids of its targets.
+    used = {one.target.id for one in run.targets} | {one.id for one in planned}
+    used |= {one.target for one in run.candidates}
+    standing = thread.targets if run.status is Status.FAILED else _standing(run.targets)
+    return thread.model_copy(
+        update={
+            "runs": (*thread.runs, run.id)[-MAX_THREAD_RUNS:],
+            "requests": (*thread.requests, run.request)[-MAX_THREAD_RUNS:],
+            "candidates": bounded(
+                (*thread.candidates, *run.candidates), standing, rejected=rejected
+            ),
+            "targets": standing,
+            "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
+            "rejected": rejected,
+            "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
+            "next_mask": next_mask,
+            "undoable": thread.undoable
+            if is_undo(run.request)
+            else (*thread.undoable, run.id)[-MAX_UNDOS:],
+            "next_target": max([thread.next_target, *(int(key[1:]) + 1 for key in used)]),
+        }
+    )
+
+
+def _standing(targets: tuple[TargetResult, ...]) -> tuple[TargetResult, ...]:
+    """Return the targets a later request can speak of: those that show something."""
+    return tuple(one for one in targets if one.masks)

@@ -1,0 +1,1 @@
+"""Records that cross borders: requests, plans, rounds, runs, threads."""

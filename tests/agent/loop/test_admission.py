@@ -1,0 +1,59 @@
+import asyncio
+
+from agent.schemas.runs import Edit, RunRecord, Status
+from segmenter.contract import PromptResult
+from tests.agent.doubles import (
+    MIDDLE,
+    ScriptedPlanner,
+    ScriptedSegmenter,
+    World,
+    found,
+    judging,
+    plan_for,
+    request,
+    square,
+    target,
+)
+
+NAMES = ("optic disc", "optic cup", "nuclei", "lungs")
+SPOT = square(2, 2, 12, 12)
+
+
+def test_a_reopened_target_keeps_its_mask_beside_a_full_plan() -> None:
+    answers: dict[str, PromptResult] = {"polyp": found(MIDDLE)}
+    answers |= {name: found(SPOT) for name in NAMES}
+    planner = ScriptedPlanner(plan_for(target("polyp")), [judging("accept")] * 4)
+    world = World(ScriptedSegmenter(answers), planner)
+    first = asyncio.run(world.service.run(request("outline the polyp")))
+    planner._plan = plan_for(*(target(name, id=f"t{n}") for n, name in enumerate(NAMES, 1)))
+    text = "also the optic disc, the optic cup, the nuclei and the lungs; mask 1 is too small"
+    record: RunRecord = asyncio.run(
+        world.service.run(request(text, image=None, thread_id=first.thread_id))
+    )
+    polyp = next(one for one in record.targets if one.target.label == "polyp")
+    assert polyp.masks
+    assert polyp.status is Status.FOUND
+    assert record.plan is not None
+    assert record.plan.targets[0].label == "polyp"
+    assert record.plan.note == "not looked for in this run: lungs"
+    thread = asyncio.run(world.service.thread_record(first.thread_id))
+    assert "polyp" in {one.target.label for one in thread.targets}
+
+
+def test_no_reopened_target_is_ever_cut_off() -> None:
+    answers = {name: found(SPOT) for name in (*NAMES, "polyp", "prostate")}
+    planner = ScriptedPlanner(
+        plan_for(*(target(name, id=f"t{n}") for n, name in enumerate(NAMES, 1))),
+        [judging("accept")] * 6,
+    )
+    world = World(ScriptedSegmenter(answers), planner)
+    first = asyncio.run(world.service.run(request("the first four")))
+    planner._plan = plan_for(target("polyp"))
+    more = {"image": None, "thread_id": first.thread_id}
+    asyncio.run(world.service.run(request("also the polyp", **more)))
+    planner._plan = plan_for(target("prostate"))
+    edits = tuple(Edit(action="reject", mask_id=f"m{n}") for n in range(1, 6))
+    record = asyncio.run(world.service.run(request("also the prostate", edits=edits, **more)))
+    assert {one.target.label for one in record.targets} == {*NAMES, "polyp"}
+    assert record.plan is not None
+    assert record.plan.note == "not looked for in this run: prostate"
