@@ -17,7 +17,7 @@ from api.wiring import Setup
 from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
 from segmenter.formats.raster import decode_mask_png
-from segmenter.geometry import dice
+from segmenter.masks.geometry import dice
 
 SAMPLES = Path(__file__).with_name("samples")
 IMAGE = "busi_tumor.jpg"

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from api.answers import MaskOut
 from api.wiring import Setup
-from segmenter import rle
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster import encode_mask_png
+from segmenter.masks import rle
 
 # Exit codes: done (found, not found or uncertain), failed, bad input.
 OK, FAILED, BAD_INPUT = 0, 1, 2

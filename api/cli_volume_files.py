@@ -8,11 +8,11 @@ import numpy as np
 from agent.drawing.overlay import LabelledMask, draw_overlay
 from api.cli_output import UsageFault, say
 from api.volume_answers import FramesAnswer, VolumeAnswer
-from segmenter import rle
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
 from segmenter.formats.frames import Frames
 from segmenter.formats.raster import encode_png
+from segmenter.masks import rle
 from segmenter.volumes import FrameResult
 
 # Three by three tiles of about 500 pixels fit a screen.

@@ -10,10 +10,10 @@ from api.errors import FieldFault, InvalidFields
 from api.parts import Parts
 from api.render import mask_ids, to_segment_answer
 from api.requests import AgentBody, SegmentBody
-from segmenter import rle
 from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
 from segmenter.formats.raster import encode_mask_png
-from segmenter.geometry import clip_box
+from segmenter.masks import rle
+from segmenter.masks.geometry import clip_box
 
 
 async def stored_image(

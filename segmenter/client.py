@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
 from segmenter.errors import InvalidPrompt, JobFailed, NoWorker, TransportDown
-from segmenter.geometry import clip_box
+from segmenter.masks.geometry import clip_box
 from segmenter.messages import Answer, Job, Presence, to_error
 from segmenter.transport import CallerSide
 

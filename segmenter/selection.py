@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from segmenter import rle
 from segmenter.backends.contract import PredictedMask, Prediction
 from segmenter.contract import BinaryMask, Box, Mask, Postprocess, PromptResult
-from segmenter.geometry import box_iou, mask_box, mask_iou
+from segmenter.masks import rle
+from segmenter.masks.geometry import box_iou, mask_box, mask_iou
 
 
 class _Ranked(NamedTuple):

@@ -1,7 +1,7 @@
 """Whether a request fits its sequence: the range of frames, and the box on one of them. Pure."""
 
 from segmenter.errors import InvalidPrompt
-from segmenter.geometry import clip_box
+from segmenter.masks.geometry import clip_box
 from segmenter.volumes import VolumeRequest, VolumeShape
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from segmenter import rle
 from segmenter.contract import BinaryMask, Box, Mask
-from segmenter.geometry import box_iou, mask_iou
+from segmenter.masks import rle
+from segmenter.masks.geometry import box_iou, mask_iou
 from segmenter.volumes import VolumeObject
 
 # Source: default `stitch_threshold` of stitch3D in Cellpose (Stringer et al. 2021, Nature Methods

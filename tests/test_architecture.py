@@ -26,8 +26,8 @@ DOOR_TO_BENCHMARKS = "api/cli_evaluate.py"
 AGENT_MAY_SEE = (
     "segmenter.contract",
     "segmenter.errors",
-    "segmenter.geometry",
-    "segmenter.rle",
+    "segmenter.masks.geometry",
+    "segmenter.masks.rle",
     "segmenter.formats*",
 )
 

@@ -22,7 +22,7 @@ from agent.schemas.runs import (
     Verdict,
 )
 from segmenter.contract import Box
-from segmenter.rle import decode
+from segmenter.masks.rle import decode
 
 
 @dataclass

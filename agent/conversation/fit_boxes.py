@@ -4,7 +4,7 @@ from agent.errors import InvalidRequest
 from agent.policy.calls import MIN_BOX_PX
 from agent.schemas.runs import AgentRequest, Edit
 from segmenter.contract import Box, ImageRef
-from segmenter.geometry import clip_box
+from segmenter.masks.geometry import clip_box
 
 
 def fit_boxes(request: AgentRequest, image: ImageRef) -> AgentRequest:

@@ -17,7 +17,7 @@ from agent.drawing.contours import OVERSAMPLING, Colour, Stroke, canvas_area, pa
 from agent.drawing.labels import Lettering
 from agent.drawing.layout import Grid, Size, best_grid, fit, square_region
 from segmenter.contract import BinaryMask, Box, RgbImage
-from segmenter.geometry import mask_box
+from segmenter.masks.geometry import mask_box
 
 # Saturated, and far from each other and from flesh, bone and stain.
 COLOURS: tuple[tuple[str, Colour], ...] = (

@@ -24,7 +24,7 @@ from agent.policy.ledger import (
 )
 from agent.policy.next_calls import SAME_MASK_IOU
 from agent.schemas.runs import Candidate, Issue, Target, Usage, Verdict, Win
-from segmenter.geometry import mask_iou
+from segmenter.masks.geometry import mask_iou
 
 # Six MLLM calls a run at most: one plan, three inspections, one duel of two.
 MAX_DUELS = 1

@@ -35,7 +35,7 @@ from segmenter.contract import (
     RgbImage,
     Segmenter,
 )
-from segmenter.rle import decode
+from segmenter.masks.rle import decode
 
 Watch = Callable[[RunEvent], Awaitable[None]]
 

@@ -10,7 +10,7 @@ from agent.masks.quality import measure, score
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import SAME_MASK_IOU
 from agent.schemas.runs import Candidate, Plan, Round, Target, Verdict
-from segmenter.geometry import box_iou, mask_iou
+from segmenter.masks.geometry import box_iou, mask_iou
 
 # Boxes of masks that overlap by SAME_MASK_IOU overlap at least so much, but for hair-thin tails.
 _TWIN_BOX_IOU = 0.8

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from agent.masks.components import dilate, erode, fill_holes, find_runs
 from agent.schemas.runs import Candidate, Target
 from segmenter.contract import BinaryMask, RgbImage
-from segmenter.geometry import mask_box
+from segmenter.masks.geometry import mask_box
 
 FloatArray = npt.NDArray[np.float32]
 Window = tuple[slice, slice]

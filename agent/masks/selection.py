@@ -8,8 +8,8 @@ import numpy as np
 from agent.masks.components import Runs, fill_holes, find_runs
 from agent.schemas.runs import Candidate, Selection, Target
 from segmenter.contract import BinaryMask, Box, Mask
-from segmenter.geometry import mask_box
-from segmenter.rle import encode
+from segmenter.masks.geometry import mask_box
+from segmenter.masks.rle import encode
 
 # Pieces below this share of the largest are specks of the same structure, not one of their own.
 SPECK_SHARE = 0.05

@@ -10,7 +10,7 @@ from agent.contract import Look
 from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
 from agent.schemas.runs import Candidate
 from segmenter.contract import BinaryMask, Box
-from segmenter.geometry import mask_box
+from segmenter.masks.geometry import mask_box
 
 INCUMBENT = "M0"
 

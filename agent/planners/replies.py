@@ -35,7 +35,7 @@ from agent.schemas.runs import (
     Verdict,
 )
 from segmenter.contract import Box, BoxPrompt, is_finite_box
-from segmenter.geometry import clip_box
+from segmenter.masks.geometry import clip_box
 
 MAX_AVOID_BOXES = 4
 # A box thinner than this is a slip of the pen, in pixels of the image.

@@ -11,7 +11,7 @@ from agent.schemas.runs import (
     Target,
 )
 from segmenter.contract import MAX_BOXES, BoxPrompt, Capabilities, ImageRef
-from segmenter.geometry import box_iou, clip_box
+from segmenter.masks.geometry import box_iou, clip_box
 
 # Boxes that overlap more ask the same question.
 SAME_BOX_IOU = 0.9

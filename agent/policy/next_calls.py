@@ -11,7 +11,7 @@ from agent.schemas.runs import (
     Target,
 )
 from segmenter.contract import Box, BoxPrompt, Capabilities
-from segmenter.geometry import grow_box
+from segmenter.masks.geometry import grow_box
 
 # Sets that overlap more are the same answer.
 SAME_MASK_IOU = 0.98

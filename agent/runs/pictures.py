@@ -8,7 +8,7 @@ from agent.runs.threads import Threads
 from agent.schemas.runs import Candidate, ResultMask, Round, RunRecord
 from segmenter.contract import ImageStore
 from segmenter.formats.raster import encode_mask_png
-from segmenter.rle import decode
+from segmenter.masks.rle import decode
 
 
 class Pictures:

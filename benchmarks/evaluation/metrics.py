@@ -13,7 +13,7 @@ from benchmarks.evaluation.instances import (
 )
 from benchmarks.evaluation.surfaces import Spacing, hd95, outline_distances, surface_dice
 from segmenter.contract import BinaryMask
-from segmenter.geometry import dice, mask_iou
+from segmenter.masks.geometry import dice, mask_iou
 
 
 class Overlap(NamedTuple):

@@ -18,9 +18,9 @@ from benchmarks.evaluation.metrics import score_answer, unite
 from benchmarks.evaluation.records import MODES, Case, Mode, Score
 from benchmarks.evaluation.store import Key, Store
 from benchmarks.evaluation.truth import Truth, read_truth
-from segmenter import rle
 from segmenter.contract import BinaryMask
 from segmenter.errors import SegmenterError
+from segmenter.masks import rle
 
 FAULTS = (SegmenterError, AgentError, ApiError, OSError, ValueError)
 # They draw on the truth, so a question without target cannot be asked in them.

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from api.cli_output import UsageFault
 from benchmarks.evaluation.provenance import Configuration
 from benchmarks.evaluation.records import Frozen, Mode, Score
-from segmenter import rle
 from segmenter.contract import BinaryMask, Rle
+from segmenter.masks import rle
 
 RUN, SCORES, MASKS = "run.json", "scores.jsonl", "masks.jsonl"
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from segmenter.contract import BinaryMask
-from segmenter.geometry import mask_box
+from segmenter.masks.geometry import mask_box
 
 Spacing = tuple[float, float]
 Distances = npt.NDArray[np.float64]

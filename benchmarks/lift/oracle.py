@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from segmenter.contract import BinaryMask
-from segmenter.geometry import dice, mask_box
+from segmenter.masks.geometry import dice, mask_box
 
 # A judge that sees the truth: what counts as right, as half right, and as no difference.
 ACCEPT, PARTIAL, SAME = 0.8, 0.4, 0.02

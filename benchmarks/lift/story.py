@@ -6,8 +6,8 @@ import numpy as np
 
 from agent.drawing.overlay import Panel, draw_sheet
 from agent.schemas.runs import Candidate, Round, RunRecord
-from segmenter import rle
 from segmenter.contract import BinaryMask, Box, RgbImage
+from segmenter.masks import rle
 
 # The plan, three rounds, the result, the truth: what a sheet has room for.
 MAX_ROUNDS_SHOWN = 3

@@ -34,8 +34,8 @@ from segmenter.backends.compact_views import (
 from segmenter.backends.contract import PredictedMask, Prediction
 from segmenter.backends.vocabulary import Vocabulary, likeliest
 from segmenter.contract import Box, Capabilities, ModelInfo, Prompt, RgbImage
-from segmenter.geometry import box_iou, mask_box
 from segmenter.geometry_resize import FloatArray, box_channel, sample_view, whole, zoom
+from segmenter.masks.geometry import box_iou, mask_box
 
 # Below this IoU with the box of what was found in it a box is a rough one. Chosen on validation:
 # of 0.7 to 0.85 in steps of 0.05 the highest that at most 1 in 50 tight boxes falls below.

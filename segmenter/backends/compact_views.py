@@ -10,8 +10,8 @@ import numpy.typing as npt
 from segmenter.backends.contract import PredictedMask
 from segmenter.contract import Box, Prompt
 from segmenter.errors import InvalidPrompt
-from segmenter.geometry import clip_box
 from segmenter.geometry_resize import FloatArray, Rect, paste_logits
+from segmenter.masks.geometry import clip_box
 
 # Logit of pixels a zoomed view does not show: probability 2e-9.
 OUTSIDE = -20.0

@@ -26,7 +26,7 @@ from segmenter.contract import (
     RgbImage,
 )
 from segmenter.errors import InvalidPrompt
-from segmenter.geometry import clip_box
+from segmenter.masks.geometry import clip_box
 
 if TYPE_CHECKING:
     from segmenter.volume_sequence import SequenceBackend

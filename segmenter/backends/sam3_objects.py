@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from segmenter import rle
 from segmenter.backends.contract import Prediction
 from segmenter.backends.sam3_masks import cut
 from segmenter.backends.sam3_tracker import ObjectMasks, ObjectPrompt
 from segmenter.contract import Prompt, Rle
 from segmenter.errors import InvalidPrompt
-from segmenter.geometry import clip_box
+from segmenter.masks import rle
+from segmenter.masks.geometry import clip_box
 
 # A mask that a person or an earlier call drew is sure of itself: 10 inside, -10 outside.
 # Source: facebookresearch/sam2, SAM2Base._use_mask_as_output (scale 20, bias -10).

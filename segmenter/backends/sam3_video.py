@@ -8,14 +8,14 @@ are encoded once each and then forgotten.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from segmenter import rle
 from segmenter.backends.sam3 import Sam3Backend, Sam3Embedding
 from segmenter.backends.sam3_follow import Follower, Seen
 from segmenter.backends.sam3_masks import cut_one
 from segmenter.backends.sam3_tracker import Sam3Tracker, TrackerFeatures
 from segmenter.contract import BinaryMask, BoxPrompt, Mask, Prompt, PromptResult
 from segmenter.formats.frames import Frames
-from segmenter.geometry import box_iou, mask_iou
+from segmenter.masks import rle
+from segmenter.masks.geometry import box_iou, mask_iou
 from segmenter.selection import describe, select
 from segmenter.volume_sequence import LOST, MAX_FRAME_MASKS, SequencePrompt, Step
 from segmenter.volumes import FrameMasks

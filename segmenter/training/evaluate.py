@@ -9,7 +9,7 @@ import numpy as np
 
 from segmenter.backends.contract import Backend, Prediction
 from segmenter.contract import BinaryMask, Box, BoxPrompt, Prompt
-from segmenter.geometry import dice
+from segmenter.masks.geometry import dice
 from segmenter.training.components import components
 from segmenter.training.concepts import CONCEPTS, foreign_concepts
 from segmenter.training.dataset import Row, read_picture, read_target

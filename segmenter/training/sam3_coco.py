@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from segmenter import rle
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.polygons import fill_polygons
+from segmenter.masks import rle
 from segmenter.training.sam3_data import Annotated, to_phrase
 
 FILE = "_annotations.coco.json"

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from segmenter import rle
 from segmenter.contract import BinaryMask, RgbImage, Rle
 from segmenter.formats.decode import decode
 from segmenter.formats.raster import decode_mask_png
+from segmenter.masks import rle
 from segmenter.training.dataset import MIN_COMPONENT_PIXELS, Row
 
 # Source: MedSAM-3's paper, section 3.2: "each limited to no more than three words".

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segmenter import rle
 from segmenter.backends.sam3 import Sam3Backend
 from segmenter.backends.sam3_network import Question, Sam3Network
 from segmenter.backends.sam3_pixels import to_centred
 from segmenter.contract import Prompt
-from segmenter.geometry import dice, mask_box
+from segmenter.masks import rle
+from segmenter.masks.geometry import dice, mask_box
 from segmenter.training.sam3_cache import EncodedPictures
 from segmenter.training.sam3_data import Annotated, digest, read_rgb, union
 from segmenter.training.sam3_detector import Detector

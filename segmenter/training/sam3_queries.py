@@ -7,9 +7,9 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from segmenter import rle
 from segmenter.contract import Box
-from segmenter.geometry import clip_box, mask_box
+from segmenter.masks import rle
+from segmenter.masks.geometry import clip_box, mask_box
 from segmenter.training.sam3_data import Annotated
 from segmenter.training.sam3_settings import DataSettings
 

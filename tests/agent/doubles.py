@@ -23,8 +23,8 @@ from segmenter.contract import (
     Spacing,
 )
 from segmenter.errors import ImageNotFound
-from segmenter.geometry import mask_box
-from segmenter.rle import encode
+from segmenter.masks.geometry import mask_box
+from segmenter.masks.rle import encode
 
 SIZE = 64
 MODEL = ModelInfo(kind="scripted", weights_id="scripted-1", weights_sha256="0" * 64)

@@ -14,8 +14,8 @@ from segmenter.contract import (
     ModelInfo,
     RgbImage,
 )
-from segmenter.geometry import mask_box
-from segmenter.rle import encode
+from segmenter.masks.geometry import mask_box
+from segmenter.masks.rle import encode
 
 WIDTH, HEIGHT = 64, 48
 PIXELS: RgbImage = np.full((HEIGHT, WIDTH, 3), 90, dtype=np.uint8)

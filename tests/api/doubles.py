@@ -29,7 +29,6 @@ from agent.schemas.runs import (
     Verdict,
 )
 from api.parts import Parts
-from segmenter import rle
 from segmenter.contract import (
     BinaryMask,
     Box,
@@ -47,8 +46,9 @@ from segmenter.contract import (
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.formats.raster import encode_mask_png, encode_png
-from segmenter.geometry import mask_box
 from segmenter.images import StoredImages
+from segmenter.masks import rle
+from segmenter.masks.geometry import mask_box
 from segmenter.memory_transport import MemoryTransport
 from segmenter.messages import Presence
 from segmenter.stores import MemoryBlobStore, MemoryRecordStore

@@ -13,11 +13,11 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from api.wiring import Setup, open_parts
-from segmenter import rle
 from segmenter.backends.compact import METADATA, WEIGHTS
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster import decode_mask_png
-from segmenter.geometry import dice
+from segmenter.masks import rle
+from segmenter.masks.geometry import dice
 from tests.api.conftest import BASE_URL
 from tests.paths import SAMPLES
 

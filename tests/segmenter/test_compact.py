@@ -9,7 +9,6 @@ from segmenter.backends.compact import WEIGHTS, CompactBackend
 from segmenter.backends.compact_metadata import METADATA, CompactMetadata
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.errors import InvalidPrompt
-from segmenter.geometry import dice
 from segmenter.geometry_resize import (
     Rect,
     axis_weights,
@@ -19,6 +18,7 @@ from segmenter.geometry_resize import (
     whole,
     zoom,
 )
+from segmenter.masks.geometry import dice
 from segmenter.training import augment
 from segmenter.training.concepts import CONCEPTS
 from segmenter.training.dataset import read_rows

@@ -19,8 +19,8 @@ from segmenter.backends.compact_views import (
 )
 from segmenter.backends.compact_views import tile_rects as rects_of
 from segmenter.contract import Box, BoxPrompt, Prompt
-from segmenter.geometry import mask_iou
 from segmenter.geometry_resize import Rect, whole
+from segmenter.masks.geometry import mask_iou
 
 SHAPE = (40, 60)
 

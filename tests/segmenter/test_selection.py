@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from segmenter import rle
 from segmenter.backends.contract import PredictedMask, Prediction
 from segmenter.contract import Box
+from segmenter.masks import rle
 from segmenter.selection import select
 
 

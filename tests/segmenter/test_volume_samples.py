@@ -12,13 +12,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from segmenter import rle
 from segmenter.backends.compact import CompactBackend
 from segmenter.connect import Services, decoder, open_embedded, open_redis
 from segmenter.errors import SegmenterError
 from segmenter.formats.limits import Limits
 from segmenter.formats.raster import decode_mask_png
-from segmenter.geometry import dice
+from segmenter.masks import rle
+from segmenter.masks.geometry import dice
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import FrameResult, VolumeRequest, VolumeStatus
 from tests.paths import ROOT, SHARED

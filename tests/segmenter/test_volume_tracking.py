@@ -5,9 +5,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from segmenter import rle
 from segmenter.contract import Mask
-from segmenter.geometry import mask_box
+from segmenter.masks import rle
+from segmenter.masks.geometry import mask_box
 from segmenter.volume_tracking import STITCH_IOU, Linker, paint
 
 HEIGHT, WIDTH = 20, 60

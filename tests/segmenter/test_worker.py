@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 
-from segmenter import rle
 from segmenter.client import QueuedSegmenter
 from segmenter.connect import Services, open_embedded
 from segmenter.contract import Box, BoxPrompt, ImageRef, Prompt, SegmentRequest
@@ -17,6 +16,7 @@ from segmenter.errors import (
     JobFailed,
     NoWorker,
 )
+from segmenter.masks import rle
 from segmenter.memory_transport import MemoryTransport
 from segmenter.messages import Job
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings

@@ -25,7 +25,7 @@ from segmenter.backends.compact import CompactBackend
 from segmenter.connect import decoder, open_redis, open_runs, run_worker
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
-from segmenter.rle import decode as unpack
+from segmenter.masks.rle import decode as unpack
 from tests.agent.doubles import (
     ScriptedPlanner,
     ScriptedSegmenter,

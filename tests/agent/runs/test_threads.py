@@ -24,7 +24,7 @@ from agent.schemas.runs import (
     Usage,
 )
 from segmenter.contract import Box
-from segmenter.rle import encode
+from segmenter.masks.rle import encode
 from segmenter.settings import StoreSettings
 from tests.agent.doubles import (
     MIDDLE,

@@ -9,7 +9,7 @@ from api.cli_output import UsageFault
 from benchmarks.evaluation.provenance import Configuration
 from benchmarks.evaluation.records import Score
 from benchmarks.evaluation.store import key_of, open_store
-from segmenter import rle
+from segmenter.masks import rle
 from tests.benchmarks.evaluation.folders import drawn
 
 MASK = drawn([(3, 4, 9, 8)])

@@ -11,7 +11,6 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from transformers import Sam3TrackerVideoModel, Sam3VideoConfig, Sam3VideoModel  # noqa: E402
 
-from segmenter import rle  # noqa: E402
 from segmenter.backends.sam3 import Sam3Backend  # noqa: E402
 from segmenter.backends.sam3_convert import convert  # noqa: E402
 from segmenter.backends.sam3_errors import WeightsError  # noqa: E402
@@ -21,6 +20,7 @@ from segmenter.backends.sam3_tracker import ObjectPrompt, is_ambiguous  # noqa: 
 from segmenter.backends.sam3_tracker_names import translate  # noqa: E402
 from segmenter.contract import Box, BoxPrompt, PointPrompt, Prompt, Rle  # noqa: E402
 from segmenter.errors import InvalidPrompt  # noqa: E402
+from segmenter.masks import rle  # noqa: E402
 from tests.segmenter.backends.trackers import (  # noqa: E402
     original_names,
     tiny_checkpoint,

@@ -8,7 +8,6 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from transformers import Sam3TrackerVideoInferenceSession  # noqa: E402
 
-from segmenter import rle  # noqa: E402
 from segmenter.backends.sam3 import Sam3Backend  # noqa: E402
 from segmenter.backends.sam3_follow import Follower  # noqa: E402
 from segmenter.backends.sam3_load import load_network  # noqa: E402
@@ -16,6 +15,7 @@ from segmenter.backends.sam3_pixels import to_pixels  # noqa: E402
 from segmenter.backends.sam3_video import Sam3Sequence  # noqa: E402
 from segmenter.backends.sam3_video_masks import SMALL_AREA, small_parts, tidy  # noqa: E402
 from segmenter.contract import Box, Prompt  # noqa: E402
+from segmenter.masks import rle  # noqa: E402
 from segmenter.volume_sequence import (  # noqa: E402
     LOST,
     FrameByFrame,

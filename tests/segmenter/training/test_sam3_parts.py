@@ -13,8 +13,8 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from PIL import Image  # noqa: E402
 
-from segmenter import rle  # noqa: E402
 from segmenter.contract import Box  # noqa: E402
+from segmenter.masks import rle  # noqa: E402
 from segmenter.training.dataset import Row  # noqa: E402
 from segmenter.training.sam3_coco import read_coco, to_mask  # noqa: E402
 from segmenter.training.sam3_data import Annotated, from_rows, to_phrase  # noqa: E402

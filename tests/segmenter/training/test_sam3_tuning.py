@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from api.cli import main  # noqa: E402
-from segmenter import rle  # noqa: E402
 from segmenter.backends.sam3 import Sam3Backend  # noqa: E402
 from segmenter.backends.sam3_load import load_network  # noqa: E402
 from segmenter.backends.sam3_network import Question  # noqa: E402
 from segmenter.backends.sam3_pixels import to_pixels  # noqa: E402
 from segmenter.contract import Prompt  # noqa: E402
 from segmenter.formats.raster import encode_png  # noqa: E402
-from segmenter.geometry import dice  # noqa: E402
+from segmenter.masks import rle  # noqa: E402
+from segmenter.masks.geometry import dice  # noqa: E402
 from segmenter.training.dataset import read_rows  # noqa: E402
 from segmenter.training.sam3_cache import EncodedPictures  # noqa: E402
 from segmenter.training.sam3_data import Annotated, from_rows, read_rgb, union  # noqa: E402

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segmenter.contract import Box
-from segmenter.geometry import box_iou, clip_box, dice, grow_box, mask_box, mask_iou
+from segmenter.masks.geometry import box_iou, clip_box, dice, grow_box, mask_box, mask_iou
 
 SIDES = st.floats(-100, 100, allow_nan=False)
 LENGTHS = st.floats(0.5, 100)

@@ -1,0 +1,1 @@
+"""Run lengths and pixel geometry of masks and boxes. Pure."""
