@@ -22,9 +22,8 @@ from segmenter.errors import (
     SegmenterError,
     TransportDown,
 )
-from segmenter.messages import Failure, Job, to_error
-from segmenter.transport import CallerSide
-from segmenter.volume_runner import HandBack
+from segmenter.queue.contract import CallerSide, HandBack
+from segmenter.queue.messages import Failure, Job, to_error
 
 RUN_PREFIX = "run_"
 # A worker that starts or restarts needs about a second to sign in.

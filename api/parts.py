@@ -12,7 +12,7 @@ from api.background import Background
 from api.idempotency import GRACE_S, Once
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
-from segmenter.messages import Presence
+from segmenter.queue.messages import Presence
 from segmenter.volume_client import Volumes
 
 

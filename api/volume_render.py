@@ -11,7 +11,7 @@ from api.answers import ProvenanceOut, RleOut, SpacingOut
 from api.errors import kind_of
 from api.problems import TYPE_PREFIX
 from api.render import REVIEW_BELOW, to_model, to_usage
-from segmenter.messages import Failure, to_error
+from segmenter.queue.messages import Failure, to_error
 from segmenter.volumes import (
     FrameResult,
     VolumeRecord,

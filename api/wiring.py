@@ -19,7 +19,7 @@ from agent.planners.mllm import MllmPlanner
 from agent.planners.prompts import PROMPTS_VERSION
 from agent.planners.rules import RulesPlanner
 from agent.runs.log import UNDER_WAY
-from agent.runs.worker import RunQueue, RunWorker
+from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
 from api.parts import Parts
@@ -39,9 +39,10 @@ from segmenter.connect import (
 from segmenter.contract import RecordStore
 from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
-from segmenter.images import Decode
-from segmenter.messages import Presence
-from segmenter.sqlite_stores import SqliteRecordStore
+from segmenter.queue.contract import RunQueue
+from segmenter.queue.messages import Presence
+from segmenter.storage.images import Decode
+from segmenter.storage.sql import SqliteRecordStore
 
 SAM3_INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"
 

@@ -12,8 +12,8 @@ from uuid import uuid4
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
 from segmenter.errors import InvalidPrompt, JobFailed, NoWorker, TransportDown
 from segmenter.masks.geometry import clip_box
-from segmenter.messages import Answer, Job, Presence, to_error
-from segmenter.transport import CallerSide
+from segmenter.queue.contract import CallerSide
+from segmenter.queue.messages import Answer, Job, Presence, to_error
 
 # Capabilities change with the weights alone; asking once a minute notices a new mix of workers.
 CAPABILITIES_TTL_S = 60.0

@@ -9,26 +9,25 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from agent.runs.worker import RunQueue
 from segmenter.backends.contract import Backend, Embedding
 from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
-from segmenter.images import BlobStore, Decode, StoredImages
-from segmenter.memory_transport import MemoryTransport
-from segmenter.redis_caller import open_caller
-from segmenter.redis_stores import (
+from segmenter.queue.contract import CallerSide, RunQueue, WorkerSide
+from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.redis.consumer import open_worker
+from segmenter.queue.redis.producer import open_caller
+from segmenter.settings import QueueSettings, SegmenterSettings
+from segmenter.storage.images import BlobStore, Decode, StoredImages
+from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
+from segmenter.storage.redis import (
     RedisBlobStore,
     RedisClient,
     RedisRecordStore,
     open_store_client,
 )
-from segmenter.redis_worker import open_worker
-from segmenter.settings import QueueSettings, SegmenterSettings
-from segmenter.sqlite_stores import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
-from segmenter.stores import MemoryBlobStore, MemoryRecordStore
-from segmenter.transport import CallerSide, WorkerSide
+from segmenter.storage.sql import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
 from segmenter.volume_client import Volumes
 from segmenter.volume_formats import all_formats
 from segmenter.volume_runner import VolumeRunner

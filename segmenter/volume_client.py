@@ -16,8 +16,8 @@ from segmenter.errors import (
     VolumeNotDone,
     VolumeNotFound,
 )
-from segmenter.messages import Answer, Job, failed
-from segmenter.transport import CallerSide, cancelled
+from segmenter.queue.contract import CallerSide, cancelled
+from segmenter.queue.messages import Answer, Job, failed
 from segmenter.volume_checks import frame_range
 from segmenter.volume_findings import to_frame_result
 from segmenter.volume_sequence import SequenceFormats, shape_of, window_of

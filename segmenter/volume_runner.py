@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from segmenter.contract import ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
 from segmenter.formats.frames import Frames
-from segmenter.messages import Answer, failed, to_failure
+from segmenter.queue.contract import HandBack
+from segmenter.queue.messages import Answer, failed, to_failure
 from segmenter.volume_findings import Findings
 from segmenter.volume_sequence import (
     SequenceBackend,
@@ -31,10 +32,6 @@ from segmenter.volumes import Ending, FrameMasks, Progress, VolumeRecord
 
 # Tells whether the job is still wanted; may raise `HandBack`.
 GoOn = Callable[[], Awaitable[bool]]
-
-
-class HandBack(Exception):
-    """The job is to be handed back as it is: another worker, or this one later, goes on with it."""
 
 
 @dataclass(frozen=True)

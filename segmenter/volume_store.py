@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from segmenter.contract import RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
-from segmenter.images import BlobStore
+from segmenter.storage.images import BlobStore
 from segmenter.volumes import (
     MAX_FILES,
     Ending,

@@ -20,7 +20,7 @@ from segmenter.contract import (
     Share,
     Spacing,
 )
-from segmenter.messages import Failure, JobId
+from segmenter.queue.messages import Failure, JobId
 
 Axis = Literal["depth", "time"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]

@@ -17,12 +17,12 @@ from segmenter.asked import check_asked
 from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, TransportDown
-from segmenter.lru import SizedLru
-from segmenter.messages import Answer, Presence, failed
+from segmenter.queue.contract import HandBack, Lease, WorkerSide
+from segmenter.queue.messages import Answer, Presence, failed
 from segmenter.selection import select
 from segmenter.settings import WorkerSettings
-from segmenter.transport import Lease, WorkerSide
-from segmenter.volume_runner import HandBack, VolumeRunner
+from segmenter.storage.lru import SizedLru
+from segmenter.volume_runner import VolumeRunner
 
 logger = logging.getLogger(__name__)
 

@@ -101,7 +101,7 @@ def encode_raw(pixels: RgbImage) -> bytes:
 
 
 def decode_raw(content: bytes) -> tuple[ImageRef, RgbImage]:
-    """A `segmenter.images.Decode` for `encode_raw`."""
+    """A `segmenter.storage.images.Decode` for `encode_raw`."""
     if not content.startswith(b"RAW"):
         raise BrokenImage("no raw image")
     height, width = int.from_bytes(content[3:5], "big"), int.from_bytes(content[5:7], "big")

@@ -29,6 +29,8 @@ AGENT_MAY_SEE = (
     "segmenter.masks.geometry",
     "segmenter.masks.rle",
     "segmenter.formats*",
+    "segmenter.queue.contract",
+    "segmenter.queue.messages",
 )
 
 OWNERS = {

@@ -8,13 +8,11 @@ run: its leases lapse and others go on with what it had begun. One that stops ha
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from segmenter.contract import ModelInfo
 from segmenter.errors import JobFailed, TransportDown
-from segmenter.messages import Answer, Failure, Presence, failed
-from segmenter.transport import CallerSide, Lease, WorkerSide
-from segmenter.volume_runner import HandBack
+from segmenter.queue.contract import HandBack, Lease, WorkerSide
+from segmenter.queue.messages import Answer, Failure, Presence, failed
 
 logger = logging.getLogger(__name__)
 
@@ -22,13 +20,6 @@ logger = logging.getLogger(__name__)
 CarryOut = Callable[[str], Awaitable[Failure | None]]
 # What a worker of runs shows of itself: it holds no weights.
 NO_MODEL = ModelInfo(kind="agent", weights_id="none", weights_sha256="0" * 64)
-
-
-class RunQueue(NamedTuple):
-    """Both ends of the queue of runs, as one process sees it."""
-
-    caller: CallerSide
-    worker: WorkerSide
 
 
 class RunWorker:

@@ -46,12 +46,12 @@ from segmenter.contract import (
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.formats.raster import encode_mask_png, encode_png
-from segmenter.images import StoredImages
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
-from segmenter.memory_transport import MemoryTransport
-from segmenter.messages import Presence
-from segmenter.stores import MemoryBlobStore, MemoryRecordStore
+from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.messages import Presence
+from segmenter.storage.images import StoredImages
+from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
 from segmenter.volume_client import Volumes
 from segmenter.volume_store import VolumeStore
 from tests.segmenter.sequences import RawFormats

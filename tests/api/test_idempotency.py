@@ -11,7 +11,7 @@ from agent.schemas.runs import RunRecord
 from api.errors import KeyInUse
 from api.idempotency import Once
 from segmenter.errors import TransportDown
-from segmenter.stores import MemoryRecordStore
+from segmenter.storage.memory import MemoryRecordStore
 
 KEY = "idempotency:0"
 

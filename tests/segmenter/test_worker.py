@@ -17,10 +17,10 @@ from segmenter.errors import (
     NoWorker,
 )
 from segmenter.masks import rle
-from segmenter.memory_transport import MemoryTransport
-from segmenter.messages import Job
+from segmenter.queue.contract import Lease
+from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.messages import Job
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
-from segmenter.transport import Lease
 from segmenter.worker import in_order
 from tests.doubles import (
     BRIGHT,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from segmenter.contract import ImageRef, RgbImage
 from segmenter.errors import ImageNotFound
-from segmenter.lru import SizedLru
+from segmenter.storage.lru import SizedLru
 
 # Reads bytes into their description and uint8 pixels, shape (H, W, 3); raises the input errors.
 Decode = Callable[[bytes], tuple[ImageRef, RgbImage]]

@@ -1,4 +1,4 @@
-"""The queue on Redis as an API process sees it; see `segmenter.transport.CallerSide`.
+"""The queue on Redis as an API process sees it; see `segmenter.queue.contract.CallerSide`.
 
 Shared: one `RedisCaller` by all requests of one event loop. It has a reply stream of its own and
 one task that reads it; each waiting request owns one future. Guaranteed: a notice names an answer
@@ -19,12 +19,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from segmenter.errors import DeadlineExceeded, JobFailed, SegmenterError
-from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
-from segmenter.redis_entries import read_entries
-from segmenter.redis_link import Backoff, open_client, retried
-from segmenter.redis_scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
+from segmenter.queue.contract import cancelled, queue_full
+from segmenter.queue.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
+from segmenter.queue.redis.entries import read_entries
+from segmenter.queue.redis.scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
+from segmenter.redis_connection import Backoff, open_client, retried
 from segmenter.settings import QueueSettings
-from segmenter.transport import cancelled, queue_full
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class RedisCaller:
         self._workers = commands.register_script(WORKERS)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         limit = self._settings.max_depth
         keys = [self._keys.queue, self._keys.job(job.id), self._keys.heartbeats]
         timeout_ms = round(timeout_s * 1000)
@@ -89,7 +89,7 @@ class RedisCaller:
             raise queue_full(depth, limit, workers)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         assert job_id not in self._pending
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         # Before the look-up: an answer between the two would go unnoticed the other way round.
@@ -107,7 +107,7 @@ class RedisCaller:
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def look(self, job_id: str) -> Answer | None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         text = await retried(
             lambda: self._commands.get(self._keys.answer(job_id)), timeout_s=LOOK_TIMEOUT_S
         )
@@ -119,7 +119,7 @@ class RedisCaller:
         return None
 
     async def cancel(self, job_id: str) -> None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         keys = [self._keys.queue, self._keys.job(job_id), self._keys.answer(job_id)]
         keys.append(self._keys.replies(self._id))
         answer, ttl_ms = cancelled().model_dump_json(), round(self._settings.job_ttl_s * 1000)
@@ -127,7 +127,7 @@ class RedisCaller:
         await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
 
     async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         keys = [self._keys.heartbeats, self._keys.presences]
         rows = cast(
             "list[bytes | None]",

@@ -1,9 +1,9 @@
-"""The queue on Redis as a worker sees it; see `segmenter.transport.WorkerSide`.
+"""The queue on Redis as a worker sees it; see `segmenter.queue.contract.WorkerSide`.
 
 Isolated: one `RedisWorker` belongs to one worker and its event loop. Shared: the table of held
-leases with the thread of `segmenter.redis_keeper`. Guaranteed: an entry stays pending in the
-stream's consumer group until its job is answered, buried or handed back, so a crash loses nothing;
-whatever a foreign writer puts into the stream is checked before it names a key.
+leases with the thread of `segmenter.queue.redis.heartbeat`. Guaranteed: an entry stays pending in
+the stream's consumer group until its job is answered, buried or handed back, so a crash loses
+nothing; whatever a foreign writer puts into the stream is checked before it names a key.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from segmenter.errors import JobFailed, TransportDown
-from segmenter.messages import Answer, Job, MalformedMessage, Presence, failed
-from segmenter.redis_entries import Entry, checked_job, read_entries, to_entry
-from segmenter.redis_keeper import LeaseKeeper
-from segmenter.redis_link import Backoff, open_client, retried
-from segmenter.redis_scripts import (
+from segmenter.queue.contract import Lease, judge, refusal
+from segmenter.queue.messages import Answer, Job, MalformedMessage, Presence, failed
+from segmenter.queue.redis.entries import Entry, checked_job, read_entries, to_entry
+from segmenter.queue.redis.heartbeat import LeaseKeeper
+from segmenter.queue.redis.scripts import (
     BURY,
     DEAD_LETTERS_TTL_S,
     FINISH,
@@ -35,8 +35,8 @@ from segmenter.redis_scripts import (
     START,
     Keys,
 )
+from segmenter.redis_connection import Backoff, open_client, retried
 from segmenter.settings import QueueSettings
-from segmenter.transport import Lease, judge, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class RedisWorker:
 
     @asynccontextmanager
     async def alive(self, presence: Presence) -> AsyncIterator[None]:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         self._keeper = self._make_keeper(presence)
         await asyncio.to_thread(self._keeper.start)
         try:
@@ -109,7 +109,7 @@ class RedisWorker:
             self._keeper = None
 
     async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         leases: list[Lease] = []
         try:
             entries = await self._claim(limit) or await self._read(limit, wait_s)
@@ -123,7 +123,7 @@ class RedisWorker:
         return leases
 
     async def wanted(self, lease: Lease) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         key = self._keys.answer(lease.job.id)
         try:
             return not await retried(lambda: self._commands.exists(key), timeout_s=ANSWER_TIMEOUT_S)
@@ -133,7 +133,7 @@ class RedisWorker:
             raise
 
     async def progressed(self, lease: Lease) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         entry = self._leased[lease.receipt]
         if self._keeper is not None:
             self._keeper.hold(entry.id)
@@ -146,12 +146,12 @@ class RedisWorker:
         return bool(going_on)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         entry = self._let_go(lease.receipt)
         return await retried(lambda: self._leave(entry, answer), timeout_s=ANSWER_TIMEOUT_S)
 
     async def release(self, lease: Lease) -> None:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         entry = self._let_go(lease.receipt)
         keys = [self._keys.queue, self._keys.job(entry.job_id)]
         arguments = [GROUP, entry.id, entry.job_id, entry.body, entry.caller_id, self._id]

@@ -10,8 +10,8 @@ from typing import cast
 
 from redis.asyncio import Redis as RedisClient
 
-from segmenter.redis_link import open_client, retried
-from segmenter.stores import check_blob, check_record
+from segmenter.redis_connection import open_client, retried
+from segmenter.storage.memory import check_blob, check_record
 
 __all__ = ["RedisBlobStore", "RedisClient", "RedisRecordStore", "open_store_client"]
 
@@ -30,7 +30,7 @@ async def open_store_client(url: str) -> AsyncIterator[RedisClient]:
 
 
 class RedisBlobStore:
-    """`segmenter.images.BlobStore` on Redis; the server's ``maxmemory`` bounds the sum."""
+    """`segmenter.storage.images.BlobStore` on Redis; the server's ``maxmemory`` bounds the sum."""
 
     def __init__(
         self, client: RedisClient, *, prefix: str, max_item_bytes: int, ttl_s: float
@@ -41,7 +41,7 @@ class RedisBlobStore:
         self._ttl_ms = round(ttl_s * 1000)
 
     async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         check_blob(blob, self._max_item_bytes)
         await retried(
             lambda: self._client.set(self._key(key), blob, px=self._ttl_ms),
@@ -49,14 +49,14 @@ class RedisBlobStore:
         )
 
     async def get(self, key: str) -> bytes | None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         blob = await retried(
             lambda: self._client.getex(self._key(key), px=self._ttl_ms), timeout_s=STORE_TIMEOUT_S
         )
         return cast("bytes | None", blob)
 
     async def touch(self, key: str) -> bool:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         return bool(
             await retried(
                 lambda: self._client.pexpire(self._key(key), self._ttl_ms),
@@ -65,7 +65,7 @@ class RedisBlobStore:
         )
 
     async def delete(self, key: str) -> None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         await retried(lambda: self._client.delete(self._key(key)), timeout_s=STORE_TIMEOUT_S)
 
     def _key(self, key: str) -> str:

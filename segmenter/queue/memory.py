@@ -1,7 +1,7 @@
 """The queue inside one process: the embedded default, and the model the Redis one is held to.
 
 Shared: one `MemoryTransport` by the callers and workers of one event loop; no other thread touches
-it. Guaranteed: what `segmenter.transport` says, while the process lives; nothing survives it.
+it. Guaranteed: what `segmenter.queue.contract` says, while the process lives; nothing survives it.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import TypeVar
 from uuid import uuid4
 
 from segmenter.errors import DeadlineExceeded, JobFailed
-from segmenter.messages import Answer, Job, Presence
+from segmenter.queue.contract import Lease, cancelled, judge, queue_full, refusal
+from segmenter.queue.messages import Answer, Job, Presence
 from segmenter.settings import QueueSettings
-from segmenter.transport import Lease, cancelled, judge, queue_full, refusal
 
 Value = TypeVar("Value")
 
@@ -62,7 +62,7 @@ class MemoryTransport:
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         if job.id in self._open or job.id in self._finished:
             return
         # A cancelled job keeps its place until a worker passes it, as in Redis.
@@ -74,7 +74,7 @@ class MemoryTransport:
         self._enqueue(job.id)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         entry = self._open.get(job_id)
         answer = self._answered.get(job_id) if entry is None else entry.answer
         if answer is None:
@@ -89,7 +89,7 @@ class MemoryTransport:
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def look(self, job_id: str) -> Answer | None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         if job_id in self._open:
             return None
         answer = self._answered.get(job_id)
@@ -98,11 +98,11 @@ class MemoryTransport:
         return answer.result()
 
     async def cancel(self, job_id: str) -> None:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         self.finish(job_id, cancelled())
 
     async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
-        """See `segmenter.transport.CallerSide`."""
+        """See `segmenter.queue.contract.CallerSide`."""
         return tuple(self._live().values())
 
     def worker(self, worker_id: str) -> "MemoryWorker":
@@ -219,14 +219,14 @@ def _trim(table: OrderedDict[str, Value], limit: int) -> None:
 
 @dataclass(frozen=True)
 class MemoryWorker:
-    """One worker's side of a `MemoryTransport`; see `segmenter.transport.WorkerSide`."""
+    """One worker's side of a `MemoryTransport`; see `segmenter.queue.contract.WorkerSide`."""
 
     transport: MemoryTransport
     worker_id: str
 
     @asynccontextmanager
     async def alive(self, presence: Presence) -> AsyncIterator[None]:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         self.transport.arrive(presence)
         try:
             yield
@@ -234,7 +234,7 @@ class MemoryWorker:
             self.transport.leave(self.worker_id)
 
     async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         leases = self.transport.take(self.worker_id, limit)
         if leases or wait_s <= 0:
             return leases
@@ -242,19 +242,19 @@ class MemoryWorker:
         return self.transport.take(self.worker_id, limit)
 
     async def wanted(self, lease: Lease) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         return self.transport.is_open(lease.job.id)
 
     async def progressed(self, lease: Lease) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         return self.transport.get_on(self.worker_id, lease)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         self.transport.let_go(self.worker_id, lease)
         return self.transport.finish(lease.job.id, answer)
 
     async def release(self, lease: Lease) -> None:
-        """See `segmenter.transport.WorkerSide`."""
+        """See `segmenter.queue.contract.WorkerSide`."""
         self.transport.let_go(self.worker_id, lease)
         self.transport.hand_back(lease)

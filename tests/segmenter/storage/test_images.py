@@ -8,8 +8,8 @@ import pytest
 
 from segmenter.contract import ImageRef
 from segmenter.errors import BrokenImage, ImageNotFound
-from segmenter.images import MAX_DECODES, StoredImages
-from segmenter.stores import MemoryBlobStore
+from segmenter.storage.images import MAX_DECODES, StoredImages
+from segmenter.storage.memory import MemoryBlobStore
 from tests.doubles import bright_square, decode_raw, encode_raw
 
 CONTENT = encode_raw(bright_square())

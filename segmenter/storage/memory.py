@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from segmenter.errors import ImageTooLarge
-from segmenter.lru import SizedLru
+from segmenter.storage.lru import SizedLru
 
 # What a key, its record's header and the table cost beside the content; bounds tiny records too.
 OVERHEAD_BYTES = 512
@@ -31,7 +31,7 @@ def check_record(record: bytes, max_bytes: int) -> None:
 
 
 class MemoryBlobStore:
-    """`segmenter.images.BlobStore` in memory; the least recently used blob makes room."""
+    """`segmenter.storage.images.BlobStore` in memory; the least recently used blob makes room."""
 
     def __init__(
         self,
@@ -46,21 +46,21 @@ class MemoryBlobStore:
         self._blobs: SizedLru[str, bytes] = SizedLru(max_bytes, clock=clock)
 
     async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         check_blob(blob, self._max_item_bytes)
         self._blobs.put(key, blob, len(blob) + OVERHEAD_BYTES, ttl_s=self._ttl_s)
 
     async def get(self, key: str) -> bytes | None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         self._blobs.touch(key, ttl_s=self._ttl_s)
         return self._blobs.get(key)
 
     async def touch(self, key: str) -> bool:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         return self._blobs.touch(key, ttl_s=self._ttl_s)
 
     async def delete(self, key: str) -> None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         self._blobs.drop(key)
 
 

@@ -1,6 +1,6 @@
 """The cache bounded in bytes."""
 
-from segmenter.lru import SizedLru
+from segmenter.storage.lru import SizedLru
 
 
 class Clock:

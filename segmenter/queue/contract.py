@@ -1,6 +1,6 @@
 """What a job queue must offer: one protocol for callers, one for workers.
 
-Shared by all implementations, and held by `tests/segmenter/test_transport.py`:
+Shared by all implementations, and held by `tests/segmenter/queue/test_contract.py`:
 
 * A job runs at least once while a worker lives; its caller sees exactly one answer, the first.
 * Jobs are handed out in the order they came; a job handed back or reclaimed may come later.
@@ -12,10 +12,10 @@ Shared by all implementations, and held by `tests/segmenter/test_transport.py`:
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, QueueFull
-from segmenter.messages import Answer, Job, Presence, failed
+from segmenter.queue.messages import Answer, Job, Presence, failed
 
 # What a segmentation costs at most in practice: 50 to 500 ms (reference/queue.md, section 4).
 SERVICE_S = 0.5
@@ -155,3 +155,14 @@ def queue_full(depth: int, max_depth: int, workers: int) -> QueueFull:
     """Return the error for a queue at its bound, with a guess when there is room."""
     wait_s = min(depth * SERVICE_S / max(workers, 1), MAX_RETRY_AFTER_S)
     return QueueFull(f"{depth} jobs are queued, the limit is {max_depth}", retry_after_s=wait_s)
+
+
+class HandBack(Exception):
+    """The job is to be handed back as it is: another worker, or this one later, goes on with it."""
+
+
+class RunQueue(NamedTuple):
+    """Both ends of the queue of runs, as one process sees it."""
+
+    caller: CallerSide
+    worker: WorkerSide

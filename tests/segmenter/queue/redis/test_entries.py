@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from segmenter.redis_entries import read_entries
+from segmenter.queue.redis.entries import read_entries
 
 ROWS = [(b"1-0", {b"id": b"x"}), (b"2-0", {b"id": b"y"})]
 READ = [("1-0", {"id": b"x"}), ("2-0", {"id": b"y"})]

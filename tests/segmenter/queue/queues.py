@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from segmenter.contract import Capabilities, ModelInfo
-from segmenter.memory_transport import MemoryTransport
-from segmenter.messages import Answer, Job, Presence
-from segmenter.redis_caller import open_caller
-from segmenter.redis_link import open_client
-from segmenter.redis_scripts import Keys
-from segmenter.redis_worker import open_worker
+from segmenter.queue.contract import CallerSide, WorkerSide
+from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.messages import Answer, Job, Presence
+from segmenter.queue.redis.consumer import open_worker
+from segmenter.queue.redis.producer import open_caller
+from segmenter.queue.redis.scripts import Keys
+from segmenter.redis_connection import open_client
 from segmenter.settings import QueueSettings
-from segmenter.transport import CallerSide, WorkerSide
 
 MODEL = ModelInfo(kind="double", weights_id="w", weights_sha256="0" * 64)
 # Long enough for a busy machine, short enough to fail within a test's patience.

@@ -17,9 +17,9 @@ from collections.abc import Callable
 import redis
 from redis.exceptions import RedisError
 
-from segmenter.messages import Presence
-from segmenter.redis_link import open_sync_client
-from segmenter.redis_scripts import BEAT, GROUP, Keys
+from segmenter.queue.messages import Presence
+from segmenter.queue.redis.scripts import BEAT, GROUP, Keys
+from segmenter.redis_connection import open_sync_client
 from segmenter.settings import QueueSettings
 
 logger = logging.getLogger(__name__)

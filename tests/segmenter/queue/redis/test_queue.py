@@ -11,11 +11,11 @@ import pytest
 from segmenter.connect import HANG_EXIT_STATUS, Services, open_redis
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.errors import TransportDown
-from segmenter.redis_link import open_client
-from segmenter.redis_scripts import DEAD_LETTERS_TTL_S, Keys
+from segmenter.queue.redis.scripts import DEAD_LETTERS_TTL_S, Keys
+from segmenter.redis_connection import open_client
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
-from tests.segmenter.queues import (
+from tests.segmenter.queue.queues import (
     PATIENCE_S,
     Queue,
     lease_one,

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from segmenter.errors import ImageTooLarge
-from segmenter.redis_stores import RedisBlobStore, RedisRecordStore, open_store_client
-from segmenter.sqlite_stores import SqliteBlobStore, SqliteRecordStore, open_file
-from segmenter.stores import MemoryBlobStore, MemoryRecordStore
+from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
+from segmenter.storage.redis import RedisBlobStore, RedisRecordStore, open_store_client
+from segmenter.storage.sql import SqliteBlobStore, SqliteRecordStore, open_file
 
 MAX_ITEM_BYTES = 1000
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from segmenter import errors
 from segmenter.contract import ImageRef, Prompt, SegmentRequest
-from segmenter.messages import (
+from segmenter.queue.messages import (
     Answer,
     Failure,
     Job,

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, TypeVar
 
-from segmenter.stores import check_blob, check_record
+from segmenter.storage.memory import check_blob, check_record
 
 Table = Literal["blobs", "records"]
 Result = TypeVar("Result")
@@ -164,7 +164,7 @@ class SqliteRecordStore(_Store):
 
 
 class SqliteBlobStore(_Store):
-    """`segmenter.images.BlobStore` in a file."""
+    """`segmenter.storage.images.BlobStore` in a file."""
 
     def __init__(
         self, file: SqliteFile, *, max_bytes: int, max_item_bytes: int, ttl_s: float
@@ -173,17 +173,17 @@ class SqliteBlobStore(_Store):
         self._ttl_s = ttl_s
 
     async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         check_blob(blob, self._max_item_bytes)
         await self._put(key, blob, self._ttl_s)
 
     async def get(self, key: str) -> bytes | None:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         await self.touch(key)
         return await self._get(key)
 
     async def touch(self, key: str) -> bool:
-        """See `segmenter.images.BlobStore`."""
+        """See `segmenter.storage.images.BlobStore`."""
         now = time.time()
         values = (now, now + self._ttl_s, key, now)
         return await self._file.run(

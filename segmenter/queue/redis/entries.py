@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import cast
 
-from segmenter.messages import Job, MalformedMessage, read_job
+from segmenter.queue.messages import Job, MalformedMessage, read_job
 
 # An id is 32 hex digits; a poisoned entry may hold anything.
 _HEX = frozenset("0123456789abcdef")

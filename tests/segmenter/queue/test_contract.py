@@ -7,10 +7,10 @@ import weakref
 import pytest
 
 from segmenter.errors import DeadlineExceeded, JobFailed, QueueFull
-from segmenter.memory_transport import MemoryTransport
-from segmenter.messages import Presence, to_error
+from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.messages import Presence, to_error
 from segmenter.settings import QueueSettings
-from tests.segmenter.queues import (
+from tests.segmenter.queue.queues import (
     PATIENCE_S,
     Queue,
     lease_one,

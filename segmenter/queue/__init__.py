@@ -1,0 +1,1 @@
+"""Jobs between processes: contract, messages, in memory and on Redis."""

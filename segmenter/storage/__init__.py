@@ -1,0 +1,1 @@
+"""Images and records that expire: in memory, in SQL, in Redis."""
