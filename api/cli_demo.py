@@ -16,7 +16,7 @@ from api.requests import AgentBody
 from api.wiring import Setup
 from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks.geometry import dice
 
 SAMPLES = Path(__file__).with_name("samples")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from api.answers import MaskOut
 from api.wiring import Setup
 from segmenter.contract import BinaryMask, Rle
-from segmenter.formats.raster import encode_mask_png
+from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 
 # Exit codes: done (found, not found or uncertain), failed, bad input.

@@ -22,9 +22,9 @@ from api.volume_render import to_frames, to_volume
 from api.volume_requests import VolumeBody, window_of_text
 from api.wiring import Setup, open_services
 from segmenter.formats.sequences import is_sequence
+from segmenter.formats.volume_files import all_formats
 from segmenter.queue.messages import to_error
 from segmenter.volume_client import Volumes
-from segmenter.volume_formats import all_formats
 from segmenter.volume_sequence import window_of
 from segmenter.volume_store import ReadSome
 from segmenter.volumes import VolumeStatus

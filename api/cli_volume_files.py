@@ -11,7 +11,7 @@ from api.volume_answers import FramesAnswer, VolumeAnswer
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
 from segmenter.formats.frames import Frames
-from segmenter.formats.raster import encode_png
+from segmenter.formats.raster.image import encode_png
 from segmenter.masks import rle
 from segmenter.volumes import FrameResult
 

@@ -11,7 +11,7 @@ from api.parts import Parts
 from api.render import mask_ids, to_segment_answer
 from api.requests import AgentBody, SegmentBody
 from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
-from segmenter.formats.raster import encode_mask_png
+from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import clip_box
 

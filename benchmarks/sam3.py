@@ -28,7 +28,7 @@ from segmenter.backends.sam3_random import (
 from segmenter.connect import decoder, open_embedded
 from segmenter.contract import Prompt, RgbImage, SegmentRequest
 from segmenter.formats.limits import DEFAULT_LIMITS
-from segmenter.formats.raster import encode_png
+from segmenter.formats.raster.image import encode_png
 from segmenter.settings import SegmenterSettings
 
 WORDS = ("mass", "shadow behind the mass", "cyst", "vessel")

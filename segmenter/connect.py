@@ -14,6 +14,7 @@ from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
+from segmenter.formats.volume_files import all_formats
 from segmenter.queue.contract import CallerSide, RunQueue, WorkerSide
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.redis.consumer import open_worker
@@ -29,7 +30,6 @@ from segmenter.storage.redis import (
 )
 from segmenter.storage.sql import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
 from segmenter.volume_client import Volumes
-from segmenter.volume_formats import all_formats
 from segmenter.volume_runner import VolumeRunner
 from segmenter.volume_sequence import SequenceFormats, sequence_backend
 from segmenter.volume_store import PIECE_BYTES, VolumeStore

@@ -56,7 +56,7 @@ OWNERS = {
     # httpx2 is the SDKs' own transport: its errors pass through them unwrapped.
     "httpx2": ("agent/mllm/gemini.py", "agent/mllm/openai_chat.py"),
     "PIL": (
-        "segmenter/formats/raster.py",
+        "segmenter/formats/raster/image.py",
         "segmenter/formats/polygons.py",
         "segmenter/training/augment.py",
         "agent/drawing/*.py",

@@ -7,7 +7,7 @@ from agent.errors import InvalidRequest, ThreadNotFound
 from agent.runs.threads import Threads
 from agent.schemas.runs import Candidate, ResultMask, Round, RunRecord
 from segmenter.contract import ImageStore
-from segmenter.formats.raster import encode_mask_png
+from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks.rle import decode
 
 

@@ -9,7 +9,7 @@ from benchmarks.evaluation.records import Case
 from segmenter.contract import BinaryMask
 from segmenter.errors import InputError, UnsupportedImage
 from segmenter.formats.decode import decode
-from segmenter.formats.raster import read_labels
+from segmenter.formats.raster.image import read_labels
 from segmenter.formats.sniff import sniff
 
 

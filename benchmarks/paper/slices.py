@@ -17,7 +17,7 @@ from benchmarks.paper.png import encode_grey
 from benchmarks.paper.volume import Volume
 from segmenter.contract import BinaryMask
 from segmenter.formats.decoded import Window
-from segmenter.formats.tone import Ramp, exact_window, percentile_ramp, ramp
+from segmenter.formats.grey_levels import Ramp, exact_window, percentile_ramp, ramp
 
 
 class Volumes(NamedTuple):

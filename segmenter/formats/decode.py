@@ -8,9 +8,9 @@ import hashlib
 
 from segmenter.contract import ImageRef
 from segmenter.formats.decoded import DecodedImage, Window
-from segmenter.formats.dicom import decode_dicom
+from segmenter.formats.dicom.image import decode_dicom
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes
-from segmenter.formats.raster import decode_raster
+from segmenter.formats.raster.image import decode_raster
 from segmenter.formats.sniff import sniff
 
 

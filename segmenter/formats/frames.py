@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
-from segmenter.formats.tone import Grey, Stored, Tone, in_bands, to_rgb
+from segmenter.formats.grey_levels import Grey, Stored, Tone, in_bands, to_rgb
 
 Affine = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint16]

@@ -27,9 +27,7 @@ from segmenter.formats.frames import (
     SourceGrid,
     spacings,
 )
-from segmenter.formats.guard import guarded
-from segmenter.formats.limits import Limits, check_frames
-from segmenter.formats.tone import (
+from segmenter.formats.grey_levels import (
     NON_ZERO,
     PERCENTILES,
     Ramp,
@@ -38,7 +36,9 @@ from segmenter.formats.tone import (
     percentile_ramp,
     ramp,
 )
-from segmenter.formats.windows import preset_window
+from segmenter.formats.guard import guarded
+from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.window_presets import preset_window
 
 GZIP = b"\x1f\x8b"
 HEADER_BYTES = {348: 352, 540: 544}

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
 from segmenter.formats.decoded import Window
-from segmenter.formats.dicom_series import open_dicom
+from segmenter.formats.dicom.series import open_dicom
 from segmenter.formats.frames import Frames
 from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.nifti import is_nifti, open_nifti
+from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.sniff import sniff
-from segmenter.formats.tiff_pages import open_tiff
 from segmenter.formats.video import VideoFrames
 
 READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from segmenter.contract import BinaryMask, RgbImage, Rle
 from segmenter.formats.decode import decode
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from segmenter.training.dataset import MIN_COMPONENT_PIXELS, Row
 

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.settings import Settings
-from segmenter.formats.raster import encode_png
+from segmenter.formats.raster.image import encode_png
 from tests.api.doubles import Bench, new_bench
 
 BASE_URL = "http://127.0.0.1:8000"

@@ -45,7 +45,7 @@ from segmenter.contract import (
 )
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
-from segmenter.formats.raster import encode_mask_png, encode_png
+from segmenter.formats.raster.image import encode_mask_png, encode_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
 from segmenter.queue.memory import MemoryTransport

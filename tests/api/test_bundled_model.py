@@ -15,7 +15,7 @@ from api.settings import Settings
 from api.wiring import Setup, open_parts
 from segmenter.backends.compact import METADATA, WEIGHTS
 from segmenter.contract import BinaryMask, Rle
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
 from tests.api.conftest import BASE_URL

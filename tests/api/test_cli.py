@@ -13,7 +13,7 @@ from api.cli import main
 from api.settings import Settings
 from api.wiring import WeightsFault
 from segmenter.backends.contract import Backend
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
 from tests.paths import ROOT, SAMPLES
 

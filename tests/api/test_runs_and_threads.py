@@ -5,7 +5,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from tests.api.doubles import Bench
 from tests.api.problems_seen import problem
 

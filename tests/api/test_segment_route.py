@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segmenter.contract import Rle, Spacing
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from tests.api.doubles import MODEL, Bench
 from tests.api.problems_seen import fields, problem

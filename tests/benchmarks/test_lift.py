@@ -12,7 +12,7 @@ from benchmarks.agent_lift import Line, summarise, table
 from benchmarks.evaluation.records import Case
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle
 from benchmarks.lift.oracle import Errors, Oracle
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from tests.paths import SAMPLES
 
 TRUTH = np.zeros((100, 200), dtype=bool)

@@ -16,7 +16,7 @@ from segmenter.backends.compact import CompactBackend
 from segmenter.connect import Services, decoder, open_embedded, open_redis
 from segmenter.errors import SegmenterError
 from segmenter.formats.limits import Limits
-from segmenter.formats.raster import decode_mask_png
+from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
 from segmenter.settings import QueueSettings, SegmenterSettings

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from segmenter.errors import BrokenImage, UnsupportedImage
-from segmenter.formats.raster import read_labels
+from segmenter.formats.raster.image import read_labels
 from tests.segmenter.formats.build import picture, save
 
 NUMBERS = np.array([[0, 1, 2], [300, 65535, 0]], dtype=np.uint16)

@@ -17,7 +17,7 @@ from segmenter.backends.sam3_load import load_network  # noqa: E402
 from segmenter.backends.sam3_network import Question  # noqa: E402
 from segmenter.backends.sam3_pixels import to_pixels  # noqa: E402
 from segmenter.contract import Prompt  # noqa: E402
-from segmenter.formats.raster import encode_png  # noqa: E402
+from segmenter.formats.raster.image import encode_png  # noqa: E402
 from segmenter.masks import rle  # noqa: E402
 from segmenter.masks.geometry import dice  # noqa: E402
 from segmenter.training.dataset import read_rows  # noqa: E402

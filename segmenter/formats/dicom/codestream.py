@@ -11,8 +11,8 @@ from pydicom.encaps import get_frame
 from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from segmenter.errors import BrokenImage
-from segmenter.formats.dicom_layout import Layout
-from segmenter.formats.jpeg_header import check_scans, read_jpeg_header
+from segmenter.formats.dicom.layout import Layout
+from segmenter.formats.raster.jpeg_header import check_scans, read_jpeg_header
 
 _SIZ = b"\xff\x4f\xff\x51"
 # Plain codestreams begin with it; some writers wrap them in JP2 boxes, which are short.

@@ -18,11 +18,7 @@ from PIL import Image
 from segmenter.contract import BinaryMask, RgbImage
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
-from segmenter.formats.guard import guarded
-from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes, check_size
-from segmenter.formats.raster_header import RasterHeader, read_raster_header
-from segmenter.formats.sniff import RasterFormat, sniff
-from segmenter.formats.tone import (
+from segmenter.formats.grey_levels import (
     HIGH_BYTE,
     NON_ZERO,
     PERCENTILES,
@@ -34,6 +30,10 @@ from segmenter.formats.tone import (
     ramp,
     to_rgb,
 )
+from segmenter.formats.guard import guarded
+from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes, check_size
+from segmenter.formats.raster.header import RasterHeader, read_raster_header
+from segmenter.formats.sniff import RasterFormat, sniff
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _PLAIN = frozenset(

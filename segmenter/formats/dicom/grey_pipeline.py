@@ -12,8 +12,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
-from segmenter.formats.dicom_values import numbers, of_first_frame
-from segmenter.formats.tone import (
+from segmenter.formats.dicom.values import numbers, of_first_frame
+from segmenter.formats.grey_levels import (
     Grey,
     Ramp,
     Stored,

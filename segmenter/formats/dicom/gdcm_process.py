@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 
 from segmenter.errors import BrokenImage
-from segmenter.formats.dicom_layout import Layout
-from segmenter.formats.tone import Stored
+from segmenter.formats.dicom.layout import Layout
+from segmenter.formats.grey_levels import Stored
 
 _CHILD = Path(__file__).with_name("dicom_child.py")
 # The child's own limit of 20 s CPU comes first, unless the machine is overloaded.

@@ -19,7 +19,7 @@ from pydicom.uid import (
 from segmenter.contract import Spacing
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import Window
-from segmenter.formats.dicom import decode_dicom
+from segmenter.formats.dicom.image import decode_dicom
 from segmenter.formats.limits import Limits
 from tests.segmenter.formats.build import (
     PATIENT,

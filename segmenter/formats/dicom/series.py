@@ -14,8 +14,7 @@ from pydicom.dataset import Dataset
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
-from segmenter.formats.dicom import decode_frame, read_modality, render_colour
-from segmenter.formats.dicom_grey import (
+from segmenter.formats.dicom.grey_pipeline import (
     AS_ASKED,
     FROM_TAGS,
     INVERTED,
@@ -23,10 +22,11 @@ from segmenter.formats.dicom_grey import (
     modality_values,
     tag_window,
 )
-from segmenter.formats.dicom_header import read_dicom
-from segmenter.formats.dicom_layout import Layout, read_layout
-from segmenter.formats.dicom_spacing import read_spacing
-from segmenter.formats.dicom_values import numbers, of_frame
+from segmenter.formats.dicom.header import read_dicom
+from segmenter.formats.dicom.image import decode_frame, read_modality, render_colour
+from segmenter.formats.dicom.layout import Layout, read_layout
+from segmenter.formats.dicom.spacing import read_spacing
+from segmenter.formats.dicom.values import numbers, of_frame
 from segmenter.formats.frames import (
     Affine,
     FrameGeometry,
@@ -36,10 +36,10 @@ from segmenter.formats.frames import (
     SourceGrid,
     spacings,
 )
+from segmenter.formats.grey_levels import Ramp, exact_window, linear_window, percentile_ramp, ramp
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames
-from segmenter.formats.tone import Ramp, exact_window, linear_window, percentile_ramp, ramp
-from segmenter.formats.windows import preset_window
+from segmenter.formats.window_presets import preset_window
 
 # Slices may be off an even grid by this share of its step.
 UNEVEN = 0.05

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmenter.formats.tone import (
+from segmenter.formats.grey_levels import (
     FULL_RANGE,
     PERCENTILES,
     Ramp,

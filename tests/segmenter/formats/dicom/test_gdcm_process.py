@@ -6,7 +6,7 @@ import pytest
 from pydicom.uid import JPEGLosslessSV1
 
 from segmenter.errors import BrokenImage
-from segmenter.formats.dicom import decode_dicom
+from segmenter.formats.dicom.image import decode_dicom
 from tests.segmenter.formats.build import dicom, picture
 
 gdcm = pytest.importorskip("gdcm")

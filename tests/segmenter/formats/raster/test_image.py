@@ -15,7 +15,7 @@ from PIL import Image
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window
 from segmenter.formats.limits import Limits
-from segmenter.formats.raster import (
+from segmenter.formats.raster.image import (
     decode_mask_png,
     decode_raster,
     encode_mask_png,

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
-from segmenter.formats.jpeg_header import check_scans, read_jpeg_header
-from segmenter.formats.sniff import RasterFormat
-from segmenter.formats.tiff_directory import (
+from segmenter.formats.raster.jpeg_header import check_scans, read_jpeg_header
+from segmenter.formats.raster.tiff_directory import (
     BITS,
     HEIGHT,
     ORIENTATION,
@@ -16,6 +15,7 @@ from segmenter.formats.tiff_directory import (
     count_pages,
     read_directory,
 )
+from segmenter.formats.sniff import RasterFormat
 
 # Encoders write 8 KiB and more per chunk; 64 MiB of them stay below this.
 MAX_CHUNKS = 65_536

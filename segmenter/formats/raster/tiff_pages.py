@@ -5,10 +5,10 @@ import numpy as np
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.frames import FrameGeometry, GreyFrames, SequenceFormat, SourceGrid
+from segmenter.formats.grey_levels import ramp
 from segmenter.formats.limits import Limits, check_frames
-from segmenter.formats.raster import read_pages, stored_slope
-from segmenter.formats.raster_header import read_raster_header
-from segmenter.formats.tone import ramp
+from segmenter.formats.raster.header import read_raster_header
+from segmenter.formats.raster.image import read_pages, stored_slope
 
 
 def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> GreyFrames:

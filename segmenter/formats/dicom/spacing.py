@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset
 
 from segmenter.contract import Spacing
-from segmenter.formats.dicom_values import numbers, of_first_frame
+from segmenter.formats.dicom.values import numbers, of_first_frame
 
 _CENTIMETRES = 3
 _TISSUE_2D = 1

@@ -14,16 +14,16 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
-from segmenter.formats.dicom_burned import may_name, picture_region
-from segmenter.formats.dicom_codestream import check_frame
-from segmenter.formats.dicom_grey import render_grey
-from segmenter.formats.dicom_header import DECODERS, read_dicom
-from segmenter.formats.dicom_isolated import decode_isolated
-from segmenter.formats.dicom_layout import Layout, check_native_length, read_layout
-from segmenter.formats.dicom_spacing import read_spacing
+from segmenter.formats.dicom.burned_in import may_name, picture_region
+from segmenter.formats.dicom.codestream import check_frame
+from segmenter.formats.dicom.gdcm_process import decode_isolated
+from segmenter.formats.dicom.grey_pipeline import render_grey
+from segmenter.formats.dicom.header import DECODERS, read_dicom
+from segmenter.formats.dicom.layout import Layout, check_native_length, read_layout
+from segmenter.formats.dicom.spacing import read_spacing
+from segmenter.formats.grey_levels import HIGH_BYTE, Stored, bands, to_rgb
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits
-from segmenter.formats.tone import HIGH_BYTE, Stored, bands, to_rgb
 
 _CODE = re.compile(r"[A-Z]{2,16}")
 _YBR = ("YBR_FULL", "YBR_FULL_422")

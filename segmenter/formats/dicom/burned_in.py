@@ -6,7 +6,7 @@ E.3.1 (Clean Pixel Data) names ultrasound and secondary captures as where names 
 
 from pydicom.dataset import Dataset
 
-from segmenter.formats.dicom_layout import Layout
+from segmenter.formats.dicom.layout import Layout
 
 # Kinds of objects and modalities whose makers write names into the picture.
 SECONDARY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"

@@ -1,0 +1,1 @@
+"""PNG, JPEG, TIFF, WebP, BMP and GIF to pixels; the owner of Pillow."""
