@@ -34,8 +34,8 @@ def add_commands(commands: Commands) -> None:
 def run(arguments: argparse.Namespace, setup: Setup) -> int:
     """Convert, and say what was written."""
     try:
-        from segmenter.backends.sam3_convert import convert
-        from segmenter.backends.sam3_errors import WeightsError
+        from segmenter.backends.sam3.errors import WeightsError
+        from segmenter.backends.sam3.weights.convert import convert
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in PACKAGES:
             raise

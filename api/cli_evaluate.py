@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from api.cli_output import Commands, UsageFault
 from api.settings import Settings
 from api.wiring import Setup, WeightsFault
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 
 if TYPE_CHECKING:
     from benchmarks.evaluation.command import Options

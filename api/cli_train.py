@@ -70,7 +70,7 @@ def run_export(arguments: argparse.Namespace, setup: Setup) -> int:
 def run_sam3(arguments: argparse.Namespace, setup: Setup) -> int:
     """Fine-tune SAM 3."""
     try:
-        from segmenter.backends.sam3_errors import WeightsError
+        from segmenter.backends.sam3.errors import WeightsError
         from segmenter.training import sam3
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in SAM3_PACKAGES:

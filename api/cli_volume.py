@@ -21,11 +21,11 @@ from api.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
 from api.volume_render import to_frames, to_volume
 from api.volume_requests import VolumeBody, window_of_text
 from api.wiring import Setup, open_services
+from segmenter.backends.sequence import window_of
 from segmenter.formats.sequences import is_sequence
 from segmenter.formats.volume_files import all_formats
 from segmenter.queue.messages import to_error
 from segmenter.volume_client import Volumes
-from segmenter.volume_sequence import window_of
 from segmenter.volume_store import ReadSome
 from segmenter.volumes import VolumeStatus
 

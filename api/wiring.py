@@ -25,9 +25,14 @@ from api.dispatch import QueuedAgent
 from api.parts import Parts
 from api.planners import Kind, build_mllms, close_all, is_guarded
 from api.settings import Settings, SettingsError, redis_place, variable
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.contract import Backend
-from segmenter.connect import (
+from segmenter.contract import RecordStore
+from segmenter.errors import NoWorker, TransportDown
+from segmenter.formats.limits import Limits
+from segmenter.queue.contract import RunQueue
+from segmenter.queue.messages import Presence
+from segmenter.services import (
     Services,
     decoder,
     new_worker_id,
@@ -36,11 +41,6 @@ from segmenter.connect import (
     open_runs,
     run_worker,
 )
-from segmenter.contract import RecordStore
-from segmenter.errors import NoWorker, TransportDown
-from segmenter.formats.limits import Limits
-from segmenter.queue.contract import RunQueue
-from segmenter.queue.messages import Presence
 from segmenter.storage.images import Decode
 from segmenter.storage.sql import SqliteRecordStore
 
@@ -87,8 +87,8 @@ def _load_sam3(settings: Settings) -> Backend[Any]:
     if settings.sam3_weights is None:
         raise WeightsFault(f"{variable('backend')}=sam3 needs {variable('sam3_weights')}")
     try:
-        from segmenter.backends.sam3_errors import WeightsError
-        from segmenter.backends.sam3_open import Sam3Options, open_sam3
+        from segmenter.backends.sam3.errors import WeightsError
+        from segmenter.backends.sam3.factory import Sam3Options, open_sam3
     except ModuleNotFoundError as error:
         raise WeightsFault(f"SAM 3 needs {error.name}: {SAM3_INSTALL}") from error
     options = Sam3Options(

@@ -21,7 +21,7 @@ from benchmarks.evaluation.truth import read_mask
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle, ask_rules
 from benchmarks.lift.oracle import Errors, Wire
 from benchmarks.lift.story import draw_story, interest
-from segmenter.connect import Services
+from segmenter.services import Services
 
 SETS = ("busi", "kvasir_seg", "isic2018", "drishti_gs", "lgg_mri")
 BOX_ERRORS = (0.0, 0.10, 0.25, 0.40)

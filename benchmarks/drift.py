@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.training.dataset import Row, read_rows
 from segmenter.training.evaluate import Outcome, foreign_rows, outcomes
 

@@ -21,11 +21,11 @@ from agent.language.lexicon import load_lexicon
 from agent.masks.quality import WEIGHTS, Features, measure, score
 from agent.planners.rules import plan_request
 from agent.schemas.runs import Candidate, Target
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
+from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, Prompt, RgbImage
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
-from segmenter.selection import select
 from segmenter.training.dataset import Row, cut_validation, read_picture, read_rows, read_target
 from segmenter.training.settings import load_settings
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from segmenter.backends.compact import WEIGHTS, CompactBackend, CompactEmbedding
+from segmenter.backends.compact.backend import WEIGHTS, CompactBackend, CompactEmbedding
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.formats.decode import decode
 from segmenter.training.dataset import read_rows, read_target

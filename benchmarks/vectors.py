@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from segmenter.backends.sam3_errors import WeightsError
-from segmenter.backends.sam3_load import load_network
-from segmenter.backends.sam3_vectors import differences
+from benchmarks.sam3.vectors import differences
+from segmenter.backends.sam3.errors import WeightsError
+from segmenter.backends.sam3.weights.load import load_network
 
 CASES = "cases.pt"
 

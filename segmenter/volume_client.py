@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from segmenter.backends.sequence import SequenceFormats, shape_of, window_of
 from segmenter.errors import (
     InputError,
     JobFailed,
@@ -20,7 +21,6 @@ from segmenter.queue.contract import CallerSide, cancelled
 from segmenter.queue.messages import Answer, Job, failed
 from segmenter.volume_checks import frame_range
 from segmenter.volume_findings import to_frame_result
-from segmenter.volume_sequence import SequenceFormats, shape_of, window_of
 from segmenter.volume_store import ReadSome, VolumeStore
 from segmenter.volumes import (
     PUBLIC_PREFIX,

@@ -12,13 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from segmenter.contract import ModelInfo, PromptResult
-from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
-from segmenter.formats.frames import Frames
-from segmenter.queue.contract import HandBack
-from segmenter.queue.messages import Answer, failed, to_failure
-from segmenter.volume_findings import Findings
-from segmenter.volume_sequence import (
+from segmenter.backends.sequence import (
     SequenceBackend,
     SequenceFormats,
     Step,
@@ -27,6 +21,12 @@ from segmenter.volume_sequence import (
     prompt_of,
     window_of,
 )
+from segmenter.contract import ModelInfo, PromptResult
+from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
+from segmenter.formats.frames import Frames
+from segmenter.queue.contract import HandBack
+from segmenter.queue.messages import Answer, failed, to_failure
+from segmenter.volume_findings import Findings
 from segmenter.volume_store import VolumeStore
 from segmenter.volumes import Ending, FrameMasks, Progress, VolumeRecord
 

@@ -218,7 +218,7 @@ class VolumeResult(Frozen):
 
 
 class Progress(Frozen):
-    """How far the worker is; frames are done in the order of `segmenter.volume_sequence`."""
+    """How far the worker is; frames are done in the order of `segmenter.backends.sequence`."""
 
     done: Annotated[int, Field(ge=0)] = 0
     seconds: Annotated[float, Field(ge=0.0)] = 0.0

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic
 
-from segmenter.asked import check_asked
 from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
+from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, TransportDown
+from segmenter.prompt_checks import check_asked
 from segmenter.queue.contract import HandBack, Lease, WorkerSide
 from segmenter.queue.messages import Answer, Presence, failed
-from segmenter.selection import select
 from segmenter.settings import WorkerSettings
 from segmenter.storage.lru import SizedLru
 from segmenter.volume_runner import VolumeRunner

@@ -34,16 +34,16 @@ AGENT_MAY_SEE = (
 )
 
 OWNERS = {
-    "torch": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
+    "torch": ("segmenter/backends/sam3*.py", "segmenter/training/*.py", "benchmarks/sam3/*.py"),
     "transformers": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
     "peft": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
     "safetensors": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
-    "huggingface_hub": ("segmenter/backends/sam3_hub.py",),
-    "ftfy": ("segmenter/backends/sam3_tokens.py",),
-    "yaml": ("segmenter/backends/sam3_lora.py",),
+    "huggingface_hub": ("segmenter/backends/sam3/weights/hub.py",),
+    "ftfy": ("segmenter/backends/sam3/tokenizer.py",),
+    "yaml": ("segmenter/backends/sam3/weights/lora.py",),
     "onnx": ("segmenter/training/*.py",),
     "onnxscript": ("segmenter/training/*.py",),
-    "onnxruntime": ("segmenter/backends/compact_graphs.py",),
+    "onnxruntime": ("segmenter/backends/compact/graphs.py",),
     "redis": ("segmenter/*redis*.py",),
     "langgraph": ("agent/loop/graph.py", "agent/loop/checkpoints.py"),
     "langchain_core": ("agent/loop/graph.py",),
@@ -67,7 +67,7 @@ OWNERS = {
     "starlette": ("api/*.py", "api/routes/*.py"),
     "uvicorn": ("api/*.py",),
     "scipy": (
-        "segmenter/backends/sam3_video_masks.py",
+        "segmenter/backends/sam3/mask_cleanup.py",
         "segmenter/training/sam3_*.py",
         "benchmarks/evaluation/surfaces.py",
         "benchmarks/evaluation/instances.py",

@@ -16,10 +16,10 @@ from benchmarks.evaluation.records import Case
 from benchmarks.lift.oracle import Errors, Oracle, Wire
 from benchmarks.lift.server import serve
 from benchmarks.lift.witness import Witness
-from segmenter.connect import Services
 from segmenter.contract import BinaryMask, ImageRef, Prompt, Rle, SegmentRequest
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
+from segmenter.services import Services
 
 TIMEOUT_S = 120.0
 WORDS = "Outline the {phrase}"

@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from segmenter.backends.compact import WEIGHTS
+from segmenter.backends.compact.backend import WEIGHTS
 from segmenter.training.stages import CONFIGS
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segmenter.backends.compact import CompactBackend
-from segmenter.backends.compact_metadata import METADATA, CompactMetadata, ConceptCard
+from segmenter.backends.compact.backend import CompactBackend
+from segmenter.backends.compact.metadata import METADATA, CompactMetadata, ConceptCard
 from segmenter.training import export
 from segmenter.training.calibrate import PLAIN
 from segmenter.training.concepts import CONCEPTS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from segmenter.backends.sam3_load import load_network
+from segmenter.backends.sam3.weights.load import load_network
 from segmenter.training.dataset import cut_validation, read_rows
 from segmenter.training.sam3_coco import read_coco
 from segmenter.training.sam3_data import Annotated, from_rows

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segmenter.backends.sam3_network import Sam3Network
-from segmenter.backends.sam3_pixels import to_pixels
+from segmenter.backends.sam3.network import Sam3Network
+from segmenter.backends.sam3.preprocess import to_pixels
 from segmenter.training.sam3_data import Annotated, digest, read_rgb
 
 NAME = "encoded"

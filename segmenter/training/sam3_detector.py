@@ -12,8 +12,8 @@ from peft import LoraConfig, PeftModel
 from torch import Tensor, nn
 from transformers.models.sam3.modeling_sam3 import Sam3VisionEncoderOutput, inverse_sigmoid
 
-from segmenter.backends import sam3_adapter
-from segmenter.backends.sam3_network import Question, Sam3Network, boxes_of
+from segmenter.backends.sam3 import adapter as sam3_adapter
+from segmenter.backends.sam3.network import Question, Sam3Network, boxes_of
 from segmenter.training.sam3_settings import LoraSettings
 
 TRAINED = (

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from segmenter.backends import sam3_adapter
-from segmenter.backends.sam3_convert import write_weights
+from segmenter.backends.sam3 import adapter as sam3_adapter
+from segmenter.backends.sam3.weights.convert import write_weights
 from segmenter.training.sam3_detector import Detector
 
 

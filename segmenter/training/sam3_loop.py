@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from segmenter.backends.sam3 import Sam3Backend
-from segmenter.backends.sam3_network import Question, Sam3Network
-from segmenter.backends.sam3_pixels import to_centred
+from segmenter.backends.sam3.backend import Sam3Backend
+from segmenter.backends.sam3.network import Question, Sam3Network
+from segmenter.backends.sam3.preprocess import to_centred
 from segmenter.contract import Prompt
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice, mask_box

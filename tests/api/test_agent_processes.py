@@ -15,7 +15,7 @@ from agent.schemas.runs import AgentRequest
 from api.dispatch import QueuedAgent
 from api.settings import Settings
 from api.wiring import Setup, open_parts
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from tests.api.problems_seen import problem
 from tests.api.test_processes import HEADERS, KEY, ask, free_port, process, until_ready
 from tests.paths import SAMPLES

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.settings import Settings
 from api.wiring import Setup, open_parts
-from segmenter.backends.compact import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import METADATA, WEIGHTS
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle

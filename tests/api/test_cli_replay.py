@@ -11,7 +11,7 @@ from api.app import create_app
 from api.cli import main
 from api.settings import Settings
 from api.wiring import Setup, open_parts
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from tests.api.conftest import BASE_URL
 from tests.paths import SAMPLES
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from segmenter.backends.compact import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import METADATA, WEIGHTS
 from tests.api.problems_seen import problem
 from tests.paths import ROOT, SAMPLES
 from tests.redis_server import RedisServer

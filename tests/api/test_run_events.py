@@ -16,7 +16,7 @@ from api.background import Background
 from api.errors import TooManyRequests
 from api.settings import Settings
 from api.wiring import Setup, open_parts
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from tests.api.conftest import BASE_URL
 from tests.paths import SAMPLES
 

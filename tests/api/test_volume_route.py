@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.parts import Parts
 from api.settings import Settings
-from segmenter.connect import open_embedded
 from segmenter.contract import Rle
 from segmenter.masks import rle
+from segmenter.services import open_embedded
 from tests.api.conftest import BASE_URL
 from tests.api.doubles import Bench, read
 from tests.api.problems_seen import fields, problem

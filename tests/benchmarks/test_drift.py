@@ -13,7 +13,7 @@ from benchmarks.drift import (
     moved,
     summarise,
 )
-from segmenter.backends.compact import CompactBackend
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.training.dataset import Row
 from segmenter.training.evaluate import Outcome
 

@@ -6,8 +6,8 @@ Uploads an image of its own, asks `JOBS` times at once, prints how many answers 
 import asyncio
 import sys
 
-from segmenter.connect import open_redis
 from segmenter.contract import Prompt, SegmentRequest
+from segmenter.services import open_redis
 from segmenter.settings import SegmenterSettings
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
 

@@ -4,9 +4,9 @@ import asyncio
 import signal
 import sys
 
-from segmenter.backends.compact import CompactBackend
-from segmenter.connect import decoder, run_worker
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.formats.limits import Limits
+from segmenter.services import decoder, run_worker
 from segmenter.settings import SegmenterSettings
 
 

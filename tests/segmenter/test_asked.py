@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from segmenter.asked import check_asked
 from segmenter.contract import (
     Capabilities,
     ImageRef,
@@ -15,6 +14,7 @@ from segmenter.contract import (
 )
 from segmenter.errors import InvalidPrompt
 from segmenter.masks import rle
+from segmenter.prompt_checks import check_asked
 
 REF = ImageRef(sha256="ab" * 32, width=4, height=3, format="png")
 MODEL = ModelInfo(kind="double", weights_id="w", weights_sha256="0" * 64)

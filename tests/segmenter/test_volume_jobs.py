@@ -9,7 +9,6 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from segmenter.connect import Services, open_embedded
 from segmenter.contract import Box, Prompt, SegmentRequest
 from segmenter.errors import (
     BrokenImage,
@@ -19,6 +18,7 @@ from segmenter.errors import (
     VolumeNotFound,
 )
 from segmenter.masks import rle
+from segmenter.services import Services, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.volume_store import PIECE_BYTES, ReadSome
 from segmenter.volumes import FrameBox, VolumeRequest, VolumeStatus

@@ -8,8 +8,8 @@ from uuid import uuid4
 import numpy as np
 import numpy.typing as npt
 
-from segmenter.connect import Services, open_embedded
 from segmenter.contract import RgbImage
+from segmenter.services import Services, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import VolumeRequest
 from tests.doubles import BRIGHT, ThresholdBackend, decode_raw

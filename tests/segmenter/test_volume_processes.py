@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from segmenter.connect import Services, open_redis
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.redis_connection import open_client
+from segmenter.services import Services, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import VolumeRequest, VolumeStatus
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw

@@ -12,13 +12,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from segmenter.backends.compact import CompactBackend
-from segmenter.connect import Services, decoder, open_embedded, open_redis
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.errors import SegmenterError
 from segmenter.formats.limits import Limits
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
+from segmenter.services import Services, decoder, open_embedded, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes import FrameResult, VolumeRequest, VolumeStatus
 from tests.paths import ROOT, SHARED

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 
 from segmenter.client import QueuedSegmenter
-from segmenter.connect import Services, open_embedded
 from segmenter.contract import Box, BoxPrompt, ImageRef, Prompt, SegmentRequest
 from segmenter.errors import (
     DeadlineExceeded,
@@ -20,6 +19,7 @@ from segmenter.masks import rle
 from segmenter.queue.contract import Lease
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Job
+from segmenter.services import Services, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from segmenter.worker import in_order
 from tests.doubles import (

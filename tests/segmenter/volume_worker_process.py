@@ -8,8 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from segmenter.connect import run_worker
 from segmenter.contract import RgbImage
+from segmenter.services import run_worker
 from segmenter.settings import SegmenterSettings
 from tests.doubles import ThresholdBackend, decode_raw
 from tests.segmenter.sequences import RawFormats

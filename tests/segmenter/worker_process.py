@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 
-from segmenter.connect import run_worker
+from segmenter.services import run_worker
 from segmenter.settings import SegmenterSettings
 from tests.doubles import ThresholdBackend, decode_raw
 

@@ -19,8 +19,8 @@ from agent.planners.mllm import MllmPlanner
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from api.dispatch import QueuedAgent
-from segmenter.connect import decoder, open_redis, open_runs
 from segmenter.formats.limits import Limits
+from segmenter.services import decoder, open_redis, open_runs
 from segmenter.settings import QueueSettings, SegmenterSettings
 
 RUN_TIMEOUT_S = 120.0

@@ -21,11 +21,11 @@ from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, RunRecord, Status, Usage
 from agent.service import AgentContext, AgentService
 from api.dispatch import QueuedAgent
-from segmenter.backends.compact import CompactBackend
-from segmenter.connect import decoder, open_redis, open_runs, run_worker
+from segmenter.backends.compact.backend import CompactBackend
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
+from segmenter.services import decoder, open_redis, open_runs, run_worker
 from tests.agent.doubles import (
     ScriptedPlanner,
     ScriptedSegmenter,

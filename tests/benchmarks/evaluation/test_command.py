@@ -17,7 +17,7 @@ from api.cli_output import UsageFault
 from api.settings import Settings
 from benchmarks.evaluation.provenance import git_commit
 from benchmarks.evaluation.records import Score
-from segmenter.backends.compact import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import METADATA, WEIGHTS
 from segmenter.backends.contract import Backend
 from tests.benchmarks.evaluation.folders import SetFolder, drawn, save_grey
 from tests.doubles import ThresholdBackend

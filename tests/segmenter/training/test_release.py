@@ -9,7 +9,7 @@ pytest.importorskip("onnxscript", reason="export needs the extra 'train'")
 
 import onnxruntime  # noqa: E402 - after the check for torch
 
-from segmenter.backends.compact import CompactBackend  # noqa: E402
+from segmenter.backends.compact.backend import CompactBackend  # noqa: E402
 from segmenter.training import export  # noqa: E402
 from segmenter.training.loop import Budget, train  # noqa: E402
 from segmenter.training.release import release  # noqa: E402

@@ -12,10 +12,10 @@ torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from api.cli import main  # noqa: E402
-from segmenter.backends.sam3 import Sam3Backend  # noqa: E402
-from segmenter.backends.sam3_load import load_network  # noqa: E402
-from segmenter.backends.sam3_network import Question  # noqa: E402
-from segmenter.backends.sam3_pixels import to_pixels  # noqa: E402
+from segmenter.backends.sam3.backend import Sam3Backend  # noqa: E402
+from segmenter.backends.sam3.network import Question  # noqa: E402
+from segmenter.backends.sam3.preprocess import to_pixels  # noqa: E402
+from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.contract import Prompt  # noqa: E402
 from segmenter.formats.raster.image import encode_png  # noqa: E402
 from segmenter.masks import rle  # noqa: E402
@@ -32,7 +32,7 @@ from segmenter.training.sam3_settings import (  # noqa: E402
     RunSettings,
     Sam3Settings,
 )
-from tests.segmenter.backends.vectors import SHARED, TINY, needs_vectors  # noqa: E402
+from tests.segmenter.backends.sam3.vectors import SHARED, TINY, needs_vectors  # noqa: E402
 
 pytestmark = needs_vectors
 DATA = SHARED / "data"

@@ -1,6 +1,6 @@
 import pytest
 
-from segmenter.backends.compact_metadata import expected_dice
+from segmenter.backends.compact.metadata import expected_dice
 from segmenter.training.calibrate import PLAIN, Curve
 from segmenter.training.record import presence_report, score_report
 from segmenter.training.thresholds import Choice

@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack, contextmanager
 
 import pytest
 
-from segmenter.connect import HANG_EXIT_STATUS, Services, open_redis
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.errors import TransportDown
 from segmenter.queue.redis.scripts import DEAD_LETTERS_TTL_S, Keys
 from segmenter.redis_connection import open_client
+from segmenter.services import HANG_EXIT_STATUS, Services, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
 from tests.segmenter.queue.queues import (

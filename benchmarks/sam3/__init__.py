@@ -1,0 +1,1 @@
+"""Vectors, random weights and timings of SAM 3."""

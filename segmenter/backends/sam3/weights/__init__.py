@@ -1,0 +1,1 @@
+"""SAM 3 on disk: find, read, convert, LoRA."""
