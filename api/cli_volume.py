@@ -25,9 +25,9 @@ from segmenter.backends.sequence import window_of
 from segmenter.formats.sequences import is_sequence
 from segmenter.formats.volume_files import all_formats
 from segmenter.queue.messages import to_error
-from segmenter.volume_client import Volumes
-from segmenter.volume_store import ReadSome
-from segmenter.volumes import VolumeStatus
+from segmenter.volumes.contract import VolumeStatus
+from segmenter.volumes.jobs import Volumes
+from segmenter.volumes.store import ReadSome
 
 POLL_S = 0.1
 BAR_CHARS = 30

@@ -13,7 +13,7 @@ from segmenter.formats.decode import decode
 from segmenter.formats.frames import Frames
 from segmenter.formats.raster.image import encode_png
 from segmenter.masks import rle
-from segmenter.volumes import FrameResult
+from segmenter.volumes.contract import FrameResult
 
 # Three by three tiles of about 500 pixels fit a screen.
 COLUMNS = 3

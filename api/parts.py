@@ -13,7 +13,7 @@ from api.idempotency import GRACE_S, Once
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
 from segmenter.queue.messages import Presence
-from segmenter.volume_client import Volumes
+from segmenter.volumes.jobs import Volumes
 
 
 class Agent(Protocol):

@@ -19,8 +19,8 @@ from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, Un
 from api.problems import faults_in, to_faults
 from api.shortcuts import BOX, box_of_text
 from api.volume_requests import VolumeBody, window_of_text
-from segmenter.volume_store import ReadSome
-from segmenter.volumes import MAX_FILES
+from segmenter.volumes.contract import MAX_FILES
+from segmenter.volumes.store import ReadSome
 
 FILES, WINDOW = "files", "window"
 # The rate that one image may come at (`api.bodies`): 256 MiB in eight minutes are 4 Mbit/s.

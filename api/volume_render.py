@@ -12,7 +12,7 @@ from api.errors import kind_of
 from api.problems import TYPE_PREFIX
 from api.render import REVIEW_BELOW, to_model, to_usage
 from segmenter.queue.messages import Failure, to_error
-from segmenter.volumes import (
+from segmenter.volumes.contract import (
     FrameResult,
     VolumeRecord,
     VolumeResult,

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from api.errors import FieldFault, InvalidFields
 from api.requests import Body, BoxIn, ConceptText, Label
 from segmenter.contract import Share
-from segmenter.volumes import FrameBox, GreyWindow, VolumeRequest
+from segmenter.volumes.contract import FrameBox, GreyWindow, VolumeRequest
 
 WINDOW_SCHEMA = {
     "type": "array",

@@ -30,9 +30,9 @@ from segmenter.storage.redis import (
     open_store_client,
 )
 from segmenter.storage.sql import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
-from segmenter.volume_client import Volumes
-from segmenter.volume_runner import VolumeRunner
-from segmenter.volume_store import PIECE_BYTES, VolumeStore
+from segmenter.volumes.jobs import Volumes
+from segmenter.volumes.runner import VolumeRunner
+from segmenter.volumes.store import PIECE_BYTES, VolumeStore
 from segmenter.worker import Worker
 
 logger = logging.getLogger(__name__)

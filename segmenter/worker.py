@@ -22,7 +22,7 @@ from segmenter.queue.contract import HandBack, Lease, WorkerSide
 from segmenter.queue.messages import Answer, Presence, failed
 from segmenter.settings import WorkerSettings
 from segmenter.storage.lru import SizedLru
-from segmenter.volume_runner import VolumeRunner
+from segmenter.volumes.runner import VolumeRunner
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from api.volume_bodies import ReceivedVolume, volume_body
 from api.volume_openapi import VOLUME_BODY, nifti_response
 from api.volume_render import PATH, to_frames, to_volume
 from api.volume_requests import MAX_INDEX
-from segmenter.volume_client import Taken, Volumes
+from segmenter.volumes.jobs import Taken, Volumes
 
 router = APIRouter(prefix=PATH, tags=["volume"], dependencies=[Depends(authenticated)])
 VolumeId = Annotated[str, Path(pattern=r"^vol_[0-9a-f]{32}$")]

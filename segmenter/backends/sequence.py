@@ -15,7 +15,13 @@ from segmenter.backends.postprocess import select
 from segmenter.contract import Box, BoxPrompt, Prompt, PromptResult, RgbImage
 from segmenter.formats.decoded import Window
 from segmenter.formats.frames import Frames
-from segmenter.volumes import FrameBox, FrameMasks, VolumeRecord, VolumeRequest, VolumeShape
+from segmenter.volumes.contract import (
+    FrameBox,
+    FrameMasks,
+    VolumeRecord,
+    VolumeRequest,
+    VolumeShape,
+)
 
 # As for one image (`segmenter.contract.SegmentRequest`).
 NMS_IOU = 0.5

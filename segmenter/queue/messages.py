@@ -19,8 +19,8 @@ class MalformedMessage(ValueError):
 class Job(Frozen):
     """One piece of work; `request` belongs to the kind ``segment`` alone.
 
-    What a ``volume`` job is asked is kept under its id (`segmenter.volume_store`), so that messages
-    stay small; so is what a ``run`` is, by whoever queued it.
+    What a ``volume`` job is asked is kept under its id (`segmenter.volumes.store`), so that
+    messages stay small; so is what a ``run`` is, by whoever queued it.
     """
 
     version: Literal[1] = SCHEMA_VERSION

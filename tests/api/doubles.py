@@ -52,9 +52,9 @@ from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Presence
 from segmenter.storage.images import StoredImages
 from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
-from segmenter.volume_client import Volumes
-from segmenter.volume_store import VolumeStore
-from tests.segmenter.sequences import RawFormats
+from segmenter.volumes.jobs import Volumes
+from segmenter.volumes.store import VolumeStore
+from tests.segmenter.volumes.sequences import RawFormats
 
 MODEL = ModelInfo(kind="threshold-double", weights_id="threshold-1", weights_sha256="ab" * 32)
 CONCEPTS = ("bright spot", "dark background")

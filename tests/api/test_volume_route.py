@@ -20,7 +20,7 @@ from tests.api.conftest import BASE_URL
 from tests.api.doubles import Bench, read
 from tests.api.problems_seen import fields, problem
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
-from tests.segmenter.sequences import (
+from tests.segmenter.volumes.sequences import (
     MAX_FRAMES,
     RawFormats,
     encode_frames,

@@ -18,7 +18,7 @@ from segmenter.contract import BinaryMask, BoxPrompt, Mask, Prompt, PromptResult
 from segmenter.formats.frames import Frames
 from segmenter.masks import rle
 from segmenter.masks.geometry import box_iou, mask_iou
-from segmenter.volumes import FrameMasks
+from segmenter.volumes.contract import FrameMasks
 
 # Source of these: Sam3VideoConfig of transformers, after facebookresearch/sam3.
 DETECTION_NMS_IOU = 0.1

@@ -23,11 +23,11 @@ from segmenter.backends.sequence import (  # noqa: E402
 )
 from segmenter.contract import Box, Prompt  # noqa: E402
 from segmenter.masks import rle  # noqa: E402
-from segmenter.volumes import FrameBox  # noqa: E402
+from segmenter.volumes.contract import FrameBox  # noqa: E402
 from tests.segmenter.backends.sam3.test_tracker import reference  # noqa: E402
 from tests.segmenter.backends.sam3.trackers import wide_weights  # noqa: E402
 from tests.segmenter.backends.sam3.vectors import TINY, beside, needs_vectors  # noqa: E402
-from tests.segmenter.sequences import ArrayFrames  # noqa: E402
+from tests.segmenter.volumes.sequences import ArrayFrames  # noqa: E402
 
 SHAPE = (40, 60)
 pytestmark = needs_vectors

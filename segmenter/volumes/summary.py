@@ -7,14 +7,14 @@ import numpy.typing as npt
 
 from segmenter.contract import ModelInfo
 from segmenter.errors import JobFailed
-from segmenter.volume_tracking import Linker, TooManyObjects, paint
-from segmenter.volumes import (
+from segmenter.volumes.contract import (
     FrameMasks,
     FrameObject,
     FrameResult,
     VolumeResult,
     VolumeShape,
 )
+from segmenter.volumes.linking import Linker, TooManyObjects, paint
 
 
 class Findings:

@@ -26,9 +26,9 @@ from segmenter.errors import JobCancelled, SegmenterError, TransportDown, Volume
 from segmenter.formats.frames import Frames
 from segmenter.queue.contract import HandBack
 from segmenter.queue.messages import Answer, failed, to_failure
-from segmenter.volume_findings import Findings
-from segmenter.volume_store import VolumeStore
-from segmenter.volumes import Ending, FrameMasks, Progress, VolumeRecord
+from segmenter.volumes.contract import Ending, FrameMasks, Progress, VolumeRecord
+from segmenter.volumes.store import VolumeStore
+from segmenter.volumes.summary import Findings
 
 # Tells whether the job is still wanted; may raise `HandBack`.
 GoOn = Callable[[], Awaitable[bool]]

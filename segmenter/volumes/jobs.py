@@ -19,10 +19,7 @@ from segmenter.errors import (
 )
 from segmenter.queue.contract import CallerSide, cancelled
 from segmenter.queue.messages import Answer, Job, failed
-from segmenter.volume_checks import frame_range
-from segmenter.volume_findings import to_frame_result
-from segmenter.volume_store import ReadSome, VolumeStore
-from segmenter.volumes import (
+from segmenter.volumes.contract import (
     PUBLIC_PREFIX,
     Ending,
     FrameResult,
@@ -33,6 +30,9 @@ from segmenter.volumes import (
     VolumeShape,
     VolumeStatus,
 )
+from segmenter.volumes.plan import frame_range
+from segmenter.volumes.store import ReadSome, VolumeStore
+from segmenter.volumes.summary import to_frame_result
 
 # An upload of the largest size takes twice its bytes while it is opened.
 MAX_OPENINGS = 1

@@ -8,7 +8,7 @@ import pytest
 from segmenter.contract import Mask
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
-from segmenter.volume_tracking import STITCH_IOU, Linker, paint
+from segmenter.volumes.linking import STITCH_IOU, Linker, paint
 
 HEIGHT, WIDTH = 20, 60
 

@@ -1,4 +1,4 @@
-"""A worker process: python -m tests.segmenter.volume_worker_process URL SETTINGS DELAY_S FILE.
+"""A worker process: python -m tests.segmenter.volumes.worker_process URL SETTINGS DELAY_S FILE.
 
 Adds a line to FILE for each frame that it begins.
 """
@@ -12,7 +12,7 @@ from segmenter.contract import RgbImage
 from segmenter.services import run_worker
 from segmenter.settings import SegmenterSettings
 from tests.doubles import ThresholdBackend, decode_raw
-from tests.segmenter.sequences import RawFormats
+from tests.segmenter.volumes.sequences import RawFormats
 
 
 class Telling(ThresholdBackend):

@@ -2,7 +2,7 @@
 
 from segmenter.errors import InvalidPrompt
 from segmenter.masks.geometry import clip_box
-from segmenter.volumes import VolumeRequest, VolumeShape
+from segmenter.volumes.contract import VolumeRequest, VolumeShape
 
 
 def frame_range(request: VolumeRequest, shape: VolumeShape) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from segmenter.contract import RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
 from segmenter.storage.images import BlobStore
-from segmenter.volumes import (
+from segmenter.volumes.contract import (
     MAX_FILES,
     Ending,
     FrameMasks,

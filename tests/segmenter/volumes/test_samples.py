@@ -20,7 +20,7 @@ from segmenter.masks import rle
 from segmenter.masks.geometry import dice
 from segmenter.services import Services, decoder, open_embedded, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
-from segmenter.volumes import FrameResult, VolumeRequest, VolumeStatus
+from segmenter.volumes.contract import FrameResult, VolumeRequest, VolumeStatus
 from tests.paths import ROOT, SHARED
 
 PATIENCE_S = 120.0

@@ -20,8 +20,8 @@ from segmenter.errors import (
 from segmenter.masks import rle
 from segmenter.services import Services, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
-from segmenter.volume_store import PIECE_BYTES, ReadSome
-from segmenter.volumes import FrameBox, VolumeRequest, VolumeStatus
+from segmenter.volumes.contract import FrameBox, VolumeRequest, VolumeStatus
+from segmenter.volumes.store import PIECE_BYTES, ReadSome
 from tests.doubles import (
     BRIGHT,
     NOTHING,
@@ -30,7 +30,7 @@ from tests.doubles import (
     decode_raw,
     encode_raw,
 )
-from tests.segmenter.sequences import (
+from tests.segmenter.volumes.sequences import (
     MAX_FRAMES,
     RawFormats,
     encode_frames,

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from segmenter.contract import RgbImage
 from segmenter.services import Services, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings
-from segmenter.volumes import VolumeRequest
+from segmenter.volumes.contract import VolumeRequest
 from tests.doubles import BRIGHT, ThresholdBackend, decode_raw
-from tests.segmenter.sequences import ArrayFrames, RawFormats
+from tests.segmenter.volumes.sequences import ArrayFrames, RawFormats
 
 FRAMES, SIDE = 240, 256
 FRAME_BYTES = SIDE * SIDE * 3

@@ -16,9 +16,9 @@ from segmenter.contract import Prompt, SegmentRequest
 from segmenter.redis_connection import open_client
 from segmenter.services import Services, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
-from segmenter.volumes import VolumeRequest, VolumeStatus
+from segmenter.volumes.contract import VolumeRequest, VolumeStatus
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
-from tests.segmenter.sequences import RawFormats, encode_frames, moving_square, read_labels
+from tests.segmenter.volumes.sequences import RawFormats, encode_frames, moving_square, read_labels
 
 PATIENCE_S = 60.0
 PIXELS = moving_square(14)
@@ -35,7 +35,7 @@ def worker(
     url: str, settings: SegmenterSettings, notes: Path, *, delay_s: float
 ) -> Iterator[subprocess.Popen]:
     """Run a worker process; it must end well unless it was killed."""
-    command = [sys.executable, "-W", "error", "-m", "tests.segmenter.volume_worker_process"]
+    command = [sys.executable, "-W", "error", "-m", "tests.segmenter.volumes.worker_process"]
     command += [url, settings.model_dump_json(), str(delay_s), str(notes)]
     process = subprocess.Popen(command)
     try:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from segmenter.contract import BinaryMask, Box, Mask
 from segmenter.masks import rle
 from segmenter.masks.geometry import box_iou, mask_iou
-from segmenter.volumes import VolumeObject
+from segmenter.volumes.contract import VolumeObject
 
 # Source: default `stitch_threshold` of stitch3D in Cellpose (Stringer et al. 2021, Nature Methods
 # 18:100-106), which joins masks of neighbouring slices by the same rule.

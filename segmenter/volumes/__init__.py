@@ -1,0 +1,1 @@
+"""Volume jobs: take on, run, keep, summarise."""
