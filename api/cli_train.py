@@ -4,7 +4,11 @@ import argparse
 
 from api.cli_output import OK, Commands, UsageFault, say
 from api.wiring import SAM3_INSTALL, Setup, WeightsFault
-from segmenter.training.options import add_export_options, add_sam3_options, add_stages_options
+from segmenter.training.compact.options import (
+    add_export_options,
+    add_sam3_options,
+    add_stages_options,
+)
 
 INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[train]'"
 TRAINING_PACKAGES = ("torch", "onnx", "onnxscript")
@@ -44,7 +48,7 @@ def add_commands(commands: Commands) -> None:
 def run_compact(arguments: argparse.Namespace, setup: Setup) -> int:
     """Train the bundled model."""
     try:
-        from segmenter.training import compact
+        from segmenter.training.compact import command as compact
 
         compact.run_stages(arguments)
     except ModuleNotFoundError as error:
@@ -57,7 +61,7 @@ def run_compact(arguments: argparse.Namespace, setup: Setup) -> int:
 def run_export(arguments: argparse.Namespace, setup: Setup) -> int:
     """Write a trained run as a folder of weights."""
     try:
-        from segmenter.training import compact
+        from segmenter.training.compact import command as compact
 
         compact.run_export(arguments)
     except ModuleNotFoundError as error:
@@ -71,7 +75,7 @@ def run_sam3(arguments: argparse.Namespace, setup: Setup) -> int:
     """Fine-tune SAM 3."""
     try:
         from segmenter.backends.sam3.errors import WeightsError
-        from segmenter.training import sam3
+        from segmenter.training.sam3 import command as sam3
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in SAM3_PACKAGES:
             raise

@@ -17,8 +17,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from segmenter.backends.compact.backend import CompactBackend
+from segmenter.training.ask import Outcome, foreign_rows, outcomes
 from segmenter.training.dataset import Row, read_rows
-from segmenter.training.evaluate import Outcome, foreign_rows, outcomes
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -26,8 +26,8 @@ from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, Prompt, RgbImage
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
+from segmenter.training.compact.settings import load_settings
 from segmenter.training.dataset import Row, cut_validation, read_picture, read_rows, read_target
-from segmenter.training.settings import load_settings
 
 FloatArray = npt.NDArray[np.float64]
 # No second prompt is asked here, so its weight cannot be fitted and keeps its place.

@@ -35,7 +35,11 @@ AGENT_MAY_SEE = (
 
 OWNERS = {
     "torch": ("segmenter/backends/sam3*.py", "segmenter/training/*.py", "benchmarks/sam3/*.py"),
-    "transformers": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
+    "transformers": (
+        "segmenter/backends/sam3*.py",
+        "segmenter/training/*.py",
+        "benchmarks/sam3/*.py",
+    ),
     "peft": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
     "safetensors": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
     "huggingface_hub": ("segmenter/backends/sam3/weights/hub.py",),
@@ -58,7 +62,7 @@ OWNERS = {
     "PIL": (
         "segmenter/formats/raster/image.py",
         "segmenter/formats/polygons.py",
-        "segmenter/training/augment.py",
+        "segmenter/training/compact/augment.py",
         "agent/drawing/*.py",
         "agent/overlay_compare.py",
     ),
@@ -68,7 +72,7 @@ OWNERS = {
     "uvicorn": ("api/*.py",),
     "scipy": (
         "segmenter/backends/sam3/mask_cleanup.py",
-        "segmenter/training/sam3_*.py",
+        "segmenter/training/sam3/*.py",
         "benchmarks/evaluation/surfaces.py",
         "benchmarks/evaluation/instances.py",
         "benchmarks/evaluation/summary.py",

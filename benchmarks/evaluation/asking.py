@@ -12,7 +12,7 @@ from api.requests import AgentBody, SegmentBody
 from benchmarks.evaluation.cases import to_row
 from benchmarks.evaluation.records import Case, Mode
 from segmenter.contract import MAX_MASKS, BinaryMask, Rle
-from segmenter.training.evaluate import MOVED, prompt_for
+from segmenter.training.ask import MOVED, prompt_for
 
 BoxSides = tuple[float, float, float, float]
 DirectStatus = Literal["found", "not_found", "unknown"]

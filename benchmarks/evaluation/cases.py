@@ -7,10 +7,10 @@ from pathlib import Path
 
 from api.cli_output import UsageFault
 from benchmarks.evaluation.records import Case
+from segmenter.training.ask import foreign_rows
+from segmenter.training.compact.settings import load_settings
 from segmenter.training.concepts import MODALITIES
 from segmenter.training.dataset import Row, cut_validation, read_rows
-from segmenter.training.evaluate import foreign_rows
-from segmenter.training.settings import load_settings
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("id", "image", "mask", "concept", "split", "group")

@@ -14,8 +14,8 @@ from benchmarks.drift import (
     summarise,
 )
 from segmenter.backends.compact.backend import CompactBackend
+from segmenter.training.ask import Outcome
 from segmenter.training.dataset import Row
-from segmenter.training.evaluate import Outcome
 
 
 @pytest.fixture(scope="module")

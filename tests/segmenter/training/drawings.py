@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segmenter.training.settings import (
+from segmenter.training.compact.settings import (
     DataSettings,
     InferenceSettings,
     LossSettings,

@@ -19,10 +19,10 @@ from segmenter.backends.compact.sampling import (
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.errors import InvalidPrompt
 from segmenter.masks.geometry import dice
-from segmenter.training import augment
+from segmenter.training.ask import outcomes
+from segmenter.training.compact import augment
 from segmenter.training.concepts import CONCEPTS
 from segmenter.training.dataset import read_rows
-from segmenter.training.evaluate import outcomes
 from tests.paths import SHARED
 
 DATA = SHARED / "data"

@@ -1,0 +1,1 @@
+"""Probabilities and thresholds that belong to the bundled model's weights."""

@@ -1,0 +1,1 @@
+"""Fine-tuning of SAM 3's detector."""
