@@ -20,9 +20,9 @@ from api.guards import (
 from api.openapi import TITLE, describe
 from api.parts import Parts
 from api.problems import install
+from api.render.volumes import PATH as VOLUME_PATH
 from api.routes import agent, images, runs, segment, service, threads, volumes
 from api.settings import Settings
-from api.volume_render import PATH as VOLUME_PATH
 from segmenter.settings import MEBIBYTE
 
 ROUTERS = (

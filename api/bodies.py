@@ -20,7 +20,7 @@ from api.errors import (
     UnsupportedMediaType,
 )
 from api.problems import faults_in, to_faults
-from api.shortcuts import (
+from api.schemas.shortcuts import (
     BOX,
     CONCEPT,
     box_of_text,

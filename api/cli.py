@@ -15,17 +15,17 @@ from api import (
     cli_convert,
     cli_demo,
     cli_doctor,
-    cli_evaluate,
     cli_predict,
     cli_replay,
     cli_serve,
     cli_train,
     cli_volume,
 )
+from api.bootstrap.parts import Setup, WeightsFault, load_backend
 from api.cli_output import BAD_INPUT, FAILED, Command, UsageFault, say
 from api.errors import ApiError, InvalidFields
 from api.settings import Settings, SettingsError, forbid_tracing, load_settings
-from api.wiring import Setup, WeightsFault, load_backend
+from benchmarks.evaluation import cli as cli_evaluate
 from segmenter.backends.contract import Backend
 from segmenter.errors import InputError, SegmenterError
 

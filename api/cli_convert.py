@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from api.bootstrap.parts import SAM3_INSTALL, Setup
 from api.cli_output import OK, Commands, UsageFault, say
-from api.wiring import SAM3_INSTALL, Setup
 
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "ftfy", "yaml")
 

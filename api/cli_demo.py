@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import BaseModel
 
 from agent.drawing.overlay import Panel, draw_sheet
-from api.answers_run import RunAnswer
+from api.bootstrap.parts import Setup
 from api.cli_output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
 from api.cli_predict import ask, masks_of
-from api.requests import AgentBody
-from api.wiring import Setup
+from api.schemas.requests import AgentBody
+from api.schemas.run_answers import RunAnswer
 from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
 from segmenter.formats.raster.image import decode_mask_png

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
+from api.bootstrap.parts import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
+from api.bootstrap.planners import build_mllms, close_all
 from api.cli_output import FAILED, OK, Commands, UsageFault, say, show
-from api.planners import build_mllms, close_all
 from api.routes.service import CAPABILITIES_TIMEOUT_S, to_capabilities
 from api.settings import Settings, SettingsError, refuse_unguarded
-from api.wiring import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
 from segmenter.backends.contract import Backend, DescribedBackend
 from segmenter.contract import Prompt
 from segmenter.errors import SegmenterError

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from api.answers import MaskOut
-from api.wiring import Setup
+from api.bootstrap.parts import Setup
+from api.schemas.answers import MaskOut
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle

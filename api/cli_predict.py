@@ -9,8 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
 from agent.schemas.runs import MAX_ROUNDS
-from api.answers import MaskOut, SegmentAnswer
-from api.answers_run import RunAnswer
+from api.bootstrap.parts import Setup, open_parts
 from api.cli_output import (
     FAILED,
     OK,
@@ -24,12 +23,13 @@ from api.cli_output import (
     show,
     write_results,
 )
-from api.inputs import answer_prompts, check_request
+from api.operations import answer_prompts, check_request
 from api.problems import faults_in, to_faults
-from api.render_run import to_run_answer
-from api.requests import AgentBody, SegmentBody
-from api.shortcuts import box_of_text, with_prompts
-from api.wiring import Setup, open_parts
+from api.render.runs import to_run_answer
+from api.schemas.answers import MaskOut, SegmentAnswer
+from api.schemas.requests import AgentBody, SegmentBody
+from api.schemas.run_answers import RunAnswer
+from api.schemas.shortcuts import box_of_text, with_prompts
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 

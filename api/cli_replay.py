@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from agent.runs.replay import Recording, differences, replay
 from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
+from api.bootstrap.parts import Setup, open_services
 from api.cli_output import FAILED, OK, Commands, UsageFault, read_image, say
 from api.settings import variable
-from api.wiring import Setup, open_services
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
 

@@ -11,11 +11,17 @@ from functools import partial
 import uvicorn
 
 from api.app import create_app
+from api.bootstrap.parts import (
+    Setup,
+    live_workers,
+    open_parts,
+    run_agent_process,
+    run_worker_process,
+)
+from api.bootstrap.planners import build_mllms, close_all
 from api.cli_output import FAILED, OK, Commands, UsageFault, say
-from api.logs import set_up_logs
-from api.planners import build_mllms, close_all
+from api.json_logs import set_up_logs
 from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
-from api.wiring import Setup, live_workers, open_parts, run_agent_process, run_worker_process
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
 SHUTDOWN_S = 20

@@ -2,8 +2,8 @@
 
 import argparse
 
+from api.bootstrap.parts import SAM3_INSTALL, Setup, WeightsFault
 from api.cli_output import OK, Commands, UsageFault, say
-from api.wiring import SAM3_INSTALL, Setup, WeightsFault
 from segmenter.training.compact.options import (
     add_export_options,
     add_sam3_options,

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from api import cli_predict
+from api.bootstrap.parts import Setup, open_services
 from api.cli_output import OK, Commands, UsageFault, read_image, say, show
 from api.cli_volume_files import draw_overview, write_volume
-from api.shortcuts import box_of_text
-from api.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
-from api.volume_render import to_frames, to_volume
-from api.volume_requests import VolumeBody, window_of_text
-from api.wiring import Setup, open_services
+from api.render.volumes import to_frames, to_volume
+from api.schemas.shortcuts import box_of_text
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
+from api.schemas.volume_requests import VolumeBody, window_of_text
 from segmenter.backends.sequence import window_of
 from segmenter.formats.sequences import is_sequence
 from segmenter.formats.volume_files import all_formats

@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
 from api.cli_output import UsageFault, say
-from api.volume_answers import FramesAnswer, VolumeAnswer
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
 from segmenter.formats.frames import Frames

@@ -12,14 +12,14 @@ from pydantic import BaseModel
 from api import VERSION, examples, volume_examples
 from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
 from api.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
-from api.requests import (
+from api.schemas.requests import (
     AgentBody,
     Body,
     ImageBody,
     SegmentBody,
     form_schema,
 )
-from api.volume_requests import VolumeBody
+from api.schemas.volume_requests import VolumeBody
 
 DISCLAIMER = "not a medical device"
 TITLE = "MedSAM-3 Agent"

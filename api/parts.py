@@ -1,4 +1,4 @@
-"""What the routes work with: built once by `api.wiring`, or by a test."""
+"""What the routes work with: built once by `api.bootstrap.parts`, or by a test."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

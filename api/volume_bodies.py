@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from api.bodies import MAX_FIELD_BYTES, MAX_FIELDS
 from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
 from api.problems import faults_in, to_faults
-from api.shortcuts import BOX, box_of_text
-from api.volume_requests import VolumeBody, window_of_text
+from api.schemas.shortcuts import BOX, box_of_text
+from api.schemas.volume_requests import VolumeBody, window_of_text
 from segmenter.volumes.contract import MAX_FILES
 from segmenter.volumes.store import ReadSome
 

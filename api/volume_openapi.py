@@ -3,8 +3,8 @@
 from typing import Any
 
 from api.openapi import SCHEMAS
+from api.schemas.volume_requests import VolumeBody
 from api.volume_examples import VOLUME_FORM, VOLUME_JSON
-from api.volume_requests import VolumeBody
 
 FORM_FIELDS: dict[str, Any] = {
     "files": {

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.schemas.runs import MAX_ROUNDS, RunRecord
+from api.bootstrap.parts import Setup, open_services
 from api.settings import Settings
-from api.wiring import Setup, open_services
 from benchmarks.evaluation.cases import first_images, read_cases
 from benchmarks.evaluation.truth import read_mask
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle, ask_rules

@@ -20,7 +20,7 @@ DIRECTION = {
 }
 
 # The one command whose work is in benchmarks; they need more packages, so it imports them late.
-DOOR_TO_BENCHMARKS = "api/cli_evaluate.py"
+DOOR_TO_BENCHMARKS = "benchmarks/evaluation/cli.py"
 
 # The agent talks to the segmenter through its contract, never to its queue, worker or models.
 AGENT_MAY_SEE = (
@@ -64,7 +64,7 @@ OWNERS = {
         "segmenter/formats/polygons.py",
         "segmenter/training/compact/augment.py",
         "agent/drawing/*.py",
-        "agent/overlay_compare.py",
+        "benchmarks/evaluation/comparison.py",
     ),
     "pydicom": ("segmenter/formats/dicom*.py",),
     "fastapi": ("api/*.py", "api/routes/*.py"),

@@ -8,16 +8,16 @@ from agent.errors import AgentError
 from agent.runs.events import TERMINAL
 from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest, RunRecord, Status
-from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import Caller
 from api.bodies import read_body
 from api.errors import RunFailed
 from api.idempotency import IdempotencyKey, fingerprint_of, record_key
-from api.inputs import check_request, stored_image
 from api.openapi import AGENT_BODY, problems
+from api.operations import check_request, stored_image
 from api.parts import Agent, background_of, once_of, parts_of
-from api.render_run import running_response, to_run_answer
-from api.requests import AgentBody
+from api.render.runs import running_response, to_run_answer
+from api.schemas.requests import AgentBody
+from api.schemas.run_answers import RunAnswer, RunningAnswer
 from segmenter.errors import SegmenterError, TransportDown
 
 router = APIRouter(tags=["agent"])

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.answers import ImageOut
 from api.auth import authenticated
 from api.bodies import read_body
 from api.errors import FieldFault, InvalidFields
 from api.openapi import IMAGE_BODY, problems
 from api.parts import Parts, parts_of
-from api.render import to_image
-from api.requests import ImageBody
+from api.render.segment import to_image
+from api.schemas.answers import ImageOut
+from api.schemas.requests import ImageBody
 
 router = APIRouter(tags=["images"], dependencies=[Depends(authenticated)])
 ImageIdPath = Annotated[str, Path(pattern=r"^img_[0-9a-f]{64}$")]

@@ -8,14 +8,14 @@ from fastapi.responses import StreamingResponse
 
 from agent.errors import InvalidRequest, RunNotFound
 from agent.runs.events import TERMINAL
-from api.answers_run import RunAnswer, RunningAnswer
 from api.auth import authenticated
 from api.errors import PictureGone, PictureNotFound, RunFailed
 from api.event_stream import HEADERS, stream
 from api.idempotency import GRACE_S
 from api.openapi import event_response, png_response, problems
 from api.parts import Parts, parts_of, settings_of
-from api.render_run import running_response, to_run_answer, to_running
+from api.render.runs import running_response, to_run_answer, to_running
+from api.schemas.run_answers import RunAnswer, RunningAnswer
 from segmenter.errors import ImageNotFound
 
 router = APIRouter(

@@ -4,13 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from api.answers import SegmentAnswer
 from api.auth import authenticated
 from api.bodies import read_body
-from api.inputs import answer_prompts
 from api.openapi import SEGMENT_BODY, problems
+from api.operations import answer_prompts
 from api.parts import Parts, parts_of, settings_of
-from api.requests import SegmentBody
+from api.schemas.answers import SegmentAnswer
+from api.schemas.requests import SegmentBody
 
 router = APIRouter(tags=["segment"], dependencies=[Depends(authenticated)])
 

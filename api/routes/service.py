@@ -7,19 +7,19 @@ from fastapi.responses import JSONResponse
 
 from agent.schemas.runs import MAX_REQUEST_CHARS, MAX_ROUNDS, MAX_TARGETS
 from api import VERSION
-from api.answers import (
+from api.auth import authenticated
+from api.errors import NotReady
+from api.openapi import DISCLAIMER, problems
+from api.parts import Parts, parts_of, settings_of
+from api.render.segment import to_model
+from api.schemas.answers import (
     CapabilitiesAnswer,
     LimitsOut,
     LiveAnswer,
     PlannersOut,
     ReadyAnswer,
 )
-from api.auth import authenticated
-from api.errors import NotReady
-from api.openapi import DISCLAIMER, problems
-from api.parts import Parts, parts_of, settings_of
-from api.render import to_model
-from api.requests import MAX_EDITS
+from api.schemas.requests import MAX_EDITS
 from api.settings import Settings
 from segmenter.contract import (
     MAX_BOXES,

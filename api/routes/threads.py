@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.answers_run import ThreadAnswer
 from api.auth import authenticated
 from api.openapi import problems
 from api.parts import Parts, parts_of
-from api.render_run import to_thread_answer
+from api.render.runs import to_thread_answer
+from api.schemas.run_answers import ThreadAnswer
 
 router = APIRouter(
     prefix="/agent/threads/{thread_id}", tags=["agent"], dependencies=[Depends(authenticated)]

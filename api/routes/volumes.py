@@ -11,11 +11,11 @@ from api.errors import KeyReused
 from api.idempotency import IdempotencyKey
 from api.openapi import problems
 from api.parts import Parts, parts_of
-from api.volume_answers import FramesAnswer, VolumeAnswer
+from api.render.volumes import PATH, to_frames, to_volume
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
+from api.schemas.volume_requests import MAX_INDEX
 from api.volume_bodies import ReceivedVolume, volume_body
 from api.volume_openapi import VOLUME_BODY, nifti_response
-from api.volume_render import PATH, to_frames, to_volume
-from api.volume_requests import MAX_INDEX
 from segmenter.volumes.jobs import Taken, Volumes
 
 router = APIRouter(prefix=PATH, tags=["volume"], dependencies=[Depends(authenticated)])

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from agent.schemas.runs import ResultMask, RunRecord, Status
-from api.answers import ConceptResult
-from api.inputs import answer_prompts, check_request, stored_image
+from api.operations import answer_prompts, check_request, stored_image
 from api.parts import Parts
-from api.requests import AgentBody, SegmentBody
+from api.schemas.answers import ConceptResult
+from api.schemas.requests import AgentBody, SegmentBody
 from benchmarks.evaluation.cases import to_row
 from benchmarks.evaluation.records import Case, Mode
 from segmenter.contract import MAX_MASKS, BinaryMask, Rle

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.overlay_compare import SheetRow, draw_comparison, draw_tile
+from benchmarks.evaluation.comparison import SheetRow, draw_comparison, draw_tile
 from benchmarks.evaluation.records import Case, Mode, Score
 from benchmarks.evaluation.truth import read_truth
 from segmenter.contract import BinaryMask, RgbImage

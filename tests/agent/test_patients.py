@@ -13,7 +13,7 @@ from agent.errors import PictureWithheld
 from agent.planners.redaction import presentable
 from agent.planners.rules import RulesPlanner
 from agent.schemas.runs import RunRecord, Status
-from api.planners import is_guarded
+from api.bootstrap.planners import is_guarded
 from api.settings import Settings
 from segmenter.formats.decode import decode, describe
 from tests.agent.doubles import (

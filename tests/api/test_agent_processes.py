@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.queued import QueuedAgent
 from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
-from api.dispatch import QueuedAgent
+from api.bootstrap.parts import Setup, open_parts
 from api.settings import Settings
-from api.wiring import Setup, open_parts
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.problems_seen import problem
 from tests.api.test_processes import HEADERS, KEY, ask, free_port, process, until_ready

@@ -12,7 +12,7 @@ from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
 from agent.schemas.runs import MAX_REQUEST_CHARS, Status
 from api.app import create_app
-from api.requests import EDITS_ALONE
+from api.schemas.requests import EDITS_ALONE
 from api.settings import Settings
 from segmenter.contract import Box
 from segmenter.errors import DeadlineExceeded, JobFailed

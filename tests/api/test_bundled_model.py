@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.bootstrap.parts import Setup, open_parts
 from api.settings import Settings
-from api.wiring import Setup, open_parts
 from segmenter.backends.compact.backend import METADATA, WEIGHTS
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster.image import decode_mask_png

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from api.bootstrap.parts import WeightsFault
 from api.cli import main
 from api.settings import Settings
-from api.wiring import WeightsFault
 from segmenter.backends.contract import Backend
 from segmenter.formats.raster.image import decode_mask_png
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend

@@ -8,9 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.app import create_app
+from api.bootstrap.parts import Setup, open_parts
 from api.cli import main
 from api.settings import Settings
-from api.wiring import Setup, open_parts
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.conftest import BASE_URL
 from tests.paths import SAMPLES

@@ -2,7 +2,7 @@ import json
 import logging
 import sys
 
-from api.logs import JsonLines
+from api.json_logs import JsonLines
 
 
 def record(**facts: object) -> logging.LogRecord:

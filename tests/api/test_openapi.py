@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from api import VERSION, examples, volume_examples
-from api.answers import CapabilitiesAnswer, ImageOut, LiveAnswer, ReadyAnswer, SegmentAnswer
-from api.answers_run import RunAnswer, RunningAnswer, ThreadAnswer
 from api.app import create_app
 from api.openapi import EXPORTED, export
-from api.requests import AgentBody, ImageBody, SegmentBody
+from api.schemas.answers import CapabilitiesAnswer, ImageOut, LiveAnswer, ReadyAnswer, SegmentAnswer
+from api.schemas.requests import AgentBody, ImageBody, SegmentBody
+from api.schemas.run_answers import RunAnswer, RunningAnswer, ThreadAnswer
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
+from api.schemas.volume_requests import VolumeBody
 from api.settings import Settings
-from api.volume_answers import FramesAnswer, VolumeAnswer
-from api.volume_requests import VolumeBody
 from tests.api.doubles import new_bench
 from tests.paths import ROOT
 

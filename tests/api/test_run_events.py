@@ -13,9 +13,9 @@ from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
 from api.app import create_app
 from api.background import Background
+from api.bootstrap.parts import Setup, open_parts
 from api.errors import TooManyRequests
 from api.settings import Settings
-from api.wiring import Setup, open_parts
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.conftest import BASE_URL
 from tests.paths import SAMPLES

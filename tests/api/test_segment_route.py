@@ -154,7 +154,7 @@ def test_a_doubtful_mask_wants_review(client: TestClient, bench: Bench, png: byt
 def test_areas_are_physical_only_where_the_file_states_its_spacing(
     client: TestClient, bench: Bench, png: bytes
 ) -> None:
-    from api.render import area_mm2
+    from api.render.segment import area_mm2
     from tests.api.doubles import read, to_mask
 
     ref, pixels = read(png)

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from api.planners import build_mllms
+from api.bootstrap.planners import build_mllms
 from api.settings import (
     Settings,
     SettingsError,

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from api.bootstrap.parts import Setup, open_services
 from api.settings import Settings
-from api.wiring import Setup, open_services
 from benchmarks.agent_lift import Line, summarise, table
 from benchmarks.evaluation.records import Case
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle

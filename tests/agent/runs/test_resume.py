@@ -16,11 +16,11 @@ import pytest
 
 from agent.loop.checkpoints import MAX_STATE_BYTES, Checkpoints, open_checkpoints, strict_serializer
 from agent.loop.context import AgentSettings, Bench
+from agent.queued import QueuedAgent
 from agent.runs.replay import differences, replay
 from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, RunRecord, Status, Usage
 from agent.service import AgentContext, AgentService
-from api.dispatch import QueuedAgent
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from api.cli import main
-from api.cli_evaluate import split_phrases
 from api.cli_output import UsageFault
 from api.settings import Settings
+from benchmarks.evaluation.cli import split_phrases
 from benchmarks.evaluation.provenance import git_commit
 from benchmarks.evaluation.records import Score
 from segmenter.backends.compact.backend import METADATA, WEIGHTS

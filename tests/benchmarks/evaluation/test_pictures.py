@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.overlay_compare import ANSWER, CAPTION_PX, TILE_PX, TRUTH, draw_tile
+from benchmarks.evaluation.comparison import ANSWER, CAPTION_PX, TILE_PX, TRUTH, draw_tile
 from benchmarks.evaluation.pictures import caption, choose, sheet_name, write_pictures
 from benchmarks.evaluation.records import Case, Score
 from benchmarks.evaluation.truth import read_mask

@@ -1,9 +1,9 @@
-"""What clients get of runs and threads; the small parts are in `api.answers`."""
+"""What clients get of runs and threads; the small parts are in `api.schemas.answers`."""
 
 from datetime import datetime
 from typing import Literal
 
-from api.answers import (
+from api.schemas.answers import (
     Answer,
     BoxOut,
     ImageOut,

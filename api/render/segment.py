@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from agent.schemas.runs import (
     Usage,
 )
-from api import answers
+from api.schemas import answers
 from segmenter.contract import (
     ImageRef,
     Mask,

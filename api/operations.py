@@ -5,11 +5,11 @@ import base64
 import time
 from collections.abc import Iterable
 
-from api.answers import SegmentAnswer
 from api.errors import FieldFault, InvalidFields
 from api.parts import Parts
-from api.render import mask_ids, to_segment_answer
-from api.requests import AgentBody, SegmentBody
+from api.render.segment import mask_ids, to_segment_answer
+from api.schemas.answers import SegmentAnswer
+from api.schemas.requests import AgentBody, SegmentBody
 from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle

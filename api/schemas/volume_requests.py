@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.errors import FieldFault, InvalidFields
-from api.requests import Body, BoxIn, ConceptText, Label
+from api.schemas.requests import Body, BoxIn, ConceptText, Label
 from segmenter.contract import Share
 from segmenter.volumes.contract import FrameBox, GreyWindow, VolumeRequest
 

@@ -6,11 +6,11 @@ The decision: whether a person should look at the result (`needs_review`).
 from collections.abc import Sequence
 
 from agent.schemas.runs import Usage
-from api import volume_answers as answers
-from api.answers import ProvenanceOut, RleOut, SpacingOut
 from api.errors import kind_of
 from api.problems import TYPE_PREFIX
-from api.render import REVIEW_BELOW, to_model, to_usage
+from api.render.segment import REVIEW_BELOW, to_model, to_usage
+from api.schemas import volume_answers as answers
+from api.schemas.answers import ProvenanceOut, RleOut, SpacingOut
 from segmenter.queue.messages import Failure, to_error
 from segmenter.volumes.contract import (
     FrameResult,

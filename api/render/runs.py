@@ -13,9 +13,10 @@ from agent.schemas.runs import (
     ThreadRecord,
     Verdict,
 )
-from api import answers, answers_run
-from api.answers_run import RunningAnswer
-from api.render import to_image, to_mask, to_model, to_usage
+from api.render.segment import to_image, to_mask, to_model, to_usage
+from api.schemas import answers
+from api.schemas import run_answers as answers_run
+from api.schemas.run_answers import RunningAnswer
 from segmenter.contract import ImageRef
 
 # Seconds until it is worth asking again.

@@ -18,12 +18,12 @@ from agent.mllm.contract import Mllm
 from agent.planners.mllm import MllmPlanner
 from agent.planners.prompts import PROMPTS_VERSION
 from agent.planners.rules import RulesPlanner
+from agent.queued import QueuedAgent
 from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
-from api.dispatch import QueuedAgent
+from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
 from api.parts import Parts
-from api.planners import Kind, build_mllms, close_all, is_guarded
 from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.contract import Backend

@@ -183,7 +183,7 @@ class ImagePart(Body):
 
 
 def _with_shortcuts(schema: dict[str, Any]) -> None:
-    """Add the short forms, which are spelt out before a body is checked: see `api.shortcuts`."""
+    """Add the short forms, which `api.schemas.shortcuts` spells out before a body is checked."""
     text, box = {"type": "string"}, BOX_SCHEMA
     schema["properties"]["concept"] = {
         "anyOf": [text, {"type": "array", "items": text, "maxItems": MAX_PROMPTS}],

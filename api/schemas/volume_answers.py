@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.answers import Answer, BoxOut, ProvenanceOut, RleOut, SpacingOut
+from api.schemas.answers import Answer, BoxOut, ProvenanceOut, RleOut, SpacingOut
 
 VolumeState = Literal["queued", "running", "done", "failed", "cancelled"]
 

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from api.bootstrap.parts import Setup, WeightsFault
 from api.cli_output import Commands, UsageFault
 from api.settings import Settings
-from api.wiring import Setup, WeightsFault
 from segmenter.backends.compact.backend import CompactBackend
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Domain records to answers. Pure."""

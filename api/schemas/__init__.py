@@ -1,0 +1,1 @@
+"""Request and answer models, shared by HTTP and the command line."""
