@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from api.errors import FieldFault, InvalidFields
-from api.parts import Parts
+from api.http.dependencies import Parts
 from api.render.segment import mask_ids, to_segment_answer
 from api.schemas.answers import SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody

@@ -19,9 +19,6 @@ DIRECTION = {
     "benchmarks": ("benchmarks", "api", "agent", "segmenter"),
 }
 
-# The one command whose work is in benchmarks; they need more packages, so it imports them late.
-DOOR_TO_BENCHMARKS = "benchmarks/evaluation/cli.py"
-
 # The agent talks to the segmenter through its contract, never to its queue, worker or models.
 AGENT_MAY_SEE = (
     "segmenter.contract",
@@ -116,38 +113,8 @@ def test_imports_go_from_api_to_agent_to_segmenter_only() -> None:
         for line, module in imports(path)
         if (home := module.split(".")[0]) in PACKAGES
         and home not in DIRECTION[path.relative_to(ROOT).parts[0]]
-        and not (home == "benchmarks" and relative(path) == DOOR_TO_BENCHMARKS)
     ]
     assert wrong == []
-
-
-def test_the_service_starts_without_benchmarks() -> None:
-    """The door opens when the command runs: nothing but a function imports them for real."""
-    tree = ast.parse((ROOT / DOOR_TO_BENCHMARKS).read_text(encoding="utf-8"))
-    for_types = {
-        inner
-        for node in tree.body
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    in_functions = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
-        for inner in ast.walk(node)
-    }
-    modules = {
-        node: [alias.name for alias in node.names]
-        if isinstance(node, ast.Import)
-        else [node.module or ""]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    }
-    opened = {
-        node for node, names in modules.items() for name in names if name.startswith("benchmarks")
-    }
-    assert opened & in_functions
-    assert opened <= in_functions | for_types
 
 
 def test_the_agent_sees_only_the_segmenters_contract() -> None:

@@ -23,7 +23,7 @@ from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
-from api.parts import Parts
+from api.http.dependencies import Parts
 from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.contract import Backend

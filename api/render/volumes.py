@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from agent.schemas.runs import Usage
 from api.errors import kind_of
-from api.problems import TYPE_PREFIX
+from api.http.problems import TYPE_PREFIX
 from api.render.segment import REVIEW_BELOW, to_model, to_usage
 from api.schemas import volume_answers as answers
 from api.schemas.answers import ProvenanceOut, RleOut, SpacingOut

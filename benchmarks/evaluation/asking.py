@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from agent.schemas.runs import ResultMask, RunRecord, Status
+from api.http.dependencies import Parts
 from api.operations import answer_prompts, check_request, stored_image
-from api.parts import Parts
 from api.schemas.answers import ConceptResult
 from api.schemas.requests import AgentBody, SegmentBody
 from benchmarks.evaluation.cases import to_row

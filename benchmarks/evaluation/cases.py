@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
-from api.cli_output import UsageFault
+from api.cli.output import UsageFault
 from benchmarks.evaluation.records import Case
 from segmenter.training.ask import foreign_rows
 from segmenter.training.compact.settings import load_settings

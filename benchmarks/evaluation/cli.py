@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from api.bootstrap.parts import Setup, WeightsFault
-from api.cli_output import Commands, UsageFault
+from api.cli.output import Commands, UsageFault
 from api.settings import Settings
 from segmenter.backends.compact.backend import CompactBackend
 

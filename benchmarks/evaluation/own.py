@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from api.cli_output import UsageFault
+from api.cli.output import UsageFault
 from benchmarks.evaluation.cases import listed
 from benchmarks.evaluation.records import Case
 

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from api.cli_output import FAILED, OK, say
+from api.cli.output import FAILED, OK, say
 from benchmarks.evaluation import tables
 from benchmarks.evaluation.intervals import SEED
 from benchmarks.evaluation.pictures import write_pictures

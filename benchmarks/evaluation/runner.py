@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from agent.errors import AgentError
 from api.errors import ApiError, InvalidFields
-from api.parts import Parts
+from api.http.dependencies import Parts
 from benchmarks.evaluation.asking import Manner, Reply, ask
 from benchmarks.evaluation.metrics import score_answer, unite
 from benchmarks.evaluation.records import MODES, Case, Mode, Score

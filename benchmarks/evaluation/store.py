@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from api.cli_output import UsageFault
+from api.cli.output import UsageFault
 from benchmarks.evaluation.provenance import Configuration
 from benchmarks.evaluation.records import Frozen, Mode, Score
 from segmenter.contract import BinaryMask, Rle

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
+from api.http.app import create_app
 from api.settings import Settings
 from segmenter.formats.raster.image import encode_png
 from tests.api.doubles import Bench, new_bench

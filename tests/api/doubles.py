@@ -28,7 +28,7 @@ from agent.schemas.runs import (
     Usage,
     Verdict,
 )
-from api.parts import Parts
+from api.http.dependencies import Parts
 from segmenter.contract import (
     BinaryMask,
     Box,

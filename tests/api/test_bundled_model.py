@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from api.app import create_app
 from api.bootstrap.parts import Setup, open_parts
+from api.http.app import create_app
 from api.settings import Settings
 from segmenter.backends.compact.backend import METADATA, WEIGHTS
 from segmenter.contract import BinaryMask, Rle

@@ -17,7 +17,7 @@ from segmenter.errors import BrokenImage
 from segmenter.formats.dicom.layout import Layout
 from segmenter.formats.grey_levels import Stored
 
-_CHILD = Path(__file__).with_name("dicom_child.py")
+_CHILD = Path(__file__).with_name("gdcm_child.py")
 # The child's own limit of 20 s CPU comes first, unless the machine is overloaded.
 TIMEOUT_S = 60.0
 # No secrets; and a thread per core would count against the child's memory limit.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api.cli_output import UsageFault
+from api.cli.output import UsageFault
 from benchmarks.evaluation.cases import (
     first_images,
     foreign_cases,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.cli import main
-from api.cli_output import UsageFault
+from api.cli.main import main
+from api.cli.output import UsageFault
 from api.settings import Settings
 from benchmarks.evaluation.cli import split_phrases
 from benchmarks.evaluation.provenance import git_commit
@@ -230,7 +230,7 @@ def test_masks_of_one_grey_level_are_targets_too(tmp_path):
 def test_a_missing_package_is_named_with_what_installs_it(tmp_path):
     script = (
         "import sys; sys.modules['scipy'] = None\n"
-        "from api.cli import main\n"
+        "from api.cli.main import main\n"
         "sys.exit(main(['evaluate', '--data', 'x', '--out', 'x'], {}))"
     )
     ended = subprocess.run(

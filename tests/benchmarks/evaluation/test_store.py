@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from api.cli_output import UsageFault
+from api.cli.output import UsageFault
 from benchmarks.evaluation.provenance import Configuration
 from benchmarks.evaluation.records import Score
 from benchmarks.evaluation.store import key_of, open_store

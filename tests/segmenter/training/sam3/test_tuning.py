@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra 'train'")
 pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
-from api.cli import main  # noqa: E402
+from api.cli.main import main  # noqa: E402
 from segmenter.backends.sam3.backend import Sam3Backend  # noqa: E402
 from segmenter.backends.sam3.network import Question  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_pixels  # noqa: E402

@@ -1,0 +1,78 @@
+"""``medsam3 demo``: a real ultrasound image through the whole agent, measured against its truth."""
+
+import argparse
+import asyncio
+import functools
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from agent.drawing.overlay import Panel, draw_sheet
+from api.bootstrap.parts import Setup
+from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
+from api.cli.predict import ask, masks_of
+from api.schemas.requests import AgentBody
+from api.schemas.run_answers import RunAnswer
+from segmenter.contract import BinaryMask
+from segmenter.formats.decode import decode
+from segmenter.formats.raster.image import decode_mask_png
+from segmenter.masks.geometry import dice
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+IMAGE = "busi_tumor.jpg"
+TRUTH = "busi_tumor_mask.png"
+REQUEST = "Outline the breast tumour"
+OUT = Path("out") / "demo"
+COMPARISON = "comparison.png"
+
+
+class DemoOutcome(BaseModel):
+    """The run, and its Dice against the ground truth, [0, 1]."""
+
+    dice: float
+    run: RunAnswer
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the command."""
+    demo = commands.add_parser("demo", help="outline a breast tumour on a shipped image")
+    demo.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    demo.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default: {OUT}")
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Run the shipped image through the agent and compare with the shipped ground truth."""
+    say(f'"{REQUEST}" on {IMAGE} (BUSI, CC BY 4.0, not in the training data)')
+    content = (SAMPLES / IMAGE).read_bytes()
+    truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
+    answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
+    write_results(arguments.out, answer, masks_of(answer), overlay)
+    found = _union(answer, truth.shape)
+    panels = (Panel(f'"{REQUEST}"', (found,)), Panel("ground truth", (truth,)))
+    (arguments.out / COMPARISON).write_bytes(draw_sheet(decode(content).pixels, panels))
+    outcome = DemoOutcome(dice=dice(found, truth), run=answer)
+    if arguments.json:
+        show(outcome)
+    else:
+        _print_demo(outcome, arguments.out)
+    return FAILED if answer.status == "failed" else OK
+
+
+def _union(answer: RunAnswer, shape: tuple[int, ...]) -> BinaryMask:
+    """Join all returned masks: bool, shape (H, W)."""
+    empty = np.zeros(shape, dtype=np.bool_)
+    return functools.reduce(np.logical_or, map(pixels_of, masks_of(answer)), empty)
+
+
+def _print_demo(outcome: DemoOutcome, folder: Path) -> None:
+    for target in outcome.run.targets:
+        print(f"target   {target.label}")
+        print(f"status   {target.status}")
+        for mask in target.masks:
+            print(describe_mask(mask))
+    print(f"Dice     {outcome.dice:.3f} against the ground truth")
+    print(f"seconds  {outcome.run.provenance.seconds:.2f}")
+    print(f"look at  {folder / 'overlay.png'}, {folder / COMPARISON}")
+    print("Not a medical device.")

@@ -1,0 +1,248 @@
+"""``medsam3 doctor`` and ``capabilities``: what works here, and what to do about the rest."""
+
+import argparse
+import asyncio
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel
+
+from api.bootstrap.parts import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
+from api.bootstrap.planners import build_mllms, close_all
+from api.cli.output import FAILED, OK, Commands, UsageFault, say, show
+from api.http.routes.capabilities import CAPABILITIES_TIMEOUT_S, to_capabilities
+from api.settings import Settings, SettingsError, refuse_unguarded
+from segmenter.backends.contract import Backend, DescribedBackend
+from segmenter.contract import Prompt
+from segmenter.errors import SegmenterError
+
+PYTHONS = ((3, 11), (3, 12))
+# Large enough for every view that a model takes of a picture.
+SMOKE_SHAPE = (240, 320)
+MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
+
+
+class Check(BaseModel):
+    """One finding.
+
+    Attributes:
+        state: ``note`` is for something that the default path does not need.
+        advice: what to do, "" if nothing.
+    """
+
+    name: str
+    state: Literal["ok", "note", "fail"]
+    found: str
+    advice: str = ""
+
+
+class Diagnosis(BaseModel):
+    """All findings; `works` says whether what is configured can do its work."""
+
+    works: bool
+    checks: list[Check]
+
+
+WEIGHTS_ADVICE = {
+    "compact": "get segmenter/weights/compact again: install the package or clone anew",
+    "sam3": "check MEDSAM3_SAM3_WEIGHTS and MEDSAM3_SAM3_LORA; the README tells how to get both",
+}
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare both commands."""
+    doctor = commands.add_parser("doctor", help="check this installation and its settings")
+    doctor.add_argument("--json", action="store_true")
+    doctor.add_argument(
+        "--worker", action="store_true", help="only: is a worker alive on the queue (health check)"
+    )
+    doctor.set_defaults(run=run_doctor)
+    capabilities = commands.add_parser("capabilities", help="print what can be asked for, as JSON")
+    capabilities.add_argument("--json", action="store_true", help="it always is")
+    capabilities.set_defaults(run=run_capabilities)
+
+
+def run_doctor(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Check and report."""
+    if arguments.worker and setup.settings.redis_url is None:
+        raise UsageFault("--worker needs MEDSAM3_REDIS_URL")
+    checks = [_queue(setup, needs_worker=True)] if arguments.worker else list(_all(setup))
+    diagnosis = Diagnosis(works=all(check.state != "fail" for check in checks), checks=checks)
+    if arguments.json:
+        show(diagnosis)
+    else:
+        _print_diagnosis(diagnosis)
+    return OK if diagnosis.works else FAILED
+
+
+def run_capabilities(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Ask the model in this process what it can do."""
+    say("loading the model")
+
+    async def ask() -> BaseModel:
+        async with open_parts(setup.embedded()) as parts:
+            found = await parts.segmenter.capabilities(timeout_s=CAPABILITIES_TIMEOUT_S)
+            return to_capabilities(found, parts.planners, setup.settings)
+
+    show(asyncio.run(ask()))
+    return OK
+
+
+def _all(setup: Setup) -> Iterator[Check]:
+    settings = setup.settings
+    yield _python()
+    yield _package("onnxruntime", needed=True, advice="install the package again")
+    yield from _weights(setup)
+    yield _queue(setup, needs_worker=False)
+    yield _planner(settings)
+    yield _egress(settings)
+    yield _keys(settings)
+    yield _port(settings)
+    uses_sam3 = settings.backend == "sam3"
+    for name in ("torch", "transformers", "peft"):
+        yield _package(name, needed=uses_sam3, advice=f"for SAM 3: {SAM3_INSTALL}")
+    if not uses_sam3:
+        yield Check(
+            name="sam3",
+            state="note",
+            found="not in use; the bundled compact model answers",
+            advice="MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it",
+        )
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] in PYTHONS:
+        return Check(name="python", state="ok", found=found)
+    return Check(name="python", state="fail", found=found, advice="use Python 3.11 or 3.12")
+
+
+def _package(name: str, *, needed: bool, advice: str) -> Check:
+    try:
+        return Check(name=name, state="ok", found=version(name))
+    except PackageNotFoundError:
+        state: Literal["fail", "note"] = "fail" if needed else "note"
+        return Check(name=name, state=state, found="not installed", advice=advice)
+
+
+def _weights(setup: Setup) -> Iterator[Check]:
+    """Load the weights, which checks their hashes, and let them answer once."""
+    try:
+        backend = setup.load(setup.settings)
+    except WeightsFault as error:
+        yield Check(
+            name="weights",
+            state="fail",
+            found=str(error.__cause__ or error),
+            advice=WEIGHTS_ADVICE[setup.settings.backend],
+        )
+        return
+    model = backend.capabilities.model
+    notes = f", {backend.notes}" if isinstance(backend, DescribedBackend) else ""
+    found = f"{model.weights_id}, sha256 {model.weights_sha256[:12]}{notes}"
+    yield Check(name="weights", state="ok", found=found)
+    yield _smoke(backend)
+
+
+def _smoke(backend: Backend[Any]) -> Check:
+    """Ask for one concept in an empty picture; what comes out does not matter."""
+    known = backend.capabilities.concepts
+    prompt = Prompt(text=known[0] if known else "mass")
+    started = time.monotonic()
+    try:
+        embedding = backend.embed(np.zeros((*SMOKE_SHAPE, 3), dtype=np.uint8))
+        backend.predict(embedding, [prompt], threshold=None)
+    except Exception as error:  # noqa: BLE001 - whatever a model may raise is the finding
+        return Check(
+            name="smoke run",
+            state="fail",
+            found=f"the model failed with {type(error).__name__}",
+            advice="try another device or dtype, or get the weights again",
+        )
+    seconds = time.monotonic() - started
+    return Check(name="smoke run", state="ok", found=f"one picture, one prompt: {seconds:.2f} s")
+
+
+def _queue(setup: Setup, *, needs_worker: bool) -> Check:
+    if setup.settings.redis_url is None:
+        return Check(name="queue", state="ok", found="in this process, no Redis configured")
+    try:
+        workers = asyncio.run(live_workers(setup))
+    except SegmenterError as error:
+        return Check(
+            name="queue",
+            state="fail",
+            found=str(error),
+            advice="start it, or check MEDSAM3_REDIS_URL",
+        )
+    if not workers:
+        return Check(
+            name="queue",
+            state="fail" if needs_worker else "note",
+            found="Redis answers, no worker is alive",
+            advice="start one: medsam3 worker",
+        )
+    return Check(name="queue", state="ok", found=f"Redis answers, workers alive: {len(workers)}")
+
+
+def _planner(settings: Settings) -> Check:
+    try:
+        asyncio.run(close_all(build_mllms(settings).values()))
+    except SettingsError as error:
+        return Check(
+            name="planner",
+            state="fail",
+            found=str(error),
+            advice="or use MEDSAM3_PLANNER=rules, which needs nothing",
+        )
+    return Check(name="planner", state="ok", found=settings.planner)
+
+
+def _egress(settings: Settings) -> Check:
+    if settings.egress == "off":
+        return Check(name="egress", state="ok", found="off: nothing leaves this machine")
+    return Check(
+        name="egress",
+        state="note",
+        found="deidentified: rendered pictures and request words go to the MLLM",
+        advice="MEDSAM3_EGRESS=off keeps all here",
+    )
+
+
+def _keys(settings: Settings) -> Check:
+    try:
+        refuse_unguarded(settings)
+    except SettingsError as error:
+        return Check(name="keys", state="fail", found=str(error), advice="see there")
+    found = f"{len(settings.api_keys)} API keys" if settings.api_keys else "none, loopback only"
+    return Check(name="keys", state="ok", found=found)
+
+
+def _port(settings: Settings) -> Check:
+    address = f"{settings.host}:{settings.port}"
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return Check(
+                name="port",
+                state="note",
+                found=f"{address} is not free ({error.strerror})",
+                advice="perhaps the service runs already; else use --port",
+            )
+    return Check(name="port", state="ok", found=f"{address} is free")
+
+
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
+    for check in diagnosis.checks:
+        print(f"{MARKS[check.state]}  {check.name:<12} {check.found}")
+        if check.advice:
+            print(f"      {'':<12} -> {check.advice}")
+    print("works" if diagnosis.works else "does not work: see FAIL above")

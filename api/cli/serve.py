@@ -1,0 +1,160 @@
+"""``medsam3 serve``, ``worker``, ``agent-worker``: a deployment's processes; SIGTERM ends them."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import replace
+from functools import partial
+
+import uvicorn
+
+from api.bootstrap.parts import (
+    Setup,
+    live_workers,
+    open_parts,
+    run_agent_process,
+    run_worker_process,
+)
+from api.bootstrap.planners import build_mllms, close_all
+from api.cli.output import FAILED, OK, Commands, UsageFault, say
+from api.http.app import create_app
+from api.json_logs import set_up_logs
+from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
+
+# After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
+SHUTDOWN_S = 20
+
+
+def add_commands(commands: Commands) -> None:
+    """Declare the commands."""
+    serve = commands.add_parser("serve", help="serve HTTP; without Redis with a worker inside")
+    serve.add_argument("--host", help="default: MEDSAM3_HOST or 127.0.0.1")
+    serve.add_argument("--port", type=int, help="default: MEDSAM3_PORT or 8000")
+    serve.set_defaults(run=run_serve)
+    worker = commands.add_parser("worker", help="run a worker on the queue in MEDSAM3_REDIS_URL")
+    worker.set_defaults(run=run_worker)
+    agent = commands.add_parser(
+        "agent-worker", help="carry agent runs out from the queue in MEDSAM3_REDIS_URL"
+    )
+    agent.set_defaults(run=run_agent_worker)
+
+
+def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: a public address without a key.
+        OSError: the address cannot be had.
+    """
+    given = {"host": arguments.host, "port": arguments.port}
+    settings = _overridden(
+        setup.settings, {name: value for name, value in given.items() if value is not None}
+    )
+    refuse_unguarded(settings)
+    # Before the server: what is missing is told in one line here, in a traceback there.
+    setup = replace(setup, settings=settings).loaded()
+    asyncio.run(close_all(build_mllms(settings).values()))
+    listener = _listen(settings)
+    set_up_logs()
+    app = create_app(settings, partial(open_parts, setup))
+    say(f"serving on http://{settings.host}:{settings.port}; not a medical device")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        # Paths hold ids only, but there is no need to keep them.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    # uvicorn raises the signal again when it is done; for us that is a good end.
+    signal.signal(signal.SIGTERM, _ignore)
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    return OK if server.started else FAILED
+
+
+def _overridden(settings: Settings, given: dict[str, object]) -> Settings:
+    """Let the command line win; what is wrong in it is named by its option.
+
+    Raises:
+        SettingsError: a value out of range.
+    """
+    try:
+        return check_settings({**settings.model_dump(), **given})
+    except SettingsError as error:
+        message = str(error)
+    for name in given:
+        message = message.replace(f"{variable(name)}:", f"--{name}:")
+    raise SettingsError(message)
+
+
+def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Answer jobs until SIGTERM or SIGINT; running ones are finished or handed back.
+
+    Raises:
+        TransportDown: Redis does not answer at the start; later the worker waits for it.
+    """
+    if setup.settings.redis_url is None:
+        raise UsageFault("a worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside without")
+    # A wrong address would otherwise look like a worker that waits for jobs.
+    asyncio.run(live_workers(setup))
+    set_up_logs()
+    asyncio.run(_work(setup))
+    return OK
+
+
+def run_agent_worker(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Carry runs out until SIGTERM or SIGINT; those still going on are handed back.
+
+    Raises:
+        TransportDown: Redis does not answer at the start; later the worker waits for it.
+    """
+    if setup.settings.redis_url is None:
+        raise UsageFault("an agent worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside")
+    asyncio.run(live_workers(setup))
+    set_up_logs()
+    asyncio.run(_carry_out(setup))
+    return OK
+
+
+async def _carry_out(setup: Setup) -> None:
+    stop = _stop_on_signals()
+    say("carrying runs out")
+    await run_agent_process(setup, stop)
+
+
+async def _work(setup: Setup) -> None:
+    stop = _stop_on_signals()
+    say("loading the model")
+    await run_worker_process(setup, stop)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the address, before anything says that it is served.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    address = (settings.host, settings.port)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        reason = (
+            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
+        )
+        raise OSError(error.errno, reason) from error
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Let uvicorn's own handler be the only one that counts."""

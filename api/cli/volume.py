@@ -1,0 +1,212 @@
+"""``medsam3 segment`` on a volume or film: NIfTI, MP4, an archive, a folder or several files.
+
+``--prompt`` or ``--frame`` make a sequence of what may also be one image (DICOM, TIFF). Extends the
+command of `api.cli.predict`, which stays as it is for one image.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from api.bootstrap.parts import Setup, open_services
+from api.cli import predict as cli_predict
+from api.cli.output import OK, Commands, UsageFault, read_image, say, show
+from api.cli.volume_files import draw_overview, write_volume
+from api.render.volumes import to_frames, to_volume
+from api.schemas.shortcuts import box_of_text
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
+from api.schemas.volume_requests import VolumeBody, window_of_text
+from segmenter.backends.sequence import window_of
+from segmenter.formats.sequences import is_sequence
+from segmenter.formats.volume_files import all_formats
+from segmenter.queue.messages import to_error
+from segmenter.volumes.contract import VolumeStatus
+from segmenter.volumes.jobs import Volumes
+from segmenter.volumes.store import ReadSome
+
+POLL_S = 0.1
+BAR_CHARS = 30
+# Between two lines where nobody watches a terminal.
+QUIET_STEP = 0.1
+
+
+class Found(NamedTuple):
+    """A finished job, and what is written to files."""
+
+    answer: VolumeAnswer
+    frames: FramesAnswer
+    label_map: bytes
+    overview: bytes
+
+
+def add_commands(commands: Commands) -> None:
+    """Add what sequences need to the command that `api.cli.predict` has declared."""
+    segment = commands.choices["segment"]
+    segment.add_argument("more", nargs="*", type=Path, metavar="FILE", help="of a DICOM series")
+    group = segment.add_argument_group("volumes and films (NIfTI, DICOM series, MP4, TIFF)")
+    group.add_argument("--prompt", help="one concept, sought on every frame")
+    group.add_argument("--frame", type=int, help="the one that --box is on; it is followed")
+    group.add_argument("--first", type=int, default=0, help="first frame, from 0")
+    group.add_argument("--last", type=int, help="last frame")
+    group.add_argument("--window", metavar="CENTER,WIDTH", help="grey window")
+    group.add_argument("--preset", help="a named grey window for CT, for example lung")
+    segment.set_defaults(run=run_segment)
+
+
+def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
+    """Segment one image, or a sequence."""
+    if not _means_sequence(arguments):
+        return cli_predict.run_segment(arguments, setup)
+    body = cli_predict.checked(VolumeBody, fields_of(arguments))
+    contents = [read_image(path) for path in files_of([arguments.image, *arguments.more])]
+    found = asyncio.run(_segment(setup, body, contents))
+    if arguments.out:
+        write_volume(arguments.out, *found)
+    if arguments.json:
+        show(found.answer)
+    else:
+        _print(found.answer)
+    return OK
+
+
+def _means_sequence(arguments: argparse.Namespace) -> bool:
+    if arguments.prompt is not None or arguments.frame is not None:
+        return True
+    if arguments.more or arguments.image.is_dir():
+        return True
+    return is_sequence(read_image(arguments.image))
+
+
+def fields_of(arguments: argparse.Namespace) -> dict[str, object]:
+    """Take the fields of a `VolumeBody` from a command line.
+
+    Raises:
+        UsageFault: options of one image.
+    """
+    asked = [*arguments.concept, *([arguments.prompt] if arguments.prompt else [])]
+    if len(asked) > 1:
+        raise UsageFault("a sequence takes one --concept (or --prompt, which is the same)")
+    if len(arguments.box) > 1:
+        raise UsageFault("a sequence takes one --box")
+    names = ("frame", "first", "last", "threshold", "preset")
+    fields: dict[str, object] = {name: getattr(arguments, name) for name in names}
+    fields["prompt"] = asked[0] if asked else None
+    if arguments.box:
+        fields["box"] = box_of_text(arguments.box[0])
+    if arguments.window:
+        fields["window"] = window_of_text(arguments.window)
+    return fields
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """Replace folders by the files in them, by name; hidden ones are left out.
+
+    Raises:
+        UsageFault: a path does not exist, or there is no file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise UsageFault(f"there is no {path}")
+        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        files += [each for each in inside if each.is_file() and not each.name.startswith(".")]
+    if not files:
+        raise UsageFault("there is no file in the folder")
+    return files
+
+
+def progress_line(done: int, total: int) -> str:
+    """Draw a bar of text."""
+    filled = BAR_CHARS * done // total
+    return f"[{'#' * filled}{'.' * (BAR_CHARS - filled)}] {done}/{total} frames"
+
+
+async def _segment(setup: Setup, body: VolumeBody, contents: list[bytes]) -> Found:
+    say("loading the model")
+    async with open_services(setup.embedded()) as services:
+        volumes, request = services.volumes, body.to_request()
+        taken = await volumes.create(uuid4().hex, [_reader(each) for each in contents], request)
+        job, record = taken.record.public_id, taken.record
+        shape = record.shape
+        say(f"{shape.frames} frames of {shape.width} x {shape.height}, {shape.format}; looking")
+        status = await _follow(volumes, job)
+        frames = await volumes.frames(job, record.first, record.last)
+        label_map = await volumes.label_map(job)
+    formats = all_formats(setup.settings.for_segmenter().volume)
+    opened = formats.open(contents, window=window_of(request), preset=request.preset)
+    return Found(
+        to_volume(status), to_frames(frames, None), label_map, draw_overview(opened, frames)
+    )
+
+
+async def _follow(volumes: Volumes, job: str) -> VolumeStatus:
+    """Show progress until a job ends well.
+
+    Raises:
+        SegmenterError: what it ended with.
+    """
+    bar = _Bar()
+    while True:
+        status = await volumes.status(job)
+        bar.show(status.done, status.record.total)
+        if status.failure is not None:
+            raise to_error(status.failure)
+        if status.state == "done":
+            return status
+        await asyncio.sleep(POLL_S)
+
+
+class _Bar:
+    """A bar that moves in place on a terminal, and a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown = -1.0
+
+    def show(self, done: int, total: int) -> None:
+        share = done / total
+        moving = sys.stderr.isatty()
+        if share == self._shown or (not moving and share < min(self._shown + QUIET_STEP, 1.0)):
+            return
+        self._shown = share
+        end = "\r" if moving and done < total else "\n"
+        print(progress_line(done, total), end=end, file=sys.stderr, flush=True)
+
+
+def _reader(content: bytes) -> ReadSome:
+    stream = BytesIO(content)
+
+    async def read(size: int) -> bytes:
+        return stream.read(size)
+
+    return read
+
+
+def _print(answer: VolumeAnswer) -> None:
+    name = answer.concept or answer.asked.prompt or "box"
+    objects = answer.objects or ()
+    if not objects:
+        print(f"{name}: {answer.reason or 'looked and found none'}")
+    else:
+        print(f"{name}: {len(objects)} found")
+    for found in objects:
+        print(describe_object(found))
+    review = "a person should look at this; " if answer.needs_review else ""
+    seconds = answer.provenance.seconds if answer.provenance else 0.0
+    print(f"{review}{seconds:.1f} s; not a medical device")
+
+
+def describe_object(found: VolumeObjectOut) -> str:
+    """Say in one line what an object is."""
+    size = f"{found.voxels} voxels"
+    if found.volume_ml is not None:
+        size += f" ({found.volume_ml:.2f} ml)"
+    place = f"frames {found.first} to {found.last}"
+    if found.gaps:
+        place += f" without {', '.join(map(str, found.gaps))}"
+    single = ", on one frame only" if found.single else ""
+    return f"  {found.object_id}  {place}: {size}, lowest score {found.lowest_joint:.2f}{single}"

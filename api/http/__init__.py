@@ -1,0 +1,1 @@
+"""The HTTP interface; the owner of FastAPI."""

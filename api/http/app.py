@@ -1,0 +1,107 @@
+"""Builds the FastAPI app: guards, routes, errors, document. Nothing is opened before it starts."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import Lifespan
+
+from api import VERSION
+from api.http.auth import Keyring
+from api.http.background import Background
+from api.http.dependencies import Parts
+from api.http.middleware import (
+    ANY_HOST,
+    LOOPBACK_HOSTS,
+    BodyLimit,
+    OriginGuard,
+    RequestLimit,
+    SecurityHeaders,
+)
+from api.http.openapi.document import TITLE, describe
+from api.http.problems import install
+from api.http.routes import agent, capabilities, images, runs, segment, threads, volumes
+from api.render.volumes import PATH as VOLUME_PATH
+from api.settings import Settings
+from segmenter.settings import MEBIBYTE
+
+ROUTERS = (
+    segment.router,
+    volumes.router,
+    agent.router,
+    images.router,
+    runs.router,
+    threads.router,
+    capabilities.router,
+)
+VERSION_PREFIX = "/v1"
+# Beside the image: form fields and JSON around it.
+BODY_MARGIN_BYTES = MEBIBYTE
+# Beside the files of a volume: the header of each, some 200 bytes.
+VOLUME_MARGIN_BYTES = 2 * MEBIBYTE
+
+PartsOpener = Callable[[], AbstractAsyncContextManager[Parts]]
+
+
+def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
+    """Build the app; the parts are opened when it starts and closed when it stops."""
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        lifespan=_lifespan(open_parts, settings.max_requests),
+        # FastAPI's own pages load foreign scripts; the document has a route of its own.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.settings = settings
+    app.state.keyring = Keyring(settings.api_keys)
+    for router in ROUTERS:
+        app.include_router(router)
+        app.include_router(router, prefix=VERSION_PREFIX, include_in_schema=False)
+    install(app)
+    _guard(app, settings)
+    _document(app)
+    return app
+
+
+def _lifespan(open_parts: PartsOpener, max_runs: int) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts() as parts:
+            app.state.parts = parts
+            app.state.background = Background(max_runs)
+            yield
+            await app.state.background.close()
+
+    return lifespan
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """Wrap the app; what is added last sees a request first."""
+    # Base64 takes four bytes for three.
+    max_bytes = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
+    largest = settings.max_volume_bytes + VOLUME_MARGIN_BYTES
+    others = {prefix + VOLUME_PATH: largest for prefix in ("", VERSION_PREFIX)}
+    app.add_middleware(BodyLimit, max_bytes=max_bytes, others=others)
+    app.add_middleware(RequestLimit, max_requests=settings.max_requests)
+    app.add_middleware(OriginGuard, hosts=allowed_hosts(settings))
+    app.add_middleware(SecurityHeaders)
+
+
+def allowed_hosts(settings: Settings) -> tuple[str, ...]:
+    """Return the names this service answers to; without a key only the loopback's."""
+    if settings.allowed_hosts:
+        return settings.allowed_hosts
+    return (ANY_HOST,) if settings.api_keys else LOOPBACK_HOSTS
+
+
+def _document(app: FastAPI) -> None:
+    document = None
+
+    def cached() -> dict[str, object]:
+        nonlocal document
+        document = document or describe(app)
+        return document
+
+    app.openapi = cached  # type: ignore[method-assign]  # FastAPI's documented way

@@ -1,0 +1,157 @@
+"""The OpenAPI document: error responses, request bodies, examples, and its export."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from api import VERSION
+from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
+from api.http.openapi import examples, volume_examples
+from api.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
+from api.schemas.requests import (
+    AgentBody,
+    Body,
+    ImageBody,
+    SegmentBody,
+    form_schema,
+)
+from api.schemas.volume_requests import VolumeBody
+
+DISCLAIMER = "not a medical device"
+TITLE = "MedSAM-3 Agent"
+DESCRIPTION = (
+    "Segments medical images from plain clinical words. Research software, "
+    f"{DISCLAIMER}: every result is for review by a qualified person."
+)
+SCHEMAS = "#/components/schemas/"
+EXPORTED = Path(__file__).parents[2] / "openapi.json"
+BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody, VolumeBody)
+
+ANSWERS = {**examples.ANSWERS, **volume_examples.ANSWERS}
+GOOD_CODES = ("200", "201", "202")
+
+CONVENIENCE = {
+    "concept": {"type": "array", "items": {"type": "string"}, "description": "one prompt each"},
+    "box": {"type": "string", "description": "x0,y0,x1,y1", "examples": ["222,151,307,212"]},
+}
+
+
+def problems(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, Any]]:
+    """Declare error responses with every problem of their status; `keyed`: a key is needed."""
+    every = {*statuses, 403, 500} | ({401} if keyed else set())
+    return {status: _problem_response(status) for status in sorted(every)}
+
+
+def png_response() -> dict[int | str, dict[str, Any]]:
+    """Declare a picture."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": "A picture", "content": {"image/png": binary}}}
+
+
+def event_response() -> dict[int | str, dict[str, Any]]:
+    """Declare a stream of events."""
+    text = {"schema": {"type": "string"}}
+    return {200: {"description": "Events", "content": {"text/event-stream": text}}}
+
+
+def body_of(
+    model: type[Body],
+    example: Mapping[str, Any],
+    form_example: Mapping[str, Any],
+    *,
+    form: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Declare a body that comes as JSON or as a form; `form`: fields that only the form has."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": form_schema(model, dict(form or {})),
+                    "example": dict(form_example),
+                },
+                "application/json": {
+                    "schema": {"$ref": SCHEMAS + model.__name__},
+                    "example": dict(example),
+                },
+            },
+        }
+    }
+
+
+SEGMENT_BODY = body_of(SegmentBody, examples.SEGMENT_BODY, examples.SEGMENT_FORM, form=CONVENIENCE)
+AGENT_BODY = body_of(
+    AgentBody, examples.AGENT_BODY, examples.AGENT_FORM, form={"box": CONVENIENCE["box"]}
+)
+IMAGE_BODY = body_of(ImageBody, examples.IMAGE_BODY, {})
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Build the document of an app."""
+    document = get_openapi(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[
+            {"url": "/", "description": "as it is"},
+            {"url": "/v1", "description": "the same routes under a version"},
+        ],
+        routes=app.routes,
+    )
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    models: tuple[type[BaseModel], ...] = (Problem, *BODIES)
+    for model in models:
+        schemas.update(_components(model))
+    _add_examples(document)
+    return document
+
+
+def export(app: FastAPI) -> str:
+    """Write the document as the text that is kept in the repository."""
+    return json.dumps(describe(app), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _add_examples(document: dict[str, Any]) -> None:
+    # Not by the routes: FastAPI would drop what is null in them.
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            example = ANSWERS.get(operation["operationId"])
+            if example is not None:
+                good = next(code for code in GOOD_CODES if code in operation["responses"])
+                operation["responses"][good]["content"]["application/json"]["example"] = example
+
+
+def _components(model: type[BaseModel]) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=SCHEMAS + "{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
+
+
+def _problem_response(status: int) -> dict[str, Any]:
+    known = [*KINDS.values(), *FRAMEWORK_KINDS.values(), INTERNAL]
+    kinds = {kind.slug: kind for kind in known if kind.status == status}
+    return {
+        "description": " or ".join(kind.title for kind in kinds.values()),
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"$ref": SCHEMAS + "Problem"},
+                "examples": {slug: {"value": _example(kind)} for slug, kind in kinds.items()},
+            }
+        },
+    }
+
+
+def _example(kind: Kind) -> dict[str, Any]:
+    fields = [{"field": "prompts[0].text", "message": "must not be blank"}]
+    return {
+        "type": TYPE_PREFIX + kind.slug,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.detail or kind.title,
+        "errors": fields if kind.slug == "invalid-field" else [],
+    }

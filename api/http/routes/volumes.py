@@ -1,0 +1,151 @@
+"""POST /segment/volume and what belongs to a volume job: state, frames, label map, its end."""
+
+import hashlib
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+
+from api.errors import KeyReused
+from api.http.auth import Caller, authenticated
+from api.http.dependencies import Parts, parts_of
+from api.http.idempotency import IdempotencyKey
+from api.http.openapi.document import problems
+from api.http.openapi.volumes import VOLUME_BODY, nifti_response
+from api.http.volume_bodies import ReceivedVolume, volume_body
+from api.render.volumes import PATH, to_frames, to_volume
+from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
+from api.schemas.volume_requests import MAX_INDEX
+from segmenter.volumes.jobs import Taken, Volumes
+
+router = APIRouter(prefix=PATH, tags=["volume"], dependencies=[Depends(authenticated)])
+VolumeId = Annotated[str, Path(pattern=r"^vol_[0-9a-f]{32}$")]
+FrameIndex = Annotated[int, Query(ge=0, le=MAX_INDEX)]
+UsedParts = Annotated[Parts, Depends(parts_of)]
+# A page of the largest frames stays below some MiB.
+PAGE_FRAMES = 64
+# A frame takes the bundled model about a second on a CPU.
+RETRY_AFTER_S = 2
+
+
+class Nifti(Response):
+    """A compressed NIfTI file."""
+
+    media_type = "application/gzip"
+
+
+@router.post(
+    "",
+    operation_id="segmentVolume",
+    summary="Segment a volume or a film",
+    status_code=202,
+    responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 503),
+    openapi_extra=VOLUME_BODY,
+)
+async def segment_volume(
+    request: Request,
+    response: Response,
+    caller: Caller,
+    parts: UsedParts,
+    idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
+) -> VolumeAnswer:
+    """Take a job on: NIfTI, a DICOM series (files or a zip), multi-frame DICOM, MP4 or TIFF.
+
+    Each frame is looked at; what overlaps on neighbouring frames is one object. The same
+    `Idempotency-Key` with the same files and fields gives the same job.
+    """
+    async with volume_body(request) as received:
+        taken = await _take(parts.volumes, received, job_id_of(caller, idempotency_key))
+    if not taken.same:
+        raise KeyReused("this key came with another payload before; use a new one")
+    if taken.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    response.headers["Location"] = f"{PATH}/{taken.record.public_id}"
+    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return to_volume(await parts.volumes.status(taken.record.public_id))
+
+
+@router.get(
+    "/{volume_id}",
+    operation_id="getVolume",
+    summary="Read a volume job",
+    responses=problems(404, 422, 503),
+)
+async def get_volume(volume_id: VolumeId, response: Response, parts: UsedParts) -> VolumeAnswer:
+    """Progress, and what was found once it is done."""
+    answer = to_volume(await parts.volumes.status(volume_id))
+    if answer.status in ("queued", "running"):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
+
+
+@router.get(
+    "/{volume_id}/frames",
+    operation_id="getVolumeFrames",
+    summary="Masks frame by frame",
+    responses=problems(404, 409, 422, 503),
+)
+async def get_frames(
+    volume_id: VolumeId,
+    parts: UsedParts,
+    first: Annotated[FrameIndex, Query(alias="from")] = 0,
+    last: Annotated[FrameIndex | None, Query(alias="to", description="included")] = None,
+) -> FramesAnswer:
+    """Run lengths of every object on each frame looked at, at most 64 frames at once."""
+    status = await parts.volumes.status(volume_id)
+    end = status.record.last if last is None else min(last, status.record.last)
+    start = max(first, status.record.first)
+    page_end = min(end, start + PAGE_FRAMES - 1)
+    found = await parts.volumes.frames(volume_id, start, page_end)
+    return to_frames(found, page_end + 1 if page_end < end else None)
+
+
+@router.get(
+    "/{volume_id}/labels.nii.gz",
+    operation_id="getVolumeLabels",
+    summary="The label map",
+    response_class=Nifti,
+    responses=nifti_response() | problems(404, 409, 422, 503),
+)
+async def get_labels(volume_id: VolumeId, parts: UsedParts) -> Response:
+    """NIfTI, uint16, in the grid and with the affine of the source; values are object ids."""
+    content = await parts.volumes.label_map(volume_id)
+    disposition = 'attachment; filename="labels.nii.gz"'
+    return Nifti(content, headers={"Content-Disposition": disposition})
+
+
+@router.post(
+    "/{volume_id}/cancel",
+    operation_id="cancelVolume",
+    summary="Give a volume job up",
+    responses=problems(404, 422, 429, 503),
+)
+async def cancel_volume(volume_id: VolumeId, parts: UsedParts) -> VolumeAnswer:
+    """Stop it before its next frame; a job that has ended stays as it is."""
+    return to_volume(await parts.volumes.cancel(volume_id))
+
+
+@router.delete(
+    "/{volume_id}",
+    operation_id="eraseVolume",
+    summary="Erase a volume job",
+    status_code=204,
+    responses=problems(404, 422, 503),
+)
+async def erase_volume(volume_id: VolumeId, parts: UsedParts) -> None:
+    """Give the job up and erase its files and all that was found."""
+    await parts.volumes.erase(volume_id)
+
+
+def job_id_of(caller: str, key: str | None) -> str:
+    """Name a job; by the caller's key, so that it is found again, or by chance."""
+    if key is None:
+        return uuid4().hex
+    return hashlib.sha256(f"volume\n{caller}\n{key}".encode()).hexdigest()[:32]
+
+
+async def _take(volumes: Volumes, received: ReceivedVolume, job_id: str) -> Taken:
+    asked, source = received.body.to_request(), received.body.volume_id
+    if source is not None:
+        return await volumes.create_again(job_id, source, asked)
+    return await volumes.create(job_id, received.files, asked)

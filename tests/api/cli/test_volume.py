@@ -1,0 +1,105 @@
+"""``medsam3 segment`` on sequences, in this process, with the double for the model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from api.cli.main import main
+from api.cli.output import UsageFault
+from api.cli.volume import files_of, progress_line
+from api.settings import Settings
+from segmenter.backends.contract import Backend
+from tests.doubles import BRIGHT, ThresholdBackend
+
+
+def load(settings: Settings) -> Backend[Any]:
+    return ThresholdBackend()
+
+
+def run(*argv: str | Path) -> int:
+    return main([str(part) for part in argv], {}, load)
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """5 slices of 24 x 30 x 5 voxels of 1 x 2 x 4 mm, a bright block of 6 x 8 on three of them."""
+    voxels = np.zeros((24, 30, 5), dtype=np.int16)
+    voxels[4:10, 10:18, 1:4] = 1000
+    path = tmp_path / "scan.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([1.0, 2.0, 4.0, 1.0])), path)
+    return path
+
+
+def test_a_volume_is_segmented_and_written(
+    volume: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("segment", volume, "--prompt", BRIGHT, "--out", out) == 0
+    printed, told = capsys.readouterr()
+    assert "bright region: 1 found" in printed
+    # 3 slices of 48 voxels of 8 cubic millimetres.
+    assert "frames 1 to 3: 144 voxels (1.15 ml)" in printed
+    assert "not a medical device" in printed
+    assert "5/5 frames" in told
+    labels = nibabel.load(out / "labels.nii.gz")
+    assert labels.shape == (24, 30, 5)
+    assert np.asarray(labels.dataobj).sum() == 144
+    assert np.asarray(labels.dataobj)[4:10, 10:18, 1:4].all()
+    frames = json.loads((out / "frames.json").read_text(encoding="utf-8"))
+    assert [len(frame["objects"]) for frame in frames["frames"]] == [0, 1, 1, 1, 0]
+    assert json.loads((out / "result.json").read_text(encoding="utf-8"))["status"] == "done"
+    assert (out / "overview.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_result_alone_is_on_stdout_as_json(
+    volume: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", volume, "--prompt", BRIGHT, "--first", "2", "--last", "2", "--json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["progress"] == {"frames_done": 1, "frames_total": 1}
+    assert answer["objects"][0]["voxels"] == 48
+
+
+def test_a_folder_stands_for_its_files(tmp_path: Path) -> None:
+    for name in ("b.dcm", "a.dcm", ".hidden"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in files_of([tmp_path])] == ["a.dcm", "b.dcm"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageFault, match="no file"):
+        files_of([tmp_path / "empty"])
+    with pytest.raises(UsageFault, match="there is no"):
+        files_of([tmp_path / "missing"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--concept", BRIGHT, "--prompt", BRIGHT], "a sequence takes one --concept"),
+        (["--frame", "0", "--box", "1,2,3,4", "--box", "1,2,3,4"], "one --box"),
+        (["--prompt", BRIGHT, "--window", "40"], "window: must be two numbers"),
+        (["--prompt", BRIGHT, "--last", "77"], "the last one is 4"),
+        ([], "a prompt or a box is needed"),
+    ],
+    ids=["two concepts", "two boxes", "half a window", "beyond the end", "nothing asked"],
+)
+def test_what_does_not_go_together_is_told(
+    volume: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("segment", volume, *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_volume_is_known_by_its_content(volume: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = volume.rename(volume.with_name("scan.png"))
+    assert run("segment", named, "--concept", BRIGHT) == 0
+    assert "frames 1 to 3: 144 voxels" in capsys.readouterr().out
+
+
+def test_the_bar_fills() -> None:
+    assert progress_line(0, 4) == f"[{'.' * 30}] 0/4 frames"
+    assert progress_line(2, 4) == f"[{'#' * 15}{'.' * 15}] 2/4 frames"
+    assert progress_line(4, 4) == f"[{'#' * 30}] 4/4 frames"

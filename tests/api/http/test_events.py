@@ -1,0 +1,230 @@
+"""Runs that answer at once: their steps as events, their end, and stopping them."""
+
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from agent.runs.threads import new_run_id
+from agent.schemas.runs import AgentRequest
+from api.bootstrap.parts import Setup, open_parts
+from api.errors import TooManyRequests
+from api.http.app import create_app
+from api.http.background import Background
+from api.settings import Settings
+from segmenter.backends.compact.backend import CompactBackend
+from tests.api.conftest import BASE_URL
+from tests.paths import SAMPLES
+
+ASYNC = {"Prefer": "respond-async, wait=5"}
+PATIENCE_S = 20.0
+IMAGE = (SAMPLES / "busi_tumor.jpg").read_bytes()
+
+
+class Slow(CompactBackend):
+    """Takes its time over every batch of prompts."""
+
+    def predict(self, embedding, prompts, *, threshold):
+        time.sleep(0.8)
+        return super().predict(embedding, prompts, threshold=threshold)
+
+
+def serve(load) -> Iterator[TestClient]:
+    settings = Settings(max_requests=4)
+    app = create_app(settings, partial(open_parts, Setup(settings, load)))
+    with TestClient(app, base_url=BASE_URL) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[TestClient]:
+    yield from serve(lambda settings: CompactBackend())
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[TestClient]:
+    yield from serve(lambda settings: Slow())
+
+
+def begin(client: TestClient, **fields: str) -> dict[str, Any]:
+    data = {"request": "Is there a mass? Outline it.", **fields}
+    response = client.post("/agent/segment", files={"image": IMAGE}, data=data, headers=ASYNC)
+    assert response.status_code == 202, response.text
+    answer: dict[str, Any] = response.json()
+    assert response.headers["location"] == answer["run_url"]
+    assert response.headers["retry-after"] == "1"
+    return answer
+
+
+def events_of(client: TestClient, url: str, after: int | None = None) -> list[tuple[int, str, Any]]:
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    with client.stream("GET", url, headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["x-accel-buffering"] == "no"
+        text = "".join(response.iter_text())
+    found = []
+    for block in filter(None, text.strip().split("\n\n")):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if not line.startswith(":"))
+        if lines:
+            found.append((int(lines["id"]), lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def ended(client: TestClient, url: str) -> Any:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        response = client.get(url)
+        if response.status_code != 202:
+            return response
+        time.sleep(0.05)
+    raise AssertionError("the run does not end")
+
+
+def test_a_run_is_begun_followed_and_read(service: TestClient) -> None:
+    begun = begin(service)
+    events = events_of(service, begun["events_url"])
+    assert [number for number, _, _ in events] == list(range(1, len(events) + 1))
+    names = [name for _, name, _ in events]
+    assert names[0] == "run.created"
+    assert names[-1] == "run.completed"
+    assert [names.index(each) for each in ("run.plan", "run.segment.started", "run.inspect")] == (
+        sorted(names.index(each) for each in ("run.plan", "run.segment.started", "run.inspect"))
+    )
+    assert all(data["run_id"] == begun["id"] for _, _, data in events)
+    run = ended(service, begun["run_url"])
+    assert run.status_code == 200
+    assert run.json()["status"] == "found"
+    # Neither the words nor the pictures of a patient are in them.
+    assert "mass" not in json.dumps(events)
+
+
+def test_events_go_on_after_the_last_one_seen(service: TestClient) -> None:
+    begun = begin(service)
+    whole = events_of(service, begun["events_url"])
+    assert events_of(service, begun["events_url"], after=3) == whole[3:]
+    assert events_of(service, begun["events_url"], after=len(whole)) == []
+
+
+def test_events_of_a_synchronous_run_are_there_too(service: TestClient) -> None:
+    data = {"request": "outline the mass"}
+    run = service.post("/agent/segment", files={"image": IMAGE}, data=data).json()
+    assert events_of(service, f"/agent/runs/{run['id']}/events")[-1][1] == "run.completed"
+
+
+def test_a_run_that_goes_on_says_so_and_can_be_stopped(slow: TestClient) -> None:
+    begun = begin(slow)
+    first = slow.get(begun["run_url"])
+    assert first.status_code == 202
+    assert first.json() == begun
+    for _ in range(2):
+        assert slow.post(begun["cancel_url"]).status_code == 202
+    events = events_of(slow, begun["events_url"])
+    assert events[-1][1] == "run.cancelled"
+    run = ended(slow, begun["run_url"]).json()
+    assert run["status"] == "failed"
+    assert "cancelled" in run["message"].lower() or "cancelled" in (run["error"] or "").lower()
+    # Its thread is free again.
+    again = slow.post(
+        "/agent/segment", json={"thread_id": run["thread_id"], "request": "outline the mass"}
+    )
+    assert again.status_code == 200
+
+
+def test_stopping_what_has_ended_changes_nothing(service: TestClient) -> None:
+    begun = begin(service)
+    before = ended(service, begun["run_url"]).json()
+    assert service.post(begun["cancel_url"]).status_code == 202
+    assert service.get(begun["run_url"]).json() == before
+
+
+def test_a_run_that_cannot_begin_ends_with_its_reason(service: TestClient) -> None:
+    begun = begin(service, planner="gemini")
+    events = events_of(service, begun["events_url"])
+    assert events == [
+        (1, "run.failed", {"run_id": begun["id"], "round": 0, "error": "PlannerNotConfigured"})
+    ]
+    answer = ended(service, begun["run_url"])
+    assert answer.status_code == 422
+    assert answer.json()["type"].endswith("planner-not-configured")
+
+
+@pytest.mark.parametrize("route", ["", "/events"])
+def test_a_run_of_nobody_is_not_found(service: TestClient, route: str) -> None:
+    assert service.get(f"/agent/runs/run_{'0' * 32}{route}").status_code == 404
+    assert service.post(f"/agent/runs/run_{'0' * 32}/cancel").status_code == 404
+
+
+def test_a_key_makes_one_run_of_two_answers_at_once(service: TestClient) -> None:
+    def ask(request: str) -> Any:
+        return service.post(
+            "/agent/segment",
+            files={"image": IMAGE},
+            data={"request": request},
+            headers={**ASYNC, "Idempotency-Key": "k1"},
+        )
+
+    first, second, other = ask("outline the mass"), ask("outline the mass"), ask("the cyst")
+    assert (first.status_code, second.status_code, other.status_code) == (202, 202, 422)
+    assert first.json() == second.json()
+    assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_runs_that_wait_leave_the_slot_to_the_run_they_wait_for() -> None:
+    settings = Settings(max_requests=8, run_slots=1)
+    setup = Setup(settings, lambda settings: CompactBackend())
+    with TestClient(create_app(settings, partial(open_parts, setup)), base_url=BASE_URL) as client:
+        agent = client.app.state.parts.agent  # type: ignore[attr-defined]
+        thread = until_done(client, begin(client))["thread_id"]
+        # Taken on first and queued last, as after a process died with it.
+        first = new_run_id()
+        asked = AgentRequest(request="only the largest", thread_id=thread)
+        assert client.portal is not None
+        client.portal.call(agent.begin, asked, first)
+        waiting = client.post(
+            "/agent/segment",
+            json={"request": "only the largest", "thread_id": thread, "if_busy": "wait"},
+            headers=ASYNC,
+        ).json()
+        time.sleep(1.0)
+        client.portal.call(agent.go_on_with, [first])
+        assert until_done(client, {"run_url": f"/agent/runs/{first}"})["id"] == first
+        assert until_done(client, waiting)["thread_id"] == thread
+
+
+def until_done(client: TestClient, begun: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_S
+    while (answer := client.get(begun["run_url"])).status_code in (202, 404):
+        assert time.monotonic() < deadline, "the run never ended"
+        time.sleep(0.1)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_runs_behind_are_bounded(slow: TestClient) -> None:
+    begun = [begin(slow) for _ in range(4)]
+    response = slow.post(
+        "/agent/segment", files={"image": IMAGE}, data={"request": "mass"}, headers=ASYNC
+    )
+    assert response.status_code == 429
+    for each in begun:
+        slow.post(each["cancel_url"])
+    for each in begun:
+        ended(slow, each["run_url"])
+
+
+def test_no_room_is_an_error_of_its_own() -> None:
+    with pytest.raises(TooManyRequests):
+        Background(0).check_room()
+
+
+def test_an_erased_thread_takes_its_events_along(service: TestClient) -> None:
+    begun = begin(service)
+    run = ended(service, begun["run_url"]).json()
+    assert service.delete(f"/agent/threads/{run['thread_id']}").status_code == 204
+    assert service.get(begun["events_url"]).status_code == 404
