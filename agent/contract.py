@@ -39,7 +39,7 @@ class PlanQuestion:
 
 
 @dataclass(frozen=True)
-class Look:
+class RoundView:
     """Everything a planner may know when it judges a round.
 
     Attributes:
@@ -106,7 +106,7 @@ class Planner(Protocol):
         """
         ...
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """Judge a round's candidates and propose what is next.
 
         Raises:
@@ -114,9 +114,9 @@ class Planner(Protocol):
         """
         ...
 
-    async def duel(
+    async def compare(
         self,
-        look: Look,
+        view: RoundView,
         first: tuple[str, ...],
         second: tuple[str, ...],
         *,

@@ -22,7 +22,7 @@ from segmenter.errors import (
     SegmenterError,
     TransportDown,
 )
-from segmenter.queue.contract import CallerSide, HandBack
+from segmenter.queue.contract import Producer, Requeue
 from segmenter.queue.messages import Failure, Job, to_error
 
 RUN_PREFIX = "run_"
@@ -36,7 +36,7 @@ PATIENCE_S = 2.0
 class QueuedAgent(AgentService):
     """An `AgentService` whose runs go through the queue of runs."""
 
-    def __init__(self, context: AgentContext, queue: CallerSide) -> None:
+    def __init__(self, context: AgentContext, queue: Producer) -> None:
         super().__init__(context)
         self._queue = queue
         self._timeout_s = context.settings.run_timeout_s + LOCK_GRACE_S
@@ -91,13 +91,13 @@ class QueuedAgent(AgentService):
         """Carry out the run of a job, for `agent.runs.worker.RunWorker`.
 
         Raises:
-            HandBack: the stores are out of reach, or the run's turn has not come; it can be gone
+            Requeue: the stores are out of reach, or the run's turn has not come; it can be gone
                 on with later.
         """
         try:
             await self.carry_out(RUN_PREFIX + job_id, patience_s=PATIENCE_S)
         except (TransportDown, TurnNotCome) as error:
-            raise HandBack from error
+            raise Requeue from error
         except (AgentError, SegmenterError) as error:
             field = error.field if isinstance(error, InvalidRequest | InputError) else None
             return Failure(error=type(error).__name__, message=str(error), field=field)

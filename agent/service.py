@@ -27,13 +27,13 @@ from agent.errors import (
 from agent.language.commands import is_undo
 from agent.language.lexicon import load_lexicon
 from agent.loop.checkpoints import Checkpoints
-from agent.loop.context import AgentSettings, Bench, Tools, Watch
+from agent.loop.context import AgentSettings, RunContext, Tools, Watch
 from agent.loop.graph import walk
 from agent.planners.rules import RulesPlanner
-from agent.runs.events import RunJournal
-from agent.runs.log import Budget, Diary, RunStart, Tape
+from agent.runs.events import EventLog
+from agent.runs.log import AnswerLog, Budget, RunLog, RunStart
 from agent.runs.pictures import Pictures
-from agent.runs.recorded import TapedPlanner, TapedSegmenter
+from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.replay import Recording
 from agent.runs.result import CANCELLED, broken_off, to_record
 from agent.runs.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
@@ -87,9 +87,9 @@ class AgentService:
         self._context = context
         self._rules = context.planners.get("rules") or RulesPlanner()
         ttl_s = context.settings.record_ttl_s
-        self._journal = RunJournal(context.records, ttl_s=ttl_s)
+        self._events = EventLog(context.records, ttl_s=ttl_s)
         self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
-        self._diary = Diary(context.records, ttl_s=ttl_s)
+        self._log = RunLog(context.records, ttl_s=ttl_s)
         self._pictures = Pictures(self._threads, context.images)
 
     async def run(
@@ -154,7 +154,7 @@ class AgentService:
         if not thread.undoable:
             raise InvalidRequest("there is nothing to undo in this thread", field="request")
         try:
-            before = (await self._diary.start(thread.undoable[-1])).thread
+            before = (await self._log.start(thread.undoable[-1])).thread
         except RunNotFound:
             before = None
         if before is None:
@@ -173,7 +173,7 @@ class AgentService:
             planner=planner,
             budget=self._budget(request),
         )
-        await self._diary.put_start(start)
+        await self._log.put_start(start)
         return start
 
     def _budget(self, request: AgentRequest) -> Budget:
@@ -206,14 +206,14 @@ class AgentService:
             InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled.
             TurnNotCome: `patience_s` is over; the run can be carried out later.
         """
-        start = await self._diary.start(run_id)
-        async with self._journal.stoppable(run_id) as stopped:
+        start = await self._log.start(run_id)
+        async with self._events.stoppable(run_id) as stopped:
             start, thread = await self._claimed(start, patience_s)
             try:
                 run = await self._recorded(start, thread)
                 if run is None:
-                    bench = await self._bench(start, thread, watch)
-                    run = await self._finish(bench, start, thread, stopped, final=final)
+                    run_context = await self._run_context(start, thread, watch)
+                    run = await self._finish(run_context, start, thread, stopped, final=final)
             except asyncio.CancelledError:
                 if final or stopped.is_set():
                     await asyncio.shield(self._let_go(run_id, thread.id))
@@ -268,38 +268,40 @@ class AgentService:
             return None
         return run if start.run_id in known.runs else None
 
-    async def _bench(self, start: RunStart, thread: ThreadRecord, watch: Watch | None) -> Bench:
+    async def _run_context(
+        self, start: RunStart, thread: ThreadRecord, watch: Watch | None
+    ) -> RunContext:
         request = start.request
         # Cutting masks into pieces takes seconds on large ones.
         opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
         planner = self._planner(request.model_copy(update={"planner": start.planner}))
-        tape = await self._diary.tape(start.run_id)
+        answers = await self._log.answers(start.run_id)
         spent_s = self._spent_s(start)
         origin = self._context.clock() - spent_s
-        return Bench(
+        return RunContext(
             run_id=start.run_id,
             request=request,
             image=thread.image,
             opening=opening,
-            planner=self._taped(planner, tape, origin),
-            tools=self._tools(tape, origin),
-            watch=_both(await self._journal.resume(start.run_id), watch),
-            diary=self._diary,
+            planner=self._logged(planner, answers, origin),
+            tools=self._tools(answers, origin),
+            watch=_both(await self._events.resume(start.run_id), watch),
+            log=self._log,
             budget=start.budget,
             spent_s=spent_s,
         )
 
-    def _taped(self, planner: Planner, tape: Tape, origin: float) -> Planner:
+    def _logged(self, planner: Planner, answers: AnswerLog, origin: float) -> Planner:
         if planner.kind == "rules":
             return planner
-        return TapedPlanner(planner, tape, lambda: self._context.clock() - origin)
+        return RecordedPlanner(planner, answers, lambda: self._context.clock() - origin)
 
     async def _let_go(self, run_id: str, thread_id: str) -> None:
         """Clear up after a run that has ended: it will not be taken over any more."""
         if self._context.checkpoints is not None:
             await self._context.checkpoints.forget(run_id)
         try:
-            await self._diary.drop_steps(run_id)
+            await self._log.drop_steps(run_id)
             await self._threads.release(thread_id, run_id)
         except TransportDown:
             # Both expire by themselves.
@@ -307,14 +309,14 @@ class AgentService:
 
     async def announce(self, run_id: str) -> None:
         """Make a run known before it begins, so that its events can be asked for."""
-        await self._journal.open(run_id)
+        await self._events.open(run_id)
 
     async def give_up(self, run_id: str, error: str) -> None:
         """Note that nobody will carry a run out; `error` is the kind of the reason."""
         facts: dict[str, str | int | float] = {"error": error}
-        await self._journal.end(RunEvent(name="run.failed", run_id=run_id, facts=facts))
+        await self._events.end(RunEvent(name="run.failed", run_id=run_id, facts=facts))
         try:
-            start = await self._diary.start(run_id)
+            start = await self._log.start(run_id)
         except RunNotFound:
             return
         thread = start.thread.id if start.thread else start.request.thread_id
@@ -324,16 +326,16 @@ class AgentService:
     async def recording(self, run_id: str) -> Recording:
         """Return all that a replay of a run needs but its image; raises RunNotFound."""
         run = await self._threads.run(run_id)
-        start = await self._diary.start(run_id)
-        return Recording(start=start, lines=await self._diary.lines(run_id), run=run)
+        start = await self._log.start(run_id)
+        return Recording(start=start, lines=await self._log.lines(run_id), run=run)
 
     async def events(self, run_id: str) -> tuple[RunEvent, ...]:
         """Return what a run has done so far; raises RunNotFound."""
-        return await self._journal.read(run_id)
+        return await self._events.read(run_id)
 
     async def cancel(self, run_id: str) -> None:
         """Stop a run, in whatever process; what it saw stays readable. Raises RunNotFound."""
-        await self._journal.ask_to_stop(run_id)
+        await self._events.ask_to_stop(run_id)
 
     async def run_record(self, run_id: str) -> RunRecord:
         """Read a run; raises RunNotFound."""
@@ -346,8 +348,8 @@ class AgentService:
     async def erase_thread(self, thread_id: str) -> None:
         """Erase a thread with its runs and its image; raises ThreadNotFound, ThreadBusy."""
         for run_id in await self._threads.erase(thread_id):
-            await self._journal.forget(run_id)
-            await self._diary.forget(run_id)
+            await self._events.forget(run_id)
+            await self._log.forget(run_id)
 
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
@@ -368,10 +370,12 @@ class AgentService:
             raise PlannerNotConfigured(f"planner {kind!r} has no model or key")
         return planner
 
-    def _tools(self, tape: Tape, origin: float) -> Tools:
+    def _tools(self, answers: AnswerLog, origin: float) -> Tools:
         context = self._context
         return Tools(
-            segmenter=TapedSegmenter(context.segmenter, tape, lambda: context.clock() - origin),
+            segmenter=RecordedSegmenter(
+                context.segmenter, answers, lambda: context.clock() - origin
+            ),
             images=context.images,
             rules=self._rules,
             settings=context.settings,
@@ -396,7 +400,7 @@ class AgentService:
 
     async def _finish(
         self,
-        bench: Bench,
+        run_context: RunContext,
         start: RunStart,
         thread: ThreadRecord,
         stopped: asyncio.Event,
@@ -407,8 +411,8 @@ class AgentService:
         state: AgentState = {}
         created_at = start.created_at
         try:
-            await bench.tell("run.created")
-            async for step in walk(bench, self._context.checkpoints):
+            await run_context.tell("run.created")
+            async for step in walk(run_context, self._context.checkpoints):
                 state = step
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
@@ -416,25 +420,30 @@ class AgentService:
                 # The process stops, not the run: another one goes on with it.
                 raise
             failure = CANCELLED if cancelled else broken_off(error)
-            run = to_record(state, bench, thread=thread, created_at=created_at, failure=failure)
-            await asyncio.shield(self._keep(run, bench, thread))
-            await bench.tell("run.cancelled" if cancelled else "run.failed")
+            run = to_record(
+                state, run_context, thread=thread, created_at=created_at, failure=failure
+            )
+            await asyncio.shield(self._keep(run, run_context, thread))
+            await run_context.tell("run.cancelled" if cancelled else "run.failed")
             raise
-        run = to_record(state, bench, thread=thread, created_at=created_at)
-        await self._keep(run, bench, thread)
-        await bench.tell("run.failed" if run.status is Status.FAILED else "run.completed")
+        run = to_record(state, run_context, thread=thread, created_at=created_at)
+        await self._keep(run, run_context, thread)
+        await run_context.tell("run.failed" if run.status is Status.FAILED else "run.completed")
         return run
 
-    async def _keep(self, run: RunRecord, bench: Bench, thread: ThreadRecord) -> None:
+    async def _keep(self, run: RunRecord, run_context: RunContext, thread: ThreadRecord) -> None:
         after = append_run(
-            thread, run, next_mask=bench.next_mask, rejected=tuple(sorted(bench.rejected))
+            thread,
+            run,
+            next_mask=run_context.next_mask,
+            rejected=tuple(sorted(run_context.rejected)),
         )
         await self._threads.save_run(run)
         forgotten = set(thread.runs) - set(after.runs)
         await self._threads.save_thread(after, forgotten=forgotten)
         for run_id in forgotten:
-            await self._journal.forget(run_id)
-            await self._diary.forget(run_id)
+            await self._events.forget(run_id)
+            await self._log.forget(run_id)
         logger.info(
             "run ended",
             extra={

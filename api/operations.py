@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from api.errors import FieldFault, InvalidFields
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.render.segment import mask_ids, to_segment_answer
 from api.schemas.answers import SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody
@@ -33,7 +33,7 @@ async def stored_image(
 
 
 async def answer_prompts(
-    parts: Parts, body: SegmentBody, content: bytes | None, *, timeout_s: float
+    parts: AppServices, body: SegmentBody, content: bytes | None, *, timeout_s: float
 ) -> SegmentAnswer:
     """Run direct prompts on one image.
 

@@ -106,7 +106,7 @@ class Settings(Frozen):
         sam3_detector_dtype: of all else; bfloat16 is faster and moves masks, see the README.
         sam3_compile: let torch compile the vision encoder; the first picture then takes minutes.
         max_upload_bytes: of one image, as sent.
-        max_volume_bytes: of one volume or film, all its files together.
+        max_volume_bytes: of one volume or video, all its files together.
         max_requests: answered at once by one process; each may hold an upload in memory.
         segment_timeout_s: deadline of one direct request.
         run_timeout_s: deadline of one agent run.

@@ -21,7 +21,7 @@ from benchmarks.evaluation.truth import read_mask
 from benchmarks.lift.arms import Outcome, Question, ask_direct, ask_oracle, ask_rules
 from benchmarks.lift.oracle import Errors, Wire
 from benchmarks.lift.story import draw_story, interest
-from segmenter.services import Services
+from segmenter.services import SegmenterServices
 
 SETS = ("busi", "kvasir_seg", "isic2018", "drishti_gs", "lgg_mri")
 BOX_ERRORS = (0.0, 0.10, 0.25, 0.40)
@@ -90,7 +90,10 @@ async def _compare(asked: argparse.Namespace) -> None:
 
 
 async def _draw(
-    services: Services, questions: Sequence[Question], outcomes: Sequence[Outcome], out: Path
+    services: SegmenterServices,
+    questions: Sequence[Question],
+    outcomes: Sequence[Outcome],
+    out: Path,
 ) -> None:
     """Draw for each set how its most telling run went."""
     best: dict[str, tuple[tuple[int, float], Question, RunRecord]] = {}
@@ -114,7 +117,7 @@ def _settings(wanted: Sequence[str] | None) -> list[Errors]:
 
 
 async def _oracles(
-    services: Services, questions: Sequence[Question], asked: argparse.Namespace
+    services: SegmenterServices, questions: Sequence[Question], asked: argparse.Namespace
 ) -> list[tuple[str, list[Outcome]]]:
     wire: Wire = asked.wire
     settings = _settings(asked.settings)

@@ -62,7 +62,7 @@ def judged(rows: Sequence[Row]) -> Iterator[Judged]:
         image = ImageRef(sha256="0" * 64, width=width, height=height, format="jpeg")
         question = PlanQuestion(row.concept, image, pixels, capabilities)
         targets = plan_request(question, lexicon).targets
-        target = next(one for one in targets if row.concept in one.ladder)
+        target = next(one for one in targets if row.concept in one.phrases)
         prompt = Prompt(text=row.concept)
         found = backend.predict(backend.embed(pixels), [prompt], threshold=0.0)[0]
         masks = select(found, threshold=0.0, nms_iou=0.5, max_masks=1).masks

@@ -12,8 +12,8 @@ from uuid import uuid4
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
 from segmenter.errors import InvalidPrompt, JobFailed, NoWorker, TransportDown
 from segmenter.masks.geometry import clip_box
-from segmenter.queue.contract import CallerSide
-from segmenter.queue.messages import Answer, Job, Presence, to_error
+from segmenter.queue.contract import Producer
+from segmenter.queue.messages import Answer, Job, WorkerInfo, to_error
 
 # Capabilities change with the weights alone; asking once a minute notices a new mix of workers.
 CAPABILITIES_TTL_S = 60.0
@@ -25,7 +25,7 @@ NO_WORKER_POLL_S = 0.1
 class QueuedSegmenter:
     """`segmenter.contract.Segmenter` over a queue."""
 
-    def __init__(self, queue: CallerSide, *, grace_s: float = NO_WORKER_GRACE_S) -> None:
+    def __init__(self, queue: Producer, *, grace_s: float = NO_WORKER_GRACE_S) -> None:
         self._queue = queue
         self._grace_s = grace_s
         self._known: dict[str, tuple[float, Capabilities]] = {}
@@ -56,7 +56,7 @@ class QueuedSegmenter:
         self._known = {answered_by: (time.monotonic(), answer.capabilities)}
         return answer.capabilities
 
-    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
+    async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
         """Return the live workers, for readiness; none is not an error here.
 
         Raises:
@@ -64,7 +64,7 @@ class QueuedSegmenter:
         """
         return await self._queue.workers(timeout_s=timeout_s)
 
-    async def _live(self, timeout_s: float) -> tuple[Presence, ...]:
+    async def _live(self, timeout_s: float) -> tuple[WorkerInfo, ...]:
         deadline = time.monotonic() + min(self._grace_s, timeout_s)
         while not (workers := await self._queue.workers(timeout_s=timeout_s)):
             if time.monotonic() >= deadline:

@@ -16,7 +16,7 @@ from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.formats.volume_files import all_formats
-from segmenter.queue.contract import CallerSide, RunQueue, WorkerSide
+from segmenter.queue.contract import Consumer, Producer, RunQueue
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import open_caller
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 HANG_EXIT_STATUS = 70
 
 
-class Services(NamedTuple):
+class SegmenterServices(NamedTuple):
     """What an API process works with."""
 
     segmenter: QueuedSegmenter
@@ -68,7 +68,7 @@ async def open_embedded(
     *,
     formats: SequenceFormats | None = None,
     file: Path | None = None,
-) -> AsyncIterator[Services]:
+) -> AsyncIterator[SegmenterServices]:
     """Run the worker in this process; without a `file` nothing outlives the context.
 
     In it images and records are kept; volume jobs live in memory. `formats` are by default all
@@ -97,7 +97,7 @@ async def _embedded(
     volumes: "_Volumes",
     settings: SegmenterSettings,
     formats: SequenceFormats,
-) -> AsyncIterator[Services]:
+) -> AsyncIterator[SegmenterServices]:
     transport, worker_id = MemoryTransport(settings.queue), new_worker_id()
     queue = transport.worker(worker_id)
     runner = _runner(backend, volumes.store, formats)
@@ -107,7 +107,7 @@ async def _embedded(
     running.add_done_callback(_report)
     try:
         client = _volumes(transport, volumes.store, settings, formats)
-        yield Services(QueuedSegmenter(transport), images, records, client)
+        yield SegmenterServices(QueuedSegmenter(transport), images, records, client)
     finally:
         stop.set()
         await running
@@ -120,13 +120,13 @@ async def open_redis(
     settings: SegmenterSettings,
     *,
     formats: SequenceFormats | None = None,
-) -> AsyncIterator[Services]:
+) -> AsyncIterator[SegmenterServices]:
     """Connect an API process; workers run elsewhere. Does not wait for Redis to be there."""
     formats = formats or all_formats(settings.volume)
     async with open_caller(url, settings.queue) as caller, open_store_client(url) as client:
         images, volumes = _redis_images(client, read, settings), _redis_volumes(client, settings)
         jobs = _volumes(caller, volumes.store, settings, formats)
-        yield Services(QueuedSegmenter(caller), images, volumes.records, jobs)
+        yield SegmenterServices(QueuedSegmenter(caller), images, volumes.records, jobs)
 
 
 async def run_worker(
@@ -255,7 +255,7 @@ def _volume_store(
 
 
 def _volumes(
-    queue: CallerSide, store: VolumeStore, settings: SegmenterSettings, formats: SequenceFormats
+    queue: Producer, store: VolumeStore, settings: SegmenterSettings, formats: SequenceFormats
 ) -> Volumes:
     return Volumes(queue, store, formats, timeout_s=settings.volume.timeout_s)
 
@@ -267,7 +267,7 @@ def _runner(
 
 
 def _make_worker(
-    queue: WorkerSide,
+    queue: Consumer,
     backend: Backend[Embedding],
     images: ImageStore,
     settings: SegmenterSettings,

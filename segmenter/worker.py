@@ -18,8 +18,8 @@ from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, TransportDown
 from segmenter.prompt_checks import check_asked
-from segmenter.queue.contract import HandBack, Lease, WorkerSide
-from segmenter.queue.messages import Answer, Presence, failed
+from segmenter.queue.contract import Consumer, Lease, Requeue
+from segmenter.queue.messages import Answer, WorkerInfo, failed
 from segmenter.settings import WorkerSettings
 from segmenter.storage.lru import SizedLru
 from segmenter.volumes.runner import VolumeRunner
@@ -36,7 +36,7 @@ class Worker(Generic[Embedding]):
 
     def __init__(
         self,
-        queue: WorkerSide,
+        queue: Consumer,
         backend: Backend[Embedding],
         images: ImageStore,
         settings: WorkerSettings,
@@ -52,7 +52,7 @@ class Worker(Generic[Embedding]):
         self._max_batch = settings.max_batch
         self._poll_s = poll_s
         self._model = backend.capabilities.model
-        self._presence = Presence(worker_id=worker_id, model=self._model)
+        self._presence = WorkerInfo(worker_id=worker_id, model=self._model)
         self._embeddings: SizedLru[tuple[str, str, str], Embedding] = SizedLru(
             settings.max_embeddings_bytes, clock=time.monotonic
         )
@@ -91,7 +91,7 @@ class Worker(Generic[Embedding]):
         started = time.monotonic()
         try:
             answer = await self._perform(lease, stop)
-        except HandBack:
+        except Requeue:
             await self._queue.release(lease)
             return
         except SegmenterError as error:
@@ -114,7 +114,7 @@ class Worker(Generic[Embedding]):
     async def _go_on(self, lease: Lease, stop: asyncio.Event) -> bool:
         """Tell whether a volume job is still wanted, and answer what came in between."""
         if stop.is_set():
-            raise HandBack
+            raise Requeue
         # First: it renews the lease, or after an outage this worker might reclaim its own job.
         wanted = await self._queue.progressed(lease)
         if wanted:

@@ -1,6 +1,6 @@
 """A thread on the way to a run: what a person's word does to its targets and masks.
 
-The functions change the desk they are given, and nothing else.
+The functions change the opened they are given, and nothing else.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ from segmenter.masks.rle import decode
 
 
 @dataclass
-class Desk:
+class OpenThread:
     """A thread on the way to a run's opening."""
 
     thread: ThreadRecord
@@ -39,29 +39,29 @@ class Desk:
     boxes: dict[str, Box] = field(default_factory=dict)
 
 
-def repeat_words(desk: Desk) -> None:
+def repeat_words(opened: OpenThread) -> None:
     """What a person rejected, or what stands by their word, is so in every later run."""
-    for one in desk.thread.rejected:
-        desk.verdicts.append(Verdict(candidate=one, verdict="reject", by="client"))
-    for result in desk.thread.targets:
+    for one in opened.thread.rejected:
+        opened.verdicts.append(Verdict(candidate=one, verdict="reject", by="client"))
+    for result in opened.thread.targets:
         for mask in result.masks:
             if mask.verdict is not None:
-                desk.verdicts.append(
+                opened.verdicts.append(
                     Verdict(candidate=mask.candidate.id, verdict=mask.verdict, by=mask.by)
                 )
 
 
-def accept(mask_id: str, desk: Desk) -> None:
+def accept(mask_id: str, opened: OpenThread) -> None:
     """Let a mask stand for its target by a person's word."""
-    candidate = desk.candidates[mask_id]
-    desk.verdicts.append(Verdict(candidate=mask_id, verdict="accept", by="client"))
-    old = desk.targets.get(candidate.target) or _forgotten(candidate)
+    candidate = opened.candidates[mask_id]
+    opened.verdicts.append(Verdict(candidate=mask_id, verdict="accept", by="client"))
+    old = opened.targets.get(candidate.target) or _forgotten(candidate)
     others = [one for one in old.masks if one.candidate.id != mask_id]
     stay = others if old.target.count != "one" else []
     accepted = ResultMask(
         candidate=candidate, label=old.target.label, verdict="accept", by="client"
     )
-    desk.targets[candidate.target] = old.model_copy(
+    opened.targets[candidate.target] = old.model_copy(
         update={"status": Status.FOUND, "masks": (*stay, accepted), "reason": ""}
     )
 
@@ -69,84 +69,86 @@ def accept(mask_id: str, desk: Desk) -> None:
 def _forgotten(candidate: Candidate) -> TargetResult:
     """Return a target for a mask whose own is gone: it had shown nothing, or was removed."""
     label = candidate.concept or REGION_LABEL
-    ladder = (candidate.concept,) if candidate.concept else ()
-    target = Target(id=candidate.target, label=label, ladder=ladder)
+    phrases = (candidate.concept,) if candidate.concept else ()
+    target = Target(id=candidate.target, label=label, phrases=phrases)
     return TargetResult(target=target, status=Status.UNCERTAIN, masks=())
 
 
-def reject(mask_id: str, desk: Desk, issue: Issue) -> None:
+def reject(mask_id: str, opened: OpenThread, issue: Issue) -> None:
     """Take a mask away for good, and work on its target again."""
-    drop(mask_id, desk)
-    candidate = desk.candidates[mask_id]
-    if candidate.target in desk.targets:
-        target = desk.targets[candidate.target].target
-        reopen(target, desk)
-        desk.flaws[target.id] = Flaw(issue, candidate, None)
+    drop(mask_id, opened)
+    candidate = opened.candidates[mask_id]
+    if candidate.target in opened.targets:
+        target = opened.targets[candidate.target].target
+        reopen(target, opened)
+        opened.flaws[target.id] = Flaw(issue, candidate, None)
 
 
-def drop(mask_id: str, desk: Desk) -> None:
+def drop(mask_id: str, opened: OpenThread) -> None:
     """Take a mask away for good; a target that loses its last one goes with it."""
-    desk.verdicts.append(Verdict(candidate=mask_id, verdict="reject", by="client"))
-    key = desk.candidates[mask_id].target
-    if key in desk.targets:
-        left = tuple(one for one in desk.targets[key].masks if one.candidate.id != mask_id)
-        desk.targets[key] = desk.targets[key].model_copy(update={"masks": left})
+    opened.verdicts.append(Verdict(candidate=mask_id, verdict="reject", by="client"))
+    key = opened.candidates[mask_id].target
+    if key in opened.targets:
+        left = tuple(one for one in opened.targets[key].masks if one.candidate.id != mask_id)
+        opened.targets[key] = opened.targets[key].model_copy(update={"masks": left})
 
 
-def reopen(target: Target | None, desk: Desk, *, box: Box | None = None) -> None:
+def reopen(target: Target | None, opened: OpenThread, *, box: Box | None = None) -> None:
     """Work on a target again, in the person's box if there is one."""
     if target is None:
         return
-    desk.reopened[target.id] = target
+    opened.reopened[target.id] = target
     if box is not None:
-        desk.boxes[target.id] = box
+        opened.boxes[target.id] = box
 
 
-def find_fault(mask_id: str, issue: Issue, desk: Desk) -> None:
+def find_fault(mask_id: str, issue: Issue, opened: OpenThread) -> None:
     """A wrong mask goes for good; one of a wrong size stands until a better one is found."""
     if issue is Issue.WRONG_STRUCTURE:
-        reject(mask_id, desk, issue)
+        reject(mask_id, opened, issue)
         return
-    candidate = desk.candidates[mask_id]
-    target = desk.targets[candidate.target].target
-    reopen(target, desk)
-    desk.flaws[target.id] = Flaw(issue, candidate, None)
-    desk.verdicts.append(Verdict(candidate=mask_id, verdict="partial", issue=issue, by="client"))
+    candidate = opened.candidates[mask_id]
+    target = opened.targets[candidate.target].target
+    reopen(target, opened)
+    opened.flaws[target.id] = Flaw(issue, candidate, None)
+    opened.verdicts.append(Verdict(candidate=mask_id, verdict="partial", issue=issue, by="client"))
 
 
-def keep_only(masks: Iterable[str], desk: Desk) -> None:
+def keep_only(masks: Iterable[str], opened: OpenThread) -> None:
     """Drop the other masks of the targets that these belong to."""
-    keys = {desk.candidates[one].target for one in masks}
-    for key in keys & set(desk.targets):
-        for other in mask_ids(desk.targets[key]):
+    keys = {opened.candidates[one].target for one in masks}
+    for key in keys & set(opened.targets):
+        for other in mask_ids(opened.targets[key]):
             if other not in masks:
-                drop(other, desk)
+                drop(other, opened)
 
 
-def forget_empty(desk: Desk) -> None:
+def forget_empty(opened: OpenThread) -> None:
     """Take away targets that have lost their last mask and are not worked on again."""
-    for key in [key for key, one in desk.targets.items() if not one.masks]:
-        if key not in desk.reopened:
-            del desk.targets[key]
+    for key in [key for key, one in opened.targets.items() if not one.masks]:
+        if key not in opened.reopened:
+            del opened.targets[key]
 
 
-def narrow(selections: Mapping[str, Selection], desk: Desk) -> None:
+def narrow(selections: Mapping[str, Selection], opened: OpenThread) -> None:
     """Keep only the wanted masks of targets, cutting masks of several pieces apart.
 
     A target of which nothing is wanted shows nothing, and says why: another mask would be wrong.
     """
     for key, selection in selections.items():
-        result = desk.targets[key]
-        pieces = [piece for mask in result.masks for piece in _pieces(mask, desk)]
-        chosen = select([one.candidate for one in pieces], selection, width=desk.thread.image.width)
+        result = opened.targets[key]
+        pieces = [piece for mask in result.masks for piece in _pieces(mask, opened)]
+        chosen = select(
+            [one.candidate for one in pieces], selection, width=opened.thread.image.width
+        )
         ids = {one.id for one in chosen}
         kept = tuple(one for one in pieces if one.candidate.id in ids)
         target = result.target.model_copy(update={"selection": selection})
         if not kept:
-            desk.targets[key] = _nothing_fits(target)
+            opened.targets[key] = _nothing_fits(target)
             continue
-        desk.targets[key] = result.model_copy(update={"target": target, "masks": kept})
-        desk.verdicts += [
+        opened.targets[key] = result.model_copy(update={"target": target, "masks": kept})
+        opened.verdicts += [
             Verdict(candidate=one, verdict="accept", by="client") for one in sorted(ids)
         ]
 
@@ -158,7 +160,7 @@ def _nothing_fits(target: Target) -> TargetResult:
     return TargetResult(target=target, status=Status.UNCERTAIN, masks=(), reason=reason)
 
 
-def _pieces(mask: ResultMask, desk: Desk) -> list[ResultMask]:
+def _pieces(mask: ResultMask, opened: OpenThread) -> list[ResultMask]:
     pieces = cut_pieces(mask.candidate, decode(mask.candidate.mask.rle))
     if not pieces:
         return [mask]
@@ -166,31 +168,31 @@ def _pieces(mask: ResultMask, desk: Desk) -> list[ResultMask]:
     for piece in pieces:
         part = mask.candidate.model_copy(
             update={
-                "id": f"m{desk.next_mask}",
+                "id": f"m{opened.next_mask}",
                 "mask": to_mask(mask.candidate.mask, piece.mask),
                 "derived_from": mask.candidate.id,
             }
         )
-        desk.next_mask += 1
-        desk.candidates[part.id] = part
+        opened.next_mask += 1
+        opened.candidates[part.id] = part
         parts.append(mask.model_copy(update={"candidate": part, "area_mm2": None}))
     return parts
 
 
-def next_target(desk: Desk) -> int:
+def next_target(opened: OpenThread) -> int:
     """Return the number of the next new target."""
-    numbers = [int(key[1:]) + 1 for key in desk.targets]
-    return max([desk.thread.next_target, *numbers])
+    numbers = [int(key[1:]) + 1 for key in opened.targets]
+    return max([opened.thread.next_target, *numbers])
 
 
-def last_key(desk: Desk) -> str:
+def last_key(opened: OpenThread) -> str:
     """Return the id of the latest target; there must be one."""
-    return next(reversed(desk.targets))
+    return next(reversed(opened.targets))
 
 
-def last_target(desk: Desk) -> Target | None:
+def last_target(opened: OpenThread) -> Target | None:
     """Return the latest target, None if there is none."""
-    return desk.targets[last_key(desk)].target if desk.targets else None
+    return opened.targets[last_key(opened)].target if opened.targets else None
 
 
 def mask_ids(result: TargetResult) -> Ids:

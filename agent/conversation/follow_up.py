@@ -7,7 +7,7 @@ unless the request names them.
 from collections.abc import Iterable, Mapping
 
 from agent.conversation.edits import (
-    Desk,
+    OpenThread,
     accept,
     drop,
     find_fault,
@@ -49,73 +49,73 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
     Raises:
         InvalidRequest: an edit names a mask that is not there, or holds no box.
     """
-    desk = Desk(
+    opened = OpenThread(
         thread=thread,
         targets={one.target.id: one for one in thread.targets},
         candidates={one.id: one for one in thread.candidates},
         next_mask=thread.next_mask,
     )
-    repeat_words(desk)
+    repeat_words(opened)
     if thread.runs and is_undo(request.request):
         # The thread is as it was before already.
-        return _opening(desk, thread.modality, asks_planner=False)
+        return _opening(opened, thread.modality, asks_planner=False)
     for edit in request.edits:
-        _apply_edit(edit, desk)
+        _apply_edit(edit, opened)
     reading = read_request(request.request, lexicon)
     command = read_command(request.request)
-    is_new = _names_new(reading, desk)
+    is_new = _names_new(reading, opened)
     modality = known_now(thread, reading.modality, lexicon)
-    spoken = _apply_words(command, reading, desk, modality) if thread.targets else False
-    if request.box is not None and not reading.asked and desk.targets:
-        reopen(last_target(desk), desk, box=request.box)
+    spoken = _apply_words(command, reading, opened, modality) if thread.targets else False
+    if request.box is not None and not reading.asked and opened.targets:
+        reopen(last_target(opened), opened, box=request.box)
         spoken = True
     asks_planner = is_new or not (spoken or request.edits)
-    return _opening(desk, modality, asks_planner=asks_planner)
+    return _opening(opened, modality, asks_planner=asks_planner)
 
 
-def _opening(desk: Desk, modality: str, *, asks_planner: bool) -> Opening:
+def _opening(opened: OpenThread, modality: str, *, asks_planner: bool) -> Opening:
     return Opening(
-        kept=tuple(one for key, one in desk.targets.items() if key not in desk.reopened),
-        reopened=tuple(desk.reopened.values()),
-        incumbents={key: mask_ids(desk.targets[key]) for key in desk.reopened},
-        flaws=desk.flaws,
-        boxes=desk.boxes,
-        verdicts=tuple(desk.verdicts),
-        candidates=tuple(desk.candidates.values()),
-        tried=desk.thread.tried,
+        kept=tuple(one for key, one in opened.targets.items() if key not in opened.reopened),
+        reopened=tuple(opened.reopened.values()),
+        incumbents={key: mask_ids(opened.targets[key]) for key in opened.reopened},
+        flaws=opened.flaws,
+        boxes=opened.boxes,
+        verdicts=tuple(opened.verdicts),
+        candidates=tuple(opened.candidates.values()),
+        tried=opened.thread.tried,
         modality=modality,
-        next_mask=desk.next_mask,
-        next_target=next_target(desk),
+        next_mask=opened.next_mask,
+        next_target=next_target(opened),
         asks_planner=asks_planner,
     )
 
 
-def _apply_edit(edit: Edit, desk: Desk) -> None:
+def _apply_edit(edit: Edit, opened: OpenThread) -> None:
     if edit.action == "box":
-        _box(edit, desk)
-    elif edit.mask_id is None or edit.mask_id not in desk.candidates:
+        _box(edit, opened)
+    elif edit.mask_id is None or edit.mask_id not in opened.candidates:
         raise InvalidRequest(f"mask {edit.mask_id!r} is not part of this thread", field="edits")
     elif edit.action == "accept":
-        accept(edit.mask_id, desk)
+        accept(edit.mask_id, opened)
     else:
-        reject(edit.mask_id, desk, Issue.WRONG_STRUCTURE)
+        reject(edit.mask_id, opened, Issue.WRONG_STRUCTURE)
 
 
-def _box(edit: Edit, desk: Desk) -> None:
+def _box(edit: Edit, opened: OpenThread) -> None:
     if edit.box is None:
         raise InvalidRequest("an edit with a box needs the box", field="edits")
-    target = last_target(desk)
+    target = last_target(opened)
     if edit.label is not None:
-        target = _labelled(edit.label, desk)
+        target = _labelled(edit.label, opened)
     if target is None:
         target = Target(
-            id=f"t{next_target(desk)}",
+            id=f"t{next_target(opened)}",
             label=(edit.label or REGION_LABEL)[:MAX_LABEL_CHARS],
-            ladder=_phrases(edit.label),
+            phrases=_phrases(edit.label),
             count="one",
         )
-        desk.targets[target.id] = TargetResult(target=target, status=Status.UNCERTAIN, masks=())
-    reopen(target, desk, box=edit.box)
+        opened.targets[target.id] = TargetResult(target=target, status=Status.UNCERTAIN, masks=())
+    reopen(target, opened, box=edit.box)
 
 
 def _phrases(label: str | None) -> tuple[str, ...]:
@@ -123,75 +123,75 @@ def _phrases(label: str | None) -> tuple[str, ...]:
     return (concept,) if concept else ()
 
 
-def _apply_words(command: Command, reading: Reading, desk: Desk, modality: str) -> bool:
+def _apply_words(command: Command, reading: Reading, opened: OpenThread, modality: str) -> bool:
     """Do what the request says of masks that are there; tell whether it said anything.
 
     Raises:
         InvalidRequest: it orders something of a mask that is not there.
     """
-    masks = [one for one in command.masks if one in desk.candidates]
-    strangers = [one for one in command.masks if one not in desk.candidates]
+    masks = [one for one in command.masks if one in opened.candidates]
+    strangers = [one for one in command.masks if one not in opened.candidates]
     if strangers and (command.act is not None or command.only):
         raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
     if masks:
-        _act_on_masks(masks, command, desk)
+        _act_on_masks(masks, command, opened)
         return True
-    named = _named_targets(reading.asked, desk)
+    named = _named_targets(reading.asked, opened)
     if command.act == "remove" or reading.excluded:
-        return _remove([*named, *_named_targets(reading.excluded, desk)], desk)
-    selections = _selections(reading, desk, modality)
+        return _remove([*named, *_named_targets(reading.excluded, opened)], opened)
+    selections = _selections(reading, opened, modality)
     if selections:
-        narrow(selections, desk)
+        narrow(selections, opened)
         return True
-    meant = named or ([last_key(desk)] if not reading.asked else [])
-    return _complain(command, meant, desk)
+    meant = named or ([last_key(opened)] if not reading.asked else [])
+    return _complain(command, meant, opened)
 
 
-def _act_on_masks(masks: list[str], command: Command, desk: Desk) -> None:
+def _act_on_masks(masks: list[str], command: Command, opened: OpenThread) -> None:
     for one in masks:
         if command.act == "remove":
-            drop(one, desk)
+            drop(one, opened)
         elif command.act in ("wrong", "tighter", "looser"):
-            find_fault(one, _ISSUES[command.act], desk)
+            find_fault(one, _ISSUES[command.act], opened)
         elif command.act == "accept":
-            accept(one, desk)
+            accept(one, opened)
     if command.only and command.act in ("accept", None):
-        keep_only(masks, desk)
-    forget_empty(desk)
+        keep_only(masks, opened)
+    forget_empty(opened)
 
 
-def _remove(keys: list[str], desk: Desk) -> bool:
+def _remove(keys: list[str], opened: OpenThread) -> bool:
     for key in keys:
-        desk.targets.pop(key, None)
+        opened.targets.pop(key, None)
     return bool(keys)
 
 
-def _complain(command: Command, keys: list[str], desk: Desk) -> bool:
+def _complain(command: Command, keys: list[str], opened: OpenThread) -> bool:
     """Work again on targets that are said to be wrong, too large or too small."""
     if command.act not in _ISSUES:
         return False
     for key in keys:
-        for one in mask_ids(desk.targets[key]):
-            find_fault(one, _ISSUES[command.act], desk)
-        reopen(desk.targets[key].target, desk)
+        for one in mask_ids(opened.targets[key]):
+            find_fault(one, _ISSUES[command.act], opened)
+        reopen(opened.targets[key].target, opened)
     return bool(keys)
 
 
-def _selections(reading: Reading, desk: Desk, modality: str) -> dict[str, Selection]:
+def _selections(reading: Reading, opened: OpenThread, modality: str) -> dict[str, Selection]:
     """Return which masks are wanted of which targets ("only the left one"); {} for no word."""
     wanted = [
         (key, mention.modifiers)
         for mention in reading.asked
-        for key in _named_targets([mention], desk)
+        for key in _named_targets([mention], opened)
     ]
     if not reading.asked:
-        wanted = [(key, reading.modifiers) for key in desk.targets]
+        wanted = [(key, reading.modifiers) for key in opened.targets]
     lexicon = load_lexicon()
     selections: dict[str, Selection] = {}
     for key, modifiers in wanted:
         if modifiers.side is None and modifiers.rank is None:
             continue
-        side = image_side(modifiers, later_frame(desk.targets[key].target, modality, lexicon))
+        side = image_side(modifiers, later_frame(opened.targets[key].target, modality, lexicon))
         selections[key] = Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
     return selections
 
@@ -205,10 +205,10 @@ def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
     )
 
 
-def _named_targets(mentions: Iterable[Mention], desk: Desk) -> list[str]:
+def _named_targets(mentions: Iterable[Mention], opened: OpenThread) -> list[str]:
     """Return the targets of the thread that a request names."""
     labels: Mapping[str, tuple[str, ...]] = {
-        key: normalise(one.target.label) for key, one in desk.targets.items()
+        key: normalise(one.target.label) for key, one in opened.targets.items()
     }
     return [
         key
@@ -218,12 +218,12 @@ def _named_targets(mentions: Iterable[Mention], desk: Desk) -> list[str]:
     ]
 
 
-def _names_new(reading: Reading, desk: Desk) -> bool:
+def _names_new(reading: Reading, opened: OpenThread) -> bool:
     """Tell whether the request asks for something the thread does not hold."""
-    return any(not _named_targets([mention], desk) for mention in reading.asked)
+    return any(not _named_targets([mention], opened) for mention in reading.asked)
 
 
-def _labelled(label: str, desk: Desk) -> Target | None:
+def _labelled(label: str, opened: OpenThread) -> Target | None:
     words = normalise(label)
-    targets = [one.target for one in desk.targets.values()]
+    targets = [one.target for one in opened.targets.values()]
     return next((one for one in targets if normalise(one.label) == words), None)

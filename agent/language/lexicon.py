@@ -1,4 +1,4 @@
-"""The words of the trade: terms, synonyms, ladders and priors, read from `prompts/lexicon.json`."""
+"""The words of the trade: terms, synonyms, phrases and priors, read from `prompts/lexicon.json`."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from agent.schemas.runs import MAX_CONCEPT_WORDS, MAX_REQUEST_CHARS
-from segmenter.contract import Frozen, Share
+from segmenter.contract import Fraction, Frozen
 
 # Marks end a clause; every other sign only separates words.
 _TOKEN = re.compile(r"[a-z0-9]+|[,;.:?!]")
@@ -70,10 +70,10 @@ class Term(Frozen):
     """One entry of the lexicon; `prompts/lexicon.json` explains the fields."""
 
     label: str
-    ladder: Annotated[tuple[str, ...], Field(min_length=1)]
+    phrases: Annotated[tuple[str, ...], Field(min_length=1)]
     synonyms: tuple[str, ...]
     modalities: tuple[str, ...]
-    area_share: tuple[Share, Share]
+    area_share: tuple[Fraction, Fraction]
     count: Literal["one", "several", "unknown"]
     paired: bool
 
@@ -161,13 +161,13 @@ def load_lexicon() -> Lexicon:
 
 
 def index_lexicon(file: LexiconFile) -> Lexicon:
-    """Index labels, ladders and synonyms by their normalised words.
+    """Index labels, phrases and synonyms by their normalised words.
 
     Of several terms under one phrase the one that is called so comes first.
     """
     phrases: defaultdict[tuple[str, ...], list[Term]] = defaultdict(list)
     for term in file.terms:
-        for phrase in dict.fromkeys(map(normalise, (term.label, *term.ladder, *term.synonyms))):
+        for phrase in dict.fromkeys(map(normalise, (term.label, *term.phrases, *term.synonyms))):
             named = phrase == normalise(term.label)
             phrases[phrase].insert(0 if named else len(phrases[phrase]), term)
     words = {

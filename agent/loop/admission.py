@@ -1,4 +1,4 @@
-"""Makes a planner's plan fit: ids of the thread, ladders and priors, the first calls. Pure."""
+"""Makes a planner's plan fit: ids of the thread, phrases and priors, the first calls. Pure."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from agent.language.modality import (
 from agent.loop.context import Opening
 from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
-from agent.policy.calls import Limits, admit
+from agent.policy.calls import CallLimits, admit
 from agent.policy.next_calls import first_calls, repair_calls, widening_calls
 from agent.schemas.runs import MAX_TARGETS, Call, Plan, Target, TargetResult
 from segmenter.contract import BoxPrompt
@@ -21,7 +21,7 @@ from segmenter.contract import BoxPrompt
 MAX_NOTE_CHARS = 500
 
 
-def reopened_plan(opening: Opening, limits: Limits) -> Plan:
+def reopened_plan(opening: Opening, limits: CallLimits) -> Plan:
     """Return the plan that follows from a person's word alone."""
     calls = [call for target in opening.reopened for call in _reopening(target, opening, limits)]
     return Plan(
@@ -32,7 +32,7 @@ def reopened_plan(opening: Opening, limits: Limits) -> Plan:
     )
 
 
-def _reopening(target: Target, opening: Opening, limits: Limits) -> tuple[Call, ...]:
+def _reopening(target: Target, opening: Opening, limits: CallLimits) -> tuple[Call, ...]:
     """Use the person's box; else repair what they found wrong; else widen the search."""
     box, flaw = opening.boxes.get(target.id), opening.flaws.get(target.id)
     if box is not None:
@@ -43,8 +43,8 @@ def _reopening(target: Target, opening: Opening, limits: Limits) -> tuple[Call, 
     return repair_calls(target, flaw, limits) or widening_calls(target, limits)
 
 
-def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: Limits) -> Plan:
-    """Return the plan with the thread's ids, full ladders and admissible first calls."""
+def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallLimits) -> Plan:
+    """Return the plan with the thread's ids, full phrases and admissible first calls."""
     if plan.decision == "absent" and not plan.targets:
         # "Absent" is never the planner's word alone: the tool is asked for what the words name.
         plan = plan_request(question, load_lexicon()).model_copy(update={"decision": "absent"})

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from agent.loop.context import Bench
-from agent.loop.state import Answers
+from agent.loop.context import RunContext
+from agent.loop.state import RoundResult
 from agent.masks.selection import cut_pieces, needs_pieces, to_mask
 from agent.schemas.runs import Call, Candidate, Failure, Target
 from segmenter.contract import (
@@ -59,22 +59,22 @@ def to_request(
 def take_in(
     calls: Sequence[Call],
     result: SegmentResult,
-    bench: Bench,
+    context: RunContext,
     *,
     number: int,
     targets: Sequence[Target],
-) -> Answers:
+) -> RoundResult:
     """Keep every mask of a round as a candidate, under the model's own name of what it shows."""
     by_id = {target.id: target for target in targets}
     ids: list[str] = []
     reasons: list[str] = []
     for place, (call, answer) in enumerate(zip(calls, result.results, strict=True)):
-        masks = _above_threshold(call, answer, bench.tool_capabilities())
+        masks = _above_threshold(call, answer, context.tool_capabilities())
         for mask in masks:
             named = call.model_copy(update={"concept": answer.concept or call.concept})
-            ids += _keep(mask, named, place, number, by_id[call.target], bench)
+            ids += _keep(mask, named, place, number, by_id[call.target], context)
         reasons.append("" if masks else (answer.reason or "nothing found")[:MAX_REASON_CHARS])
-    return Answers(
+    return RoundResult(
         number=number,
         calls=tuple(calls),
         candidates=tuple(ids),
@@ -92,33 +92,33 @@ def _above_threshold(call: Call, answer: PromptResult, capabilities: Capabilitie
 
 
 def _keep(
-    mask: Mask, call: Call, place: int, number: int, target: Target, bench: Bench
+    mask: Mask, call: Call, place: int, number: int, target: Target, context: RunContext
 ) -> list[str]:
     """Keep a mask, and its separate pieces where single ones are asked for."""
     whole = Candidate(
-        id=bench.new_id(),
+        id=context.new_id(),
         target=target.id,
         round=number,
         call=place,
         concept=call.concept,
         mask=mask,
     )
-    bench.add(whole)
-    return [whole.id, *(cut_up(whole, bench) if needs_pieces(target) else [])]
+    context.add(whole)
+    return [whole.id, *(cut_up(whole, context) if needs_pieces(target) else [])]
 
 
-def cut_up(whole: Candidate, bench: Bench) -> list[str]:
+def cut_up(whole: Candidate, context: RunContext) -> list[str]:
     """Keep the separate pieces of a candidate as candidates of their own."""
     ids: list[str] = []
-    for piece in cut_pieces(whole, bench.mask(whole.id)):
+    for piece in cut_pieces(whole, context.mask(whole.id)):
         part = whole.model_copy(
             update={
-                "id": bench.new_id(),
+                "id": context.new_id(),
                 "mask": to_mask(whole.mask, piece.mask),
                 "derived_from": whole.id,
                 "quality": None,
             }
         )
-        bench.add(part)
+        context.add(part)
         ids.append(part.id)
     return ids

@@ -1,13 +1,13 @@
-"""Lets a round's sets meet the incumbents: options, vetoes, duels, clean-up."""
+"""Lets a round's sets meet the incumbents: options, vetoes, comparisons, clean-up."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.contract import Look
-from agent.loop.context import Bench
-from agent.loop.fallback import ask_for_duel
-from agent.loop.state import Answers
+from agent.contract import RoundView
+from agent.loop.context import RunContext
+from agent.loop.fallback import ask_for_comparison
+from agent.loop.state import RoundResult
 from agent.masks.quality import frame_share
 from agent.masks.selection import clean, to_mask
 from agent.planners.rules import mean_quality
@@ -26,8 +26,8 @@ from agent.policy.next_calls import SAME_MASK_IOU
 from agent.schemas.runs import Candidate, Issue, Target, Usage, Verdict, Win
 from segmenter.masks.geometry import mask_iou
 
-# Six MLLM calls a run at most: one plan, three inspections, one duel of two.
-MAX_DUELS = 1
+# Six MLLM calls a run at most: one plan, three inspections, one comparison of two.
+MAX_COMPARISONS = 1
 
 
 @dataclass
@@ -36,12 +36,12 @@ class Settled:
 
     Attributes:
         unchanged: every set that was offered covers what stood before.
-        duels: asked in this run so far.
-        fallback: one line if a duel failed, else None.
+        comparisons: asked in this run so far.
+        fallback: one line if a comparison failed, else None.
     """
 
     incumbents: dict[str, Ids]
-    duels: int
+    comparisons: int
     wins: list[Win] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     unchanged: bool = False
@@ -49,28 +49,28 @@ class Settled:
 
 
 async def settle(
-    look: Look,
+    view: RoundView,
     verdicts: Mapping[str, Verdict],
-    bench: Bench,
+    context: RunContext,
     *,
-    answers: Answers,
+    answers: RoundResult,
     by: str,
-    duels: int,
+    comparisons: int,
 ) -> Settled:
     """Let the best set of the round challenge the incumbent of each target."""
-    settled = Settled(incumbents=dict(look.incumbents), duels=duels)
+    settled = Settled(incumbents=dict(view.incumbents), comparisons=comparisons)
     meetings: list[bool] = []
-    for target in look.plan.targets:
+    for target in view.plan.targets:
         old = settled.incumbents.get(target.id, ())
-        option, same = await asyncio.to_thread(_offer, target, old, answers, verdicts, bench)
+        option, same = await asyncio.to_thread(_offer, target, old, answers, verdicts, context)
         meetings.append(same)
         if option is None:
             continue
-        reason = await _meet(option, old, look, verdicts, bench, settled, same=same, by=by)
+        reason = await _meet(option, old, view, verdicts, context, settled, same=same, by=by)
         if reason:
             settled.incumbents[target.id] = option.ids
             settled.wins.append(
-                Win(target=target.id, round=look.number, old=old, new=option.ids, reason=reason)
+                Win(target=target.id, round=view.number, old=old, new=option.ids, reason=reason)
             )
     settled.unchanged = bool(meetings) and all(meetings)
     return settled
@@ -79,9 +79,9 @@ async def settle(
 async def _meet(
     option: Option,
     old: Ids,
-    look: Look,
+    view: RoundView,
     verdicts: Mapping[str, Verdict],
-    bench: Bench,
+    context: RunContext,
     settled: Settled,
     *,
     same: bool,
@@ -92,51 +92,55 @@ async def _meet(
     if step == "open":
         return "first find"
     # Rules that stand in for a failed judge may not overrule what it judged before.
-    if step == "keep" or by != bench.planner.kind:
+    if step == "keep" or by != context.planner.kind:
         return ""
     if step == "replace":
         return "accepted, while the incumbent was rejected"
-    if by != bench.tools.rules.kind and settled.duels >= MAX_DUELS:
+    if by != context.tools.rules.kind and settled.comparisons >= MAX_COMPARISONS:
         return ""
-    settled.duels += 1
-    won, usage, fallback = await ask_for_duel(look, old, option.ids, bench, by=by)
+    settled.comparisons += 1
+    won, usage, fallback = await ask_for_comparison(view, old, option.ids, context, by=by)
     settled.usage = settled.usage.plus(usage)
     settled.fallback = fallback
-    return "judged better, and won the duel both ways" if won else ""
+    return "judged better, and won the comparison both ways" if won else ""
 
 
 def _offer(
-    target: Target, old: Ids, answers: Answers, verdicts: Mapping[str, Verdict], bench: Bench
+    target: Target,
+    old: Ids,
+    answers: RoundResult,
+    verdicts: Mapping[str, Verdict],
+    context: RunContext,
 ) -> tuple[Option | None, bool]:
     """Return the round's best set for a target, and whether it covers what stands; CPU work."""
-    option = best_option(_options(target, answers, verdicts, bench), verdicts)
-    return option, option is not None and bool(old) and _are_same(old, option.ids, bench)
+    option = best_option(_options(target, answers, verdicts, context), verdicts)
+    return option, option is not None and bool(old) and _are_same(old, option.ids, context)
 
 
 def _options(
-    target: Target, answers: Answers, verdicts: Mapping[str, Verdict], bench: Bench
+    target: Target, answers: RoundResult, verdicts: Mapping[str, Verdict], context: RunContext
 ) -> list[Option]:
     """Return what each of the round's calls offers for a target."""
     fresh = [
-        bench.candidates[one]
+        context.candidates[one]
         for one in answers.candidates
         if not is_rejected_by_client(one, verdicts)
     ]
     options: list[Option] = []
-    wanted = bench.opening.drawn().get(target.id, bench.request.box)
+    wanted = context.opening.drawn().get(target.id, context.request.box)
     for place, call in enumerate(answers.calls):
         mine = [one for one in fresh if one.target == target.id and one.call == place]
         boxed = any(prompt.box == wanted for prompt in call.boxes)
         options += [
-            _option(ids, target, bench, boxed=boxed)
-            for ids in sets_of(target, mine, verdicts, width=bench.image.width)
+            _option(ids, target, context, boxed=boxed)
+            for ids in sets_of(target, mine, verdicts, width=context.image.width)
         ]
     return options
 
 
-def _option(ids: Ids, target: Target, bench: Bench, *, boxed: bool) -> Option:
-    covered = bench.union(ids)
-    members = [bench.candidates[one] for one in ids]
+def _option(ids: Ids, target: Target, context: RunContext, *, boxed: bool) -> Option:
+    covered = context.union(ids)
+    members = [context.candidates[one] for one in ids]
     return Option(
         ids=ids,
         boxed=boxed,
@@ -145,14 +149,14 @@ def _option(ids: Ids, target: Target, bench: Bench, *, boxed: bool) -> Option:
     )
 
 
-def _are_same(first: Ids, second: Ids, bench: Bench) -> bool:
-    return first == second or mask_iou(bench.union(first), bench.union(second)) > SAME_MASK_IOU
+def _are_same(first: Ids, second: Ids, context: RunContext) -> bool:
+    return first == second or mask_iou(context.union(first), context.union(second)) > SAME_MASK_IOU
 
 
 def tidy(
     incumbents: Mapping[str, Ids],
     verdicts: Mapping[str, Verdict],
-    bench: Bench,
+    context: RunContext,
     *,
     number: int,
 ) -> tuple[dict[str, Ids], dict[str, Verdict], list[Win]]:
@@ -164,7 +168,7 @@ def tidy(
         if is_accepted_by_client(ids, verdicts) or grade_of(ids, verdicts) == "reject":
             continue
         new = tuple(
-            _cleaned(one, words, bench) if _is_fragmented(one, verdicts) else one for one in ids
+            _cleaned(one, words, context) if _is_fragmented(one, verdicts) else one for one in ids
         )
         if new != ids:
             standing[target] = new
@@ -177,19 +181,19 @@ def _is_fragmented(name: str, verdicts: Mapping[str, Verdict]) -> bool:
     return name in verdicts and verdicts[name].issue is Issue.FRAGMENTED
 
 
-def _cleaned(name: str, words: dict[str, Verdict], bench: Bench) -> str:
+def _cleaned(name: str, words: dict[str, Verdict], context: RunContext) -> str:
     """Keep a cleaned copy as a candidate under the verdict of its source; return its id."""
-    source, mask = bench.candidates[name], bench.mask(name)
+    source, mask = context.candidates[name], context.mask(name)
     cleaned = clean(mask)
     if not cleaned.any() or bool((cleaned == mask).all()):
         return name
     copy: Candidate = source.model_copy(
         update={
-            "id": bench.new_id(),
+            "id": context.new_id(),
             "mask": to_mask(source.mask, cleaned),
             "derived_from": name,
         }
     )
-    bench.add(copy)
+    context.add(copy)
     words[copy.id] = words[name].model_copy(update={"candidate": copy.id, "issue": Issue.NONE})
     return copy.id

@@ -1,6 +1,6 @@
 """What a run works with but does not keep in its state: pixels, masks, clients, the clock.
 
-A bench belongs to one run and one event loop. Candidates are only ever added. Decoded masks are
+A context belongs to one run and one event loop. Candidates are only ever added. Decoded masks are
 kept packed, one bit a pixel, so 80 masks of a 4-megapixel image take 40 MB.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from agent.contract import Planner
 from agent.policy.next_calls import Flaw
-from agent.runs.log import Budget, Diary, Step
+from agent.runs.log import Budget, RunLog, RunStep
 from agent.schemas.runs import (
     AgentRequest,
     Call,
@@ -120,7 +120,7 @@ class Tools:
     clock: Callable[[], float]
 
 
-class Bench:
+class RunContext:
     """One run's pixels, candidates and clients.
 
     Attributes:
@@ -131,7 +131,7 @@ class Bench:
         rejected: ids of what a person rejected; the same mask is not shown again.
         budget: what the run may spend; by default the settings' time.
 
-    Without a diary nobody can take the run over. It was taken on `spent_s` ago.
+    Without a log nobody can take the run over. It was taken on `spent_s` ago.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Bench:
         planner: Planner,
         tools: Tools,
         watch: Watch | None = None,
-        diary: Diary | None = None,
+        log: RunLog | None = None,
         budget: Budget | None = None,
         spent_s: float = 0.0,
     ) -> None:
@@ -164,7 +164,7 @@ class Bench:
         )
         self.next_mask = opening.next_mask
         self._watch = watch
-        self._diary = diary
+        self._log = log
         self.budget = budget or Budget(seconds=tools.settings.run_timeout_s)
         self._fresh: set[str] = set()
         self._packed: dict[str, npt.NDArray[np.uint8]] = {}
@@ -199,21 +199,21 @@ class Bench:
 
     async def keep(self, steps: int) -> int:
         """Keep what came since the last step that was kept; return how many are kept now."""
-        if self._diary is None or not self._fresh:
+        if self._log is None or not self._fresh:
             return steps
         fresh = tuple(self.candidates[one] for one in sorted(self._fresh))
-        step = Step(candidates=fresh, next_mask=self.next_mask, model=self.model)
-        await self._diary.put_step(self.run_id, steps + 1, step)
+        step = RunStep(candidates=fresh, next_mask=self.next_mask, model=self.model)
+        await self._log.put_step(self.run_id, steps + 1, step)
         self._fresh.clear()
         return steps + 1
 
     async def restore(self, steps: int) -> bool:
-        """Lay the bench out as it was after so many steps; False if one of them is lost.
+        """Lay the context out as it was after so many steps; False if one of them is lost.
 
         Raises:
             ImageNotFound, TimeoutError, SegmenterError: see `lay_out`.
         """
-        kept = await self._diary.steps(self.run_id, steps) if self._diary else None
+        kept = await self._log.steps(self.run_id, steps) if self._log else None
         if kept is None:
             return False
         await self.lay_out()

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple, TypeVar
 
-from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.errors import MllmError, MllmUnavailable
-from agent.loop.context import Bench
-from agent.policy.ledger import Ids, wins_duel
+from agent.loop.context import RunContext
+from agent.policy.ledger import Ids, wins_comparison
 from agent.policy.next_calls import MAX_FAILURES
 from agent.schemas.runs import Usage
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-class Told(NamedTuple):
+class Judgement(NamedTuple):
     """An inspection, who gave it, and why another did not.
 
     Attributes:
@@ -28,68 +28,68 @@ class Told(NamedTuple):
     fallback: str | None
 
 
-async def ask_for_plan(question: PlanQuestion, bench: Bench) -> tuple[Planned, str | None]:
+async def ask_for_plan(question: PlanQuestion, context: RunContext) -> tuple[Planned, str | None]:
     """Return a plan, and a line if the rules had to make it."""
-    planner, rules = bench.planner, bench.tools.rules
+    planner, rules = context.planner, context.tools.rules
     if planner.kind == rules.kind:
-        return await rules.plan(question, timeout_s=bench.step_s()), None
+        return await rules.plan(question, timeout_s=context.step_s()), None
     try:
-        return await _in_time(lambda limit: planner.plan(question, timeout_s=limit), bench), None
+        return await _in_time(lambda limit: planner.plan(question, timeout_s=limit), context), None
     except MllmError as error:
         line = _line("plan", error, planner)
-        return await rules.plan(question, timeout_s=bench.step_s()), line
+        return await rules.plan(question, timeout_s=context.step_s()), line
 
 
 async def ask_for_inspection(
-    look: Look, bench: Bench, *, failures: int, spent: bool = False
-) -> Told:
+    view: RoundView, context: RunContext, *, failures: int, spent: bool = False
+) -> Judgement:
     """Return an inspection; after two failures in a row the model is not asked again.
 
     `spent`: the run has no tokens left to ask it with.
     """
-    planner, rules = bench.planner, bench.tools.rules
+    planner, rules = context.planner, context.tools.rules
     if spent and planner.kind != rules.kind:
-        line = f"inspect {look.number}: the run's tokens were spent, rules took over"
-        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, line)
+        line = f"inspect {view.number}: the run's tokens were spent, rules took over"
+        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, line)
     if planner.kind == rules.kind or failures >= MAX_FAILURES:
-        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, None)
+        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, None)
     try:
-        told = await _in_time(lambda limit: planner.inspect(look, timeout_s=limit), bench)
-        return Told(told, planner.kind, None)
+        told = await _in_time(lambda limit: planner.inspect(view, timeout_s=limit), context)
+        return Judgement(told, planner.kind, None)
     except MllmError as error:
-        line = _line(f"inspect {look.number}", error, planner)
-        return Told(await rules.inspect(look, timeout_s=bench.step_s()), rules.kind, line)
+        line = _line(f"inspect {view.number}", error, planner)
+        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, line)
 
 
-async def ask_for_duel(
-    look: Look, incumbent: Ids, challenger: Ids, bench: Bench, *, by: str
+async def ask_for_comparison(
+    view: RoundView, incumbent: Ids, challenger: Ids, context: RunContext, *, by: str
 ) -> tuple[bool, Usage, str | None]:
     """Ask twice, with the sides swapped, whether the challenger is better.
 
     A failed question leaves the incumbent.
     """
-    judge = bench.planner if by == bench.planner.kind else bench.tools.rules
+    judge = context.planner if by == context.planner.kind else context.tools.rules
     usage = Usage()
     answers: list[Literal["first", "second", "same"]] = []
     for first, second in ((incumbent, challenger), (challenger, incumbent)):
         try:
-            answer, cost = await _in_time(_duel(judge, look, first, second), bench)
+            answer, cost = await _in_time(_comparison(judge, view, first, second), context)
         except MllmError as error:
-            return False, usage, _line(f"duel {look.number}", error, judge)
+            return False, usage, _line(f"duel {view.number}", error, judge)
         answers.append(answer)
         usage = usage.plus(cost)
-    return wins_duel(answers[0], answers[1]), usage, None
+    return wins_comparison(answers[0], answers[1]), usage, None
 
 
-def _duel(
-    judge: Planner, look: Look, first: Ids, second: Ids
+def _comparison(
+    judge: Planner, view: RoundView, first: Ids, second: Ids
 ) -> Callable[[float], Awaitable[tuple[Literal["first", "second", "same"], Usage]]]:
-    return lambda limit: judge.duel(look, first, second, timeout_s=limit)
+    return lambda limit: judge.compare(view, first, second, timeout_s=limit)
 
 
-async def _in_time(ask: Callable[[float], Awaitable[Answer]], bench: Bench) -> Answer:
+async def _in_time(ask: Callable[[float], Awaitable[Answer]], context: RunContext) -> Answer:
     """Ask with the step's time; a planner that does not keep it counts as not there."""
-    limit = bench.step_s()
+    limit = context.step_s()
     if limit <= 0.0:
         raise MllmUnavailable("the time for this run is over")
     try:

@@ -4,9 +4,10 @@
                          ^                 |
                          +---- refine -----+
 
-One compiled graph is shared by all runs; what belongs to a run rides in its bench, as LangGraph's
+One compiled graph is shared by all runs; what belongs to a run rides in its context, as LangGraph's
 context. With checkpoints the state is kept after every step, under the run's id, and the masks it
-speaks of just before that (`Bench.keep`): a run whose process died goes on at the step it was in.
+speaks of just before that (`RunContext.keep`): a run whose process died goes on at the step it was
+in.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,20 +24,20 @@ from langsmith import tracing_context
 
 from agent.loop import nodes
 from agent.loop.checkpoints import Checkpoints
-from agent.loop.context import Bench
+from agent.loop.context import RunContext
 from agent.schemas.runs import AgentState
 
 # Six steps, and three more for each round after the first; LangGraph's default is 10007.
 RECURSION_LIMIT = 30
 
-Step = Callable[[AgentState, Bench], Awaitable[AgentState]]
+Step = Callable[[AgentState, RunContext], Awaitable[AgentState]]
 
 
 @dataclass(frozen=True)
 class Ride:
     """What LangGraph carries beside the state."""
 
-    bench: Bench
+    context: RunContext
 
 
 class _Node(Protocol):
@@ -72,9 +73,9 @@ def build_graph(saver: BaseCheckpointSaver[str] | None = None) -> Graph:
 
 def _bind(step: Step) -> _Node:
     async def node(state: AgentState, *, runtime: Runtime[Ride]) -> AgentState:
-        bench = runtime.context.bench
-        update = await step(state, bench)
-        kept = await bench.keep(state.get("kept_steps", 0))
+        context = runtime.context.context
+        update = await step(state, context)
+        kept = await context.keep(state.get("kept_steps", 0))
         return {**update, "kept_steps": kept}
 
     return node
@@ -100,7 +101,9 @@ def after_inspect(state: AgentState) -> Literal["refine", "finish"]:
     return state.get("step", "finish")
 
 
-async def walk(bench: Bench, checkpoints: Checkpoints | None = None) -> AsyncIterator[AgentState]:
+async def walk(
+    context: RunContext, checkpoints: Checkpoints | None = None
+) -> AsyncIterator[AgentState]:
     """Run the loop and yield the state after every step; the last one holds the outcome.
 
     With checkpoints a run that was broken off goes on after its last whole step. Tracing to
@@ -113,18 +116,18 @@ async def walk(bench: Bench, checkpoints: Checkpoints | None = None) -> AsyncIte
     saver = checkpoints.saver if checkpoints else None
     config: RunnableConfig = {
         "recursion_limit": RECURSION_LIMIT,
-        "configurable": {"thread_id": bench.run_id},
+        "configurable": {"thread_id": context.run_id},
     }
     with tracing_context(enabled=False):
-        known = await _resumed(bench, saver, config)
+        known = await _resumed(context, saver, config)
         if known is not None:
             yield known
             if "outcome" in known:
                 return
         steps = build_graph(saver).astream(
-            {"run_id": bench.run_id} if known is None else None,
+            {"run_id": context.run_id} if known is None else None,
             config,
-            context=Ride(bench),
+            context=Ride(context),
             stream_mode="values",
             durability=None if saver is None else "sync",
         )
@@ -133,16 +136,16 @@ async def walk(bench: Bench, checkpoints: Checkpoints | None = None) -> AsyncIte
 
 
 async def _resumed(
-    bench: Bench, saver: BaseCheckpointSaver[str] | None, config: RunnableConfig
+    context: RunContext, saver: BaseCheckpointSaver[str] | None, config: RunnableConfig
 ) -> AgentState | None:
-    """Return the state of the last whole step, its bench laid out; None to begin anew."""
+    """Return the state of the last whole step, its context laid out; None to begin anew."""
     if saver is None:
         return None
     state = cast(AgentState, (await build_graph(saver).aget_state(config)).values)
     if "kept_steps" not in state:
         return None
-    if await bench.restore(state["kept_steps"]):
+    if await context.restore(state["kept_steps"]):
         return state
-    # Without its masks the state is of no use; the answers so far are on the tape.
-    await saver.adelete_thread(bench.run_id)
+    # Without its masks the state is of no use; the answers so far are on the answers.
+    await saver.adelete_thread(context.run_id)
     return None

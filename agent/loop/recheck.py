@@ -3,39 +3,39 @@
 Where plain words found nothing, what a box or a lowered threshold gave may be drawn on a picture
 that does not hold the target, and one wrong word would make it a result. So the model judges the
 same panels once more, in another order, and a third time if the two differ: two of three decide.
-Asked at most once a run, in place of its duel, so that a run still asks six times at most.
+Asked at most once a run, in place of its comparison, so that a run still asks six times at most.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from agent.contract import Inspected, Look
-from agent.loop.context import Bench
-from agent.loop.fallback import Told, ask_for_inspection
+from agent.contract import Inspected, RoundView
+from agent.loop.context import RunContext
+from agent.loop.fallback import Judgement, ask_for_inspection
 from agent.schemas.runs import Call, Candidate, Inspection, Issue, Verdict
 
 LOOKS = 3
 
 
 class SecondLook(NamedTuple):
-    """What was told in the end, and whether it took more than one look."""
+    """What was told in the end, and whether it took more than one view."""
 
-    told: Told
+    told: Judgement
     asked: bool
 
 
-async def look_again(look: Look, told: Told, bench: Bench) -> SecondLook:
+async def look_again(view: RoundView, told: Judgement, context: RunContext) -> SecondLook:
     """Return the inspection that two looks of three agree on, where one alone is not enough."""
-    before = {one.id for one in bench.opening.candidates}
-    own = [one for one in bench.candidates.values() if one.id not in before]
-    doubted = doubted_finds(look, told.inspected.inspection.verdicts, own)
-    if not doubted or told.by == bench.tools.rules.kind:
+    before = {one.id for one in context.opening.candidates}
+    own = [one for one in context.candidates.values() if one.id not in before]
+    doubted = doubted_finds(view, told.inspected.inspection.verdicts, own)
+    if not doubted or told.by == context.tools.rules.kind:
         return SecondLook(told, asked=False)
     looks, usage = [told.inspected.inspection], told.inspected.usage
     while len(looks) < LOOKS and not _agree(looks, doubted):
-        seed = look.seed + len(looks)
-        more = await ask_for_inspection(replace(look, seed=seed), bench, failures=0)
+        seed = view.seed + len(looks)
+        more = await ask_for_inspection(replace(view, seed=seed), context, failures=0)
         if more.by != told.by:
             # Nobody can be asked any more: what one look alone says does not count.
             looks.append(Inspection(verdicts=()))
@@ -47,13 +47,13 @@ async def look_again(look: Look, told: Told, bench: Bench) -> SecondLook:
 
 
 def doubted_finds(
-    look: Look, verdicts: Sequence[Verdict], own: Sequence[Candidate]
+    view: RoundView, verdicts: Sequence[Verdict], own: Sequence[Candidate]
 ) -> frozenset[str]:
     """Return the finds of targets that plain words have not found, and that nothing stands for.
 
     `own`: all the run's candidates; the look lacks those that repeat another one's pixels.
     """
-    rounds = [(one.number, one.calls) for one in look.history] + [(look.number, look.calls)]
+    rounds = [(one.number, one.calls) for one in view.history] + [(view.number, view.calls)]
     spoken = {
         (number, place)
         for number, calls in rounds
@@ -62,16 +62,16 @@ def doubted_finds(
     }
     heard = {one.target for one in own if (one.round, one.call) in spoken}
     asked = {call.target for _, calls in rounds for call in calls if _is_plain(call)}
-    rejected = _rejected(look)
-    standing = {target for target, ids in look.incumbents.items() if set(ids) - rejected}
+    rejected = _rejected(view)
+    standing = {target for target, ids in view.incumbents.items() if set(ids) - rejected}
     doubted = asked - heard - standing
     finds = {one.candidate for one in verdicts if one.verdict != "reject"}
-    return frozenset(one.id for one in look.candidates if one.target in doubted and one.id in finds)
+    return frozenset(one.id for one in view.candidates if one.target in doubted and one.id in finds)
 
 
-def _rejected(look: Look) -> set[str]:
+def _rejected(view: RoundView) -> set[str]:
     """Return what the latest word before this look rejected."""
-    words = {one.candidate: one for done in look.history for one in done.inspection.verdicts}
+    words = {one.candidate: one for done in view.history for one in done.inspection.verdicts}
     return {name for name, word in words.items() if word.verdict == "reject"}
 
 

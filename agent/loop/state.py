@@ -15,14 +15,14 @@ from agent.schemas.runs import (
     Verdict,
     Win,
 )
-from segmenter.contract import Frozen, Share
+from segmenter.contract import Fraction, Frozen
 
 Record = TypeVar("Record", bound=Frozen)
 # As many lines as six failed steps can leave.
 MAX_FALLBACKS = 12
 
 
-class Answers(Frozen):
+class RoundResult(Frozen):
     """What the tool answered to a round's calls, before anyone judged it.
 
     Attributes:
@@ -36,7 +36,7 @@ class Answers(Frozen):
     calls: tuple[Call, ...]
     candidates: tuple[str, ...]
     reasons: tuple[str, ...]
-    presence: tuple[Share, ...]
+    presence: tuple[Fraction, ...]
     known: tuple[bool, ...]
 
 
@@ -61,10 +61,10 @@ def pending_of(state: AgentState) -> tuple[Call, ...]:
     return _all(Call, state.get("pending", []))
 
 
-def answers_of(state: AgentState) -> Answers | None:
+def answers_of(state: AgentState) -> RoundResult | None:
     """Return what the tool answered last and nobody judged yet."""
     latest = state.get("latest")
-    return None if latest is None else Answers.model_validate(latest)
+    return None if latest is None else RoundResult.model_validate(latest)
 
 
 def incumbents_of(state: AgentState) -> dict[str, Ids]:
@@ -94,7 +94,9 @@ def with_fallbacks(state: AgentState, *lines: str | None) -> list[str]:
     return [*state.get("fallbacks", []), *new][:MAX_FALLBACKS]
 
 
-def to_round(answers: Answers, inspection: Inspection, *, by: str, wins: tuple[Win, ...]) -> Round:
+def to_round(
+    answers: RoundResult, inspection: Inspection, *, by: str, wins: tuple[Win, ...]
+) -> Round:
     """Join what the tool answered and what the inspector said."""
     return Round(
         number=answers.number,

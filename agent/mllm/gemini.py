@@ -18,7 +18,7 @@ from google.genai.client import DebugConfig
 from pydantic import SecretStr
 
 from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.client import Asking
+from agent.mllm.client import JsonClient
 from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
 from agent.mllm.json.schema import Schema
@@ -122,7 +122,7 @@ class Gemini:
         async def send(system: str, text: str, pictures: tuple[Picture, ...]) -> Reply:
             return await self._descend(system, text, pictures, schema)
 
-        asking = Asking(send, host=self._host, model=self.model)
+        asking = JsonClient(send, host=self._host, model=self.model)
         return await asking.ask(system, text, pictures, schema=schema, timeout_s=timeout_s)
 
     async def aclose(self) -> None:

@@ -16,7 +16,7 @@ import openai
 from pydantic import SecretStr
 
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.client import Asking
+from agent.mllm.client import JsonClient
 from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
 from agent.mllm.json.schema import Schema
@@ -102,7 +102,7 @@ class OpenAiChat:
         async def send(system: str, text: str, pictures: tuple[Picture, ...]) -> Reply:
             return await self._descend(system, text, pictures, schema)
 
-        asking = Asking(send, host=self._host, model=self.model)
+        asking = JsonClient(send, host=self._host, model=self.model)
         return await asking.ask(system, text, pictures, schema=schema, timeout_s=timeout_s)
 
     async def aclose(self) -> None:

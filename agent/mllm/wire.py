@@ -1,4 +1,4 @@
-"""What both adapters share of the wire: untrusted bodies, the ladder of answer modes. Pure."""
+"""What both adapters share of the wire: untrusted bodies, the order of answer modes. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Mode(StrEnum):
     TEXT = "text"
 
     def below(self) -> "Mode | None":
-        """Return the next looser mode, None at the foot of the ladder."""
+        """Return the next looser mode, None at after the last."""
         modes = list(Mode)
         place = modes.index(self) + 1
         return modes[place] if place < len(modes) else None

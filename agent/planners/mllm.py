@@ -9,17 +9,17 @@ import asyncio
 from dataclasses import replace
 from typing import Literal
 
-from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.drawing.layout import Size, fit
 from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle, box_style
 from agent.mllm.contract import Mllm, Picture
-from agent.planners.panels import ShownPanel, choose_panels, duel_panels, to_crops, to_sheet
-from agent.planners.prompts import render_duel, render_inspect, render_plan
-from agent.planners.redaction import presentable
-from agent.planners.replies import Seam, to_inspection, to_plan, to_winner
-from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
+from agent.planners.panels import ShownPanel, choose_panels, comparison_panels, to_crops, to_sheet
+from agent.planners.prompts import render_comparison, render_inspect, render_plan
+from agent.planners.redaction import redact
+from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
+from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.runs import Target, Usage
 from segmenter.contract import RgbImage
 
@@ -55,9 +55,9 @@ class MllmPlanner:
         Raises:
             MllmError: the step failed.
         """
-        question = self._presentable(question)
-        seam = self._seam(question)
-        prompt = render_plan(question, seam)
+        question = self._redacted(question)
+        coordinates = self._coordinates(question)
+        prompt = render_plan(question, coordinates)
         clean = await asyncio.to_thread(render_clean, question.pixels)
         answer = await self._mllm.ask(
             system=prompt.system,
@@ -66,38 +66,38 @@ class MllmPlanner:
             schema=plan_schema(self._style),
             timeout_s=timeout_s,
         )
-        return Planned(plan=to_plan(answer.content, seam), usage=answer.usage)
+        return Planned(plan=to_plan(answer.content, coordinates), usage=answer.usage)
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `agent.contract.Planner`; shows the clean image, a sheet and crops.
 
         Raises:
             MllmError: the step failed.
         """
-        look = replace(look, question=self._presentable(look.question))
-        seam = self._seam(look.question)
-        panels = await asyncio.to_thread(choose_panels, look)
-        prompt = render_inspect(look, panels, seam)
+        view = replace(view, question=self._redacted(view.question))
+        coordinates = self._coordinates(view.question)
+        panels = await asyncio.to_thread(choose_panels, view)
+        prompt = render_inspect(view, panels, coordinates)
         answer = await self._mllm.ask(
             system=prompt.system,
             text=prompt.text,
-            pictures=await asyncio.to_thread(_pictures, look.question.pixels, panels),
+            pictures=await asyncio.to_thread(_pictures, view.question.pixels, panels),
             schema=inspect_schema(self._style),
             timeout_s=timeout_s,
         )
         inspection = to_inspection(
             answer.content,
-            seam,
-            targets=[target.id for target in look.plan.targets],
+            coordinates,
+            targets=[target.id for target in view.plan.targets],
             panels={panel.label: panel.candidates for panel in panels},
         )
         if panels and not inspection.verdicts:
             raise MllmReplyError("the answer judges no panel")
         return Inspected(inspection=inspection, usage=answer.usage)
 
-    async def duel(
+    async def compare(
         self,
-        look: Look,
+        view: RoundView,
         first: tuple[str, ...],
         second: tuple[str, ...],
         *,
@@ -108,29 +108,31 @@ class MllmPlanner:
         Raises:
             MllmError: the step failed.
         """
-        look = replace(look, question=self._presentable(look.question))
-        panels = await asyncio.to_thread(duel_panels, look, first, second)
-        prompt = render_duel(look, _target_of(look, panels))
+        view = replace(view, question=self._redacted(view.question))
+        panels = await asyncio.to_thread(comparison_panels, view, first, second)
+        prompt = render_comparison(view, _target_of(view, panels))
         answer = await self._mllm.ask(
             system=prompt.system,
             text=prompt.text,
-            pictures=await asyncio.to_thread(_pictures, look.question.pixels, panels),
-            schema=duel_schema(),
+            pictures=await asyncio.to_thread(_pictures, view.question.pixels, panels),
+            schema=comparison_schema(),
             timeout_s=timeout_s,
         )
         return to_winner(answer.content), answer.usage
 
-    def _presentable(self, question: PlanQuestion) -> PlanQuestion:
-        return presentable(question) if self._guarded else question
+    def _redacted(self, question: PlanQuestion) -> PlanQuestion:
+        return redact(question) if self._guarded else question
 
-    def _seam(self, question: PlanQuestion) -> Seam:
+    def _coordinates(self, question: PlanQuestion) -> BoxCoordinates:
         height, width = question.pixels.shape[:2]
-        return Seam(style=self._style, shown=fit(width, height), image=Size(width, height))
+        return BoxCoordinates(
+            style=self._style, shown=fit(width, height), image=Size(width, height)
+        )
 
 
-def _target_of(look: Look, panels: tuple[ShownPanel, ...]) -> Target | None:
+def _target_of(view: RoundView, panels: tuple[ShownPanel, ...]) -> Target | None:
     named = {panel.target for panel in panels}
-    return next((target for target in look.plan.targets if target.id in named), None)
+    return next((target for target in view.plan.targets if target.id in named), None)
 
 
 def _pictures(pixels: RgbImage, panels: tuple[ShownPanel, ...]) -> tuple[Picture, ...]:

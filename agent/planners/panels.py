@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.contract import Look
+from agent.contract import RoundView
 from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
 from agent.schemas.runs import Candidate
 from segmenter.contract import BinaryMask, Box
@@ -46,30 +46,30 @@ def panel_label(candidate: str) -> str:
     return candidate.upper()
 
 
-def choose_panels(look: Look) -> tuple[ShownPanel, ...]:
+def choose_panels(view: RoundView) -> tuple[ShownPanel, ...]:
     """Choose at most `MAX_PANELS`: the incumbents first, then the best others, shuffled by seed.
 
     Each candidate has its own panel while there is room; else the masks of one call share one,
     under the label of the best of them.
     """
-    known = {one.id: one for one in look.candidates if one.id in look.masks}
-    standing = _incumbents(look, known)[: MAX_PANELS - 1]
+    known = {one.id: one for one in view.candidates if one.id in view.masks}
+    standing = _incumbents(view, known)[: MAX_PANELS - 1]
     shown = {name for panel in standing for name in panel.candidates}
-    fresh = [one for one in known.values() if one.round == look.number and one.id not in shown]
-    others = _others(fresh, look.masks, MAX_PANELS - len(standing))
+    fresh = [one for one in known.values() if one.round == view.number and one.id not in shown]
+    others = _others(fresh, view.masks, MAX_PANELS - len(standing))
     # Not for secrecy: the order must be the same when a run is repeated.
-    random.Random(look.seed * 31 + look.number).shuffle(others)
-    asked = [replace(panel, asked=_asked_box(panel, look)) for panel in others]
+    random.Random(view.seed * 31 + view.number).shuffle(others)
+    asked = [replace(panel, asked=_asked_box(panel, view)) for panel in others]
     return tuple(_finished(panel, place) for place, panel in enumerate([*standing, *asked]))
 
 
-def duel_panels(
-    look: Look, first: Sequence[str], second: Sequence[str]
+def comparison_panels(
+    view: RoundView, first: Sequence[str], second: Sequence[str]
 ) -> tuple[ShownPanel, ShownPanel]:
     """Return the panels A (the first set) and B (the second)."""
-    known = {one.id: one for one in look.candidates if one.id in look.masks}
+    known = {one.id: one for one in view.candidates if one.id in view.masks}
     one, two = (
-        _panel(label, [known[name] for name in names if name in known], look.masks)
+        _panel(label, [known[name] for name in names if name in known], view.masks)
         for label, names in (("A", first), ("B", second))
     )
     return _finished(one, 0), _finished(two, 1)
@@ -85,13 +85,13 @@ def to_crops(panels: Sequence[ShownPanel]) -> list[LabelledMask]:
     return [LabelledMask(panel.label, _union(panel.masks)) for panel in panels if panel.masks]
 
 
-def _incumbents(look: Look, known: Mapping[str, Candidate]) -> list[ShownPanel]:
+def _incumbents(view: RoundView, known: Mapping[str, Candidate]) -> list[ShownPanel]:
     """Return a panel per target that has an incumbent: M0, or M0a, M0b ... of several."""
-    sets = [[known[name] for name in names if name in known] for names in look.incumbents.values()]
+    sets = [[known[name] for name in names if name in known] for names in view.incumbents.values()]
     sets = [members for members in sets if members]
     labels = [INCUMBENT] if len(sets) == 1 else [f"{INCUMBENT}{letter}" for letter in "abcdefgh"]
     return [
-        _panel(label, members, look.masks, incumbent=True)
+        _panel(label, members, view.masks, incumbent=True)
         for label, members in zip(labels, sets, strict=False)
     ]
 
@@ -118,13 +118,13 @@ def _turns(panels: Sequence[ShownPanel]) -> list[ShownPanel]:
     return [panel for _, _, panel in sorted(ranked, key=lambda item: item[:2])]
 
 
-def _asked_box(panel: ShownPanel, look: Look) -> Box | None:
+def _asked_box(panel: ShownPanel, view: RoundView) -> Box | None:
     """Return the box that was given with a panel's call, as it was understood."""
-    known = {one.id: one for one in look.candidates}
+    known = {one.id: one for one in view.candidates}
     one = known[panel.candidates[0]] if panel.candidates else None
-    if one is None or one.round != look.number or one.call >= len(look.calls):
+    if one is None or one.round != view.number or one.call >= len(view.calls):
         return None
-    boxes = look.calls[one.call].boxes
+    boxes = view.calls[one.call].boxes
     return next((prompt.box for prompt in boxes if prompt.label == "positive"), None)
 
 

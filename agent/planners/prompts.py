@@ -12,14 +12,14 @@ from importlib import resources
 from string import Template
 from typing import NamedTuple
 
-from agent.contract import Look, PlanQuestion
+from agent.contract import PlanQuestion, RoundView
 from agent.mllm.box_formats import BoxStyle
 from agent.planners.panels import ShownPanel, panel_label
-from agent.planners.replies import Seam, from_box
+from agent.planners.replies import BoxCoordinates, from_box
 from agent.schemas.runs import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
-NAMES = ("plan.md", "inspect.md", "duel.md")
+NAMES = ("plan.md", "inspect.md", "compare.md")
 LEXICON = "lexicon.json"
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
@@ -28,7 +28,7 @@ MAX_CONCEPTS = 120
 _MESSAGE = "<!-- message -->\n"
 
 
-class Prompt(NamedTuple):
+class MllmQuestion(NamedTuple):
     """What is said: the standing rules, and the question."""
 
     system: str
@@ -55,15 +55,15 @@ def prompts_version() -> str:
 PROMPTS_VERSION = prompts_version()
 
 
-def render_plan(question: PlanQuestion, seam: Seam) -> Prompt:
+def render_plan(question: PlanQuestion, coordinates: BoxCoordinates) -> MllmQuestion:
     """Render the question for a plan."""
-    own = "none" if question.box is None else _boxed(seam, BoxPrompt(box=question.box))
+    own = "none" if question.box is None else _boxed(coordinates, BoxPrompt(box=question.box))
     return _render(
         "plan.md",
-        box_key=seam.style.key,
-        box_words=_box_words(seam.style),
-        width=seam.shown.width,
-        height=seam.shown.height,
+        box_key=coordinates.style.key,
+        box_words=_box_words(coordinates.style),
+        width=coordinates.shown.width,
+        height=coordinates.shown.height,
         facts=_facts(question.image),
         tool=_tool(question.capabilities),
         kept=_kept(question.kept),
@@ -72,34 +72,37 @@ def render_plan(question: PlanQuestion, seam: Seam) -> Prompt:
     )
 
 
-def render_inspect(look: Look, panels: Sequence[ShownPanel], seam: Seam) -> Prompt:
+def render_inspect(
+    view: RoundView, panels: Sequence[ShownPanel], coordinates: BoxCoordinates
+) -> MllmQuestion:
     """Render the question for a judgement of the panels, in the order they are shown."""
-    numbers = {target.id: place for place, target in enumerate(look.plan.targets, start=1)}
+    numbers = {target.id: place for place, target in enumerate(view.plan.targets, start=1)}
     return _render(
         "inspect.md",
-        box_key=seam.style.key,
-        box_words=_box_words(seam.style),
-        width=seam.shown.width,
-        height=seam.shown.height,
-        request=_quoted(look.question.request),
-        targets="\n".join(_target(numbers[one.id], one) for one in look.plan.targets),
-        number=look.number,
+        box_key=coordinates.style.key,
+        box_words=_box_words(coordinates.style),
+        width=coordinates.shown.width,
+        height=coordinates.shown.height,
+        request=_quoted(view.question.request),
+        targets="\n".join(_target(numbers[one.id], one) for one in view.plan.targets),
+        number=view.number,
         rounds=MAX_ROUNDS,
-        panels="\n".join(_panel(one, numbers, seam) for one in panels) or "none: nothing was found",
-        history=_history(look, numbers, seam),
-        tool=_tool(look.question.capabilities),
+        panels="\n".join(_panel(one, numbers, coordinates) for one in panels)
+        or "none: nothing was found",
+        history=_history(view, numbers, coordinates),
+        tool=_tool(view.question.capabilities),
     )
 
 
-def render_duel(look: Look, target: Target | None) -> Prompt:
+def render_comparison(view: RoundView, target: Target | None) -> MllmQuestion:
     """Render the question which of two panels is better."""
     label = "what the request asks for" if target is None else _quoted(target.label)
-    return _render("duel.md", request=_quoted(look.question.request), target=label)
+    return _render("compare.md", request=_quoted(view.question.request), target=label)
 
 
-def _render(name: str, **words: object) -> Prompt:
+def _render(name: str, **words: object) -> MllmQuestion:
     system, text = prompt_texts()[name].split(_MESSAGE)
-    return Prompt(Template(system).substitute(words), Template(text).substitute(words))
+    return MllmQuestion(Template(system).substitute(words), Template(text).substitute(words))
 
 
 def _quoted(words: str) -> str:
@@ -116,9 +119,9 @@ def _box_words(style: BoxStyle) -> str:
     return f"`{style.key}` is {order}, {scale}; the origin is the upper left corner."
 
 
-def _boxed(seam: Seam, prompt: BoxPrompt) -> str:
+def _boxed(coordinates: BoxCoordinates, prompt: BoxPrompt) -> str:
     sign = "avoid " if prompt.label == "negative" else ""
-    return f"{sign}{list(from_box(prompt.box, seam))}"
+    return f"{sign}{list(from_box(prompt.box, coordinates))}"
 
 
 def _facts(image: ImageRef) -> str:
@@ -150,26 +153,26 @@ def _target(number: int, target: Target) -> str:
     return f"{number}. {_quoted(target.label)}, count {target.count}{where}"
 
 
-def _panel(panel: ShownPanel, numbers: Mapping[str, int], seam: Seam) -> str:
+def _panel(panel: ShownPanel, numbers: Mapping[str, int], coordinates: BoxCoordinates) -> str:
     number = numbers.get(panel.target)
     many = f", {len(panel.candidates)} outlines" if len(panel.candidates) > 1 else ""
     names = ", ".join(map(panel_label, panel.candidates[:MAX_VERDICTS]))
     standing = f", the incumbent ({names})" if panel.incumbent else ""
     phrase = "a box alone" if panel.concept is None else f'"{panel.concept}"'
-    box = "none" if panel.box is None else list(from_box(panel.box, seam))
+    box = "none" if panel.box is None else list(from_box(panel.box, coordinates))
     return (
         f"{panel.label} ({panel.colour}): target {number}{standing}, asked as {phrase}{many}, "
         f"box {box}, {panel.area_share:.1%} of the image, score {panel.score:.2f}"
     )
 
 
-def _history(look: Look, numbers: Mapping[str, int], seam: Seam) -> str:
+def _history(view: RoundView, numbers: Mapping[str, int], coordinates: BoxCoordinates) -> str:
     """Render all calls as a table, and what was said of the masks of earlier rounds."""
     lines = ["round | target | concept | boxes | gave"]
-    for past in look.history:
-        lines += _calls(past.number, past.calls, past.reasons, numbers, seam)
+    for past in view.history:
+        lines += _calls(past.number, past.calls, past.reasons, numbers, coordinates)
         lines += _judged(past)
-    return "\n".join([*lines, *_calls(look.number, look.calls, look.reasons, numbers, seam)])
+    return "\n".join([*lines, *_calls(view.number, view.calls, view.reasons, numbers, coordinates)])
 
 
 def _calls(
@@ -177,13 +180,13 @@ def _calls(
     calls: Sequence[Call],
     reasons: Sequence[str],
     numbers: Mapping[str, int],
-    seam: Seam,
+    coordinates: BoxCoordinates,
 ) -> list[str]:
     gave = [("nothing" if reason else "masks") for reason in reasons]
     gave += ["masks"] * (len(calls) - len(gave))
     return [
         f"{number} | {numbers.get(call.target, '-')} | {call.concept or '-'} | "
-        f"{'; '.join(_boxed(seam, box) for box in call.boxes) or '-'} | {result}"
+        f"{'; '.join(_boxed(coordinates, box) for box in call.boxes) or '-'} | {result}"
         for call, result in zip(calls, gave, strict=False)
     ]
 

@@ -8,7 +8,7 @@ from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
 
 
-def presentable(question: PlanQuestion) -> PlanQuestion:
+def redact(question: PlanQuestion) -> PlanQuestion:
     """Return the question with the margins of its picture blackened, where they may hold text.
 
     The size stays, so that boxes mean the same. The tool gets the picture as it is.
@@ -17,7 +17,7 @@ def presentable(question: PlanQuestion) -> PlanQuestion:
         PictureWithheld: nothing says where the text may be.
     """
     image = question.image
-    if not image.may_name:
+    if not image.may_show_name:
         return question
     if image.region is None:
         raise PictureWithheld("the picture may show a name, and nothing says where")

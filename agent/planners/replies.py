@@ -1,4 +1,4 @@
-"""Translates the MLLM's answers into our terms: the coordinate seam. Pure.
+"""Translates the MLLM's answers into our terms: the coordinate coordinates. Pure.
 
 What is wrong in a detail costs that detail (a box, a call, a verdict on an unknown id), never the
 whole answer.
@@ -17,7 +17,7 @@ from agent.mllm.json.decode import clean_text
 from agent.planners.reply_schemas import (
     MAX_ITEMS,
     CallReply,
-    DuelReply,
+    ComparisonReply,
     InspectReply,
     MaskReply,
     PlanReply,
@@ -49,7 +49,7 @@ Numbers = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Seam:
+class BoxCoordinates:
     """All it takes to translate boxes between a model and us.
 
     Attributes:
@@ -63,7 +63,7 @@ class Seam:
     image: Size
 
 
-def to_plan(content: Mapping[str, object], seam: Seam) -> Plan:
+def to_plan(content: Mapping[str, object], coordinates: BoxCoordinates) -> Plan:
     """Translate the answer to ``plan.md``; targets are called ``t1``, ``t2`` ... in its order.
 
     Raises:
@@ -72,7 +72,7 @@ def to_plan(content: Mapping[str, object], seam: Seam) -> Plan:
     reply = parse(content, PlanReply)
     named = _targets(reply.targets)
     ids = [f"t{number}" for number in range(1, len(named) + 1)]
-    calls = to_calls(reply.calls, ids, seam)
+    calls = to_calls(reply.calls, ids, coordinates)
     targets = [_target(one, id_, calls) for one, id_ in zip(named, ids, strict=True)]
     kept = {target.id: target for target in targets if target is not None}
     if reply.decision == "segment" and not kept:
@@ -88,7 +88,7 @@ def to_plan(content: Mapping[str, object], seam: Seam) -> Plan:
 
 def to_inspection(
     content: Mapping[str, object],
-    seam: Seam,
+    coordinates: BoxCoordinates,
     *,
     targets: Sequence[str],
     panels: Mapping[str, Sequence[str]],
@@ -97,7 +97,7 @@ def to_inspection(
 
     Args:
         content: the checked JSON object.
-        seam: between the model's boxes and ours.
+        coordinates: between the model's boxes and ours.
         targets: ids of the targets in the order of their numbers.
         panels: label of each panel -> ids of the candidates it shows.
 
@@ -111,12 +111,12 @@ def to_inspection(
         complete={name: number in complete for number, name in enumerate(targets, start=1)},
         missing=reply.missing,
         next=reply.next,
-        calls=to_calls(reply.calls, targets, seam),
+        calls=to_calls(reply.calls, targets, coordinates),
     )
 
 
 def to_winner(content: Mapping[str, object]) -> Literal["first", "second", "same"]:
-    """Translate the answer to ``duel.md``: panel A shows the first set, B the second.
+    """Translate the answer to ``compare.md``: panel A shows the first set, B the second.
 
     Raises:
         MllmReplyError: the answer names no panel.
@@ -126,29 +126,31 @@ def to_winner(content: Mapping[str, object]) -> Literal["first", "second", "same
         "B": "second",
         "same": "same",
     }
-    return names[parse(content, DuelReply).better]
+    return names[parse(content, ComparisonReply).better]
 
 
-def to_calls(items: Sequence[object], targets: Sequence[str], seam: Seam) -> tuple[Call, ...]:
+def to_calls(
+    items: Sequence[object], targets: Sequence[str], coordinates: BoxCoordinates
+) -> tuple[Call, ...]:
     """Translate calls; those without an admissible concept or box, or for no target, are dropped.
 
     Args:
         items: as the model wrote them.
         targets: ids of the targets in the order of their numbers, which count from 1.
-        seam: between the model's boxes and ours.
+        coordinates: between the model's boxes and ours.
     """
-    renamed = [_renamed(item, seam.style) for item in items[:MAX_ITEMS]]
+    renamed = [_renamed(item, coordinates.style) for item in items[:MAX_ITEMS]]
     calls: list[Call] = []
     for reply in sound_items(renamed, CallReply):
         if not 1 <= reply.target <= len(targets):
             continue
-        call = _to_call(reply, targets[reply.target - 1], seam)
+        call = _to_call(reply, targets[reply.target - 1], coordinates)
         if call is not None and call not in calls:
             calls.append(call)
     return tuple(calls[:MAX_CALLS_PER_ROUND])
 
 
-def to_box(value: object, seam: Seam) -> Box | None:
+def to_box(value: object, coordinates: BoxCoordinates) -> Box | None:
     """Translate a model's box into pixels of the image; None for a bad one.
 
     Order and scale come from the style, never from the values, with one exception: four numbers
@@ -157,29 +159,36 @@ def to_box(value: object, seam: Seam) -> Box | None:
     numbers = _numbers(value)
     if numbers is None:
         return None
-    if seam.style.order == "yx":
+    if coordinates.style.order == "yx":
         numbers = (numbers[1], numbers[0], numbers[3], numbers[2])
-    across, down = _scale(numbers, seam)
+    across, down = _scale(numbers, coordinates)
     x0, x1 = sorted(
-        (numbers[0] / across * seam.image.width, numbers[2] / across * seam.image.width)
+        (
+            numbers[0] / across * coordinates.image.width,
+            numbers[2] / across * coordinates.image.width,
+        )
     )
-    y0, y1 = sorted((numbers[1] / down * seam.image.height, numbers[3] / down * seam.image.height))
+    y0, y1 = sorted(
+        (numbers[1] / down * coordinates.image.height, numbers[3] / down * coordinates.image.height)
+    )
     if not is_finite_box((x0, y0, x1, y1)):
         return None
     box = clip_box(
-        Box(x0=x0, y0=y0, x1=x1, y1=y1), width=seam.image.width, height=seam.image.height
+        Box(x0=x0, y0=y0, x1=x1, y1=y1),
+        width=coordinates.image.width,
+        height=coordinates.image.height,
     )
     if box is None or min(box.x1 - box.x0, box.y1 - box.y0) < MIN_SIDE_PX:
         return None
     return box
 
 
-def from_box(box: Box, seam: Seam) -> tuple[int, int, int, int]:
+def from_box(box: Box, coordinates: BoxCoordinates) -> tuple[int, int, int, int]:
     """Write a box of the image the way the model writes boxes."""
-    across, down = _extent(seam)
-    x0, x1 = (round(side / seam.image.width * across) for side in (box.x0, box.x1))
-    y0, y1 = (round(side / seam.image.height * down) for side in (box.y0, box.y1))
-    return (y0, x0, y1, x1) if seam.style.order == "yx" else (x0, y0, x1, y1)
+    across, down = _extent(coordinates)
+    x0, x1 = (round(side / coordinates.image.width * across) for side in (box.x0, box.x1))
+    y0, y1 = (round(side / coordinates.image.height * down) for side in (box.y0, box.y1))
+    return (y0, x0, y1, x1) if coordinates.style.order == "yx" else (x0, y0, x1, y1)
 
 
 def phrase(text: str | None) -> str | None:
@@ -187,14 +196,14 @@ def phrase(text: str | None) -> str | None:
     return None if text is None else to_concept(_CUT.sub("", clean_text(text)))
 
 
-def _to_call(reply: CallReply, target: str, seam: Seam) -> Call | None:
+def _to_call(reply: CallReply, target: str, coordinates: BoxCoordinates) -> Call | None:
     concept = phrase(reply.concept)
-    box = to_box(reply.box, seam)
+    box = to_box(reply.box, coordinates)
     # Words that could not be made a concept were meant to say something; the box alone would not.
     if (reply.concept is not None and concept is None) or (concept is None and box is None):
         return None
     rejected = reply.avoid[:MAX_AVOID_BOXES] if isinstance(reply.avoid, list) else []
-    avoided = (to_box(item, seam) for item in rejected)
+    avoided = (to_box(item, coordinates) for item in rejected)
     boxes = [] if box is None else [BoxPrompt(box=box)]
     boxes += [BoxPrompt(box=item, label="negative") for item in avoided if item is not None]
     return Call(target=target, concept=concept, boxes=tuple(boxes))
@@ -214,15 +223,15 @@ def _numbers(value: object) -> Numbers | None:
     return (sides[0], sides[1], sides[2], sides[3]) if len(sides) == 4 else None
 
 
-def _scale(numbers: Numbers, seam: Seam) -> tuple[float, float]:
+def _scale(numbers: Numbers, coordinates: BoxCoordinates) -> tuple[float, float]:
     if all(0.0 <= side <= 1.0 for side in numbers):
         return 1.0, 1.0
-    return _extent(seam)
+    return _extent(coordinates)
 
 
-def _extent(seam: Seam) -> tuple[float, float]:
-    if seam.style.scale == "pixels":
-        return float(seam.shown.width), float(seam.shown.height)
+def _extent(coordinates: BoxCoordinates) -> tuple[float, float]:
+    if coordinates.style.scale == "pixels":
+        return float(coordinates.shown.width), float(coordinates.shown.height)
     return _GRID, _GRID
 
 
@@ -241,12 +250,12 @@ def _targets(items: Sequence[object]) -> list[TargetReply]:
 
 
 def _target(reply: TargetReply, name: str, calls: Sequence[Call]) -> Target | None:
-    """Make a target; its ladder is what the model asks for first, else its label."""
+    """Make a target; its phrases is what the model asks for first, else its label."""
     asked = [call.concept for call in calls if call.target == name and call.concept is not None]
-    ladder = tuple(dict.fromkeys(asked)) or tuple(filter(None, [phrase(reply.label)]))
-    if not ladder:
+    phrases = tuple(dict.fromkeys(asked)) or tuple(filter(None, [phrase(reply.label)]))
+    if not phrases:
         return None
-    return Target(id=name, label=reply.label, ladder=ladder, count=reply.count, where=reply.where)
+    return Target(id=name, label=reply.label, phrases=phrases, count=reply.count, where=reply.where)
 
 
 def _verdicts(

@@ -89,8 +89,8 @@ class InspectReply(_Reply):
     calls: list[object]
 
 
-class DuelReply(_Reply):
-    """The answer to ``duel.md``."""
+class ComparisonReply(_Reply):
+    """The answer to ``compare.md``."""
 
     better: Literal["A", "B", "same"]
     reason: Note = ""
@@ -137,8 +137,8 @@ def inspect_schema(style: BoxStyle) -> dict[str, object]:
     )
 
 
-def duel_schema() -> dict[str, object]:
-    """Return the portable schema of a `DuelReply`."""
+def comparison_schema() -> dict[str, object]:
+    """Return the portable schema of a `ComparisonReply`."""
     return _object({"better": _choice("A", "B", "same"), "reason": _NULLABLE})
 
 

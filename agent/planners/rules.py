@@ -5,13 +5,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.language.lexicon import Lexicon, load_lexicon
 from agent.language.request import read_request
 from agent.masks.quality import member_prior
 from agent.masks.selection import on_side
 from agent.planners.targets import Scene, side_note, to_targets
-from agent.policy.calls import Limits, limits_after, unknown_concepts
+from agent.policy.calls import CallLimits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls
 from agent.policy.outcome import ABSENT_PRESENCE
@@ -55,17 +55,17 @@ class RulesPlanner:
         plan = await asyncio.to_thread(plan_request, question, load_lexicon())
         return Planned(plan=plan, usage=Usage())
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `agent.contract.Planner`; never fails."""
         del timeout_s
-        return Inspected(inspection=inspect_round(look), usage=Usage())
+        return Inspected(inspection=inspect_round(view), usage=Usage())
 
-    async def duel(
-        self, look: Look, first: Ids, second: Ids, *, timeout_s: float
+    async def compare(
+        self, view: RoundView, first: Ids, second: Ids, *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
         """See `agent.contract.Planner`; the better quality wins by a margin."""
         del timeout_s
-        lead = mean_quality(look.candidates, first) - mean_quality(look.candidates, second)
+        lead = mean_quality(view.candidates, first) - mean_quality(view.candidates, second)
         if abs(lead) < QUALITY_MARGIN:
             return "same", Usage()
         return ("first" if lead > 0 else "second"), Usage()
@@ -77,7 +77,7 @@ def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
     scene = Scene(question, lexicon, reading.modality)
     targets = to_targets(reading, question, scene)
     calls = first_calls(
-        targets, (), question.box, Limits(question.image, question.capabilities, ())
+        targets, (), question.box, CallLimits(question.image, question.capabilities, ())
     )
     notes = [side_note(reading, targets)]
     if len(reading.asked) > MAX_TARGETS:
@@ -91,60 +91,60 @@ def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
     )
 
 
-def inspect_round(look: Look) -> Inspection:
+def inspect_round(view: RoundView) -> Inspection:
     """Judge a round by numbers; ask for more only where nothing acceptable was found."""
-    targets = {target.id: target for target in look.plan.targets}
+    targets = {target.id: target for target in view.plan.targets}
     # An incumbent of an earlier run may bear the same round number.
-    standing = {one for ids in look.incumbents.values() for one in ids}
+    standing = {one for ids in view.incumbents.values() for one in ids}
     fresh = [
         one
-        for one in look.candidates
-        if one.round == look.number and one.target in targets and one.id not in standing
+        for one in view.candidates
+        if one.round == view.number and one.target in targets and one.id not in standing
     ]
-    verdicts = tuple(judge(one, targets[one.target], look) for one in fresh)
+    verdicts = tuple(judge(one, targets[one.target], view) for one in fresh)
     good = {
         one.target
         for one, verdict in zip(fresh, verdicts, strict=True)
         if verdict.verdict != "reject"
     }
     open_targets = [
-        target for target in look.plan.targets if target.id not in good | set(look.incumbents)
+        target for target in view.plan.targets if target.id not in good | set(view.incumbents)
     ]
-    calls = tuple(call for target in open_targets for call in _widen(target, look))
+    calls = tuple(call for target in open_targets for call in _widen(target, view))
     return Inspection(
         verdicts=verdicts,
-        complete={target.id: target not in open_targets for target in look.plan.targets},
+        complete={target.id: target not in open_targets for target in view.plan.targets},
         missing=", ".join(target.label for target in open_targets),
-        next="segment" if calls else _when_done(look, open_targets),
+        next="segment" if calls else _when_done(view, open_targets),
         calls=calls,
     )
 
 
-def _widen(target: Target, look: Look) -> tuple[Call, ...]:
-    question = look.question
-    earlier = limits_after(Limits(question.image, question.capabilities, ()), look.history)
+def _widen(target: Target, view: RoundView) -> tuple[Call, ...]:
+    question = view.question
+    earlier = limits_after(CallLimits(question.image, question.capabilities, ()), view.history)
     limits = earlier._replace(
-        tried=(*earlier.tried, *look.calls),
-        unknown=earlier.unknown | unknown_concepts(look.calls, look.known),
+        tried=(*earlier.tried, *view.calls),
+        unknown=earlier.unknown | unknown_concepts(view.calls, view.known),
     )
     return widening_calls(target, limits)
 
 
-def _when_done(look: Look, open_targets: Sequence[Target]) -> Literal["stop", "absent"]:
+def _when_done(view: RoundView, open_targets: Sequence[Target]) -> Literal["stop", "absent"]:
     """Say "absent" only if nothing at all was found and the model itself sees nothing."""
-    looked = [presence for presence, known in zip(look.presence, look.known, strict=True) if known]
+    looked = [presence for presence, known in zip(view.presence, view.known, strict=True) if known]
     absent = (
         bool(looked)
         and max(looked) < ABSENT_PRESENCE
-        and len(open_targets) == len(look.plan.targets)
-        and not look.candidates
+        and len(open_targets) == len(view.plan.targets)
+        and not view.candidates
     )
     return "absent" if absent else "stop"
 
 
-def judge(candidate: Candidate, target: Target, look: Look) -> Verdict:
+def judge(candidate: Candidate, target: Target, view: RoundView) -> Verdict:
     """Give the rules' word on one candidate."""
-    issue = find_issue(candidate, target, look)
+    issue = find_issue(candidate, target, view)
     quality = quality_of(candidate)
     word: Literal["accept", "partial", "reject"] = "reject"
     if issue is Issue.NONE:
@@ -154,18 +154,18 @@ def judge(candidate: Candidate, target: Target, look: Look) -> Verdict:
         candidate=candidate.id,
         verdict=word,
         issue=issue,
-        better_than_incumbent=_compare(quality, candidate.target, look),
+        better_than_incumbent=_compare(quality, candidate.target, view),
     )
 
 
-def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
+def find_issue(candidate: Candidate, target: Target, view: RoundView) -> Issue:
     """Return the first thing that speaks against a candidate."""
-    question = look.question
+    question = view.question
     share = candidate.mask.area_px / (question.image.width * question.image.height)
     low, high = member_prior(target)
     if not on_side(candidate.mask.box, target.selection.side, width=question.image.width):
         return Issue.WRONG_SIDE
-    if _is_elsewhere(candidate, target, look):
+    if _is_elsewhere(candidate, target, view):
         return Issue.WRONG_STRUCTURE
     if candidate.mask.joint < question.capabilities.threshold_of(candidate.concept):
         return Issue.NOT_PRESENT
@@ -174,15 +174,15 @@ def find_issue(candidate: Candidate, target: Target, look: Look) -> Issue:
     return Issue.NONE if quality_of(candidate) >= PARTIAL_QUALITY else Issue.NOT_PRESENT
 
 
-def _is_elsewhere(candidate: Candidate, target: Target, look: Look) -> bool:
+def _is_elsewhere(candidate: Candidate, target: Target, view: RoundView) -> bool:
     """Tell whether a mask has nothing to do with the caller's box.
 
     A box is where the one thing is; of several things it is but an example.
     """
-    wanted = look.question.box_of(target.id)
+    wanted = view.question.box_of(target.id)
     if wanted is None or target.count != "one":
         return False
-    mask = look.masks[candidate.id]
+    mask = view.masks[candidate.id]
     rows = slice(math.floor(wanted.y0), math.ceil(wanted.y1))
     columns = slice(math.floor(wanted.x0), math.ceil(wanted.x1))
     inside = float(mask[rows, columns].sum())
@@ -190,11 +190,11 @@ def _is_elsewhere(candidate: Candidate, target: Target, look: Look) -> bool:
     return inside < OUTSIDE_BOX_SHARE * least
 
 
-def _compare(quality: float, target: str, look: Look) -> Literal["yes", "no", "same"]:
-    incumbent = look.incumbents.get(target, ())
+def _compare(quality: float, target: str, view: RoundView) -> Literal["yes", "no", "same"]:
+    incumbent = view.incumbents.get(target, ())
     if not incumbent:
         return "same"
-    lead = quality - mean_quality(look.candidates, incumbent)
+    lead = quality - mean_quality(view.candidates, incumbent)
     if abs(lead) < QUALITY_MARGIN:
         return "same"
     return "yes" if lead > 0 else "no"

@@ -1,4 +1,4 @@
-"""Turns what a request mentions into targets: label, ladder, side, priors. Pure."""
+"""Turns what a request mentions into targets: label, phrases, side, priors. Pure."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,8 +17,8 @@ from agent.policy.calls import knows
 from agent.schemas.runs import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
-# Later phrases of a ladder are hardly ever reached in three rounds.
-MAX_LADDER = 6
+# Later phrases of a phrases are hardly ever reached in three rounds.
+MAX_PHRASES = 6
 MAX_LABEL_CHARS = 80
 # One of a pair covers at least so much of what the pair's prior says.
 _ONE_OF_PAIR = 0.2
@@ -54,7 +54,7 @@ def to_targets(reading: Reading, question: PlanQuestion, scene: Scene) -> tuple[
         for mention, number in zip(reading.asked, numbers, strict=False)
     ]
     if not targets and question.box is not None:
-        region = Target(id=f"t{question.first_target}", label=REGION_LABEL, ladder=(), count="one")
+        region = Target(id=f"t{question.first_target}", label=REGION_LABEL, phrases=(), count="one")
         return (region,)
     return tuple(targets)
 
@@ -67,7 +67,7 @@ def _to_target(mention: Mention, target_id: str, scene: Scene) -> Target:
     return Target(
         id=target_id,
         label=terms[0].label if len(terms) == 1 else words,
-        ladder=_ladder(words, terms, scene.capabilities),
+        phrases=_phrases(words, terms, scene.capabilities),
         count=_count(modifiers, terms),
         where=mention.where[:MAX_LABEL_CHARS],
         selection=_selection(modifiers, frame),
@@ -83,14 +83,14 @@ def fitting_terms(terms: Sequence[Term], scene: Scene) -> tuple[Term, ...]:
     return fitting or tuple(terms)
 
 
-def _ladder(words: str, terms: Sequence[Term], capabilities: Capabilities) -> tuple[str, ...]:
-    """Return the phrases to try: of one term its ladder, of several the first phrase of each.
+def _phrases(words: str, terms: Sequence[Term], capabilities: Capabilities) -> tuple[str, ...]:
+    """Return the phrases to try: of one term its phrases, of several the first phrase of each.
 
     The caller's own words come last, unless they are a longer name; phrases the model lists come
     before those it does not.
     """
-    phrases = list(terms[0].ladder) if len(terms) == 1 else [term.ladder[0] for term in terms]
-    phrases = phrases[: MAX_LADDER - 1]
+    phrases = list(terms[0].phrases) if len(terms) == 1 else [term.phrases[0] for term in terms]
+    phrases = phrases[: MAX_PHRASES - 1]
     own = to_concept(words)
     # Of several meanings none is sure; a name of several words is surer than any of them.
     named = own is not None and " " in own and len(terms) > 1
@@ -179,7 +179,7 @@ def side_note(reading: Reading, targets: Sequence[Target]) -> str:
 def enrich(
     target: Target, question: PlanQuestion, *, modality: str = UNKNOWN, alone: bool = False
 ) -> Target:
-    """Add the lexicon's ladder and priors, and the request's sides, to what a model named.
+    """Add the lexicon's phrases and priors, and the request's sides, to what a model named.
 
     Args:
         target: as the model named it.
@@ -192,7 +192,7 @@ def enrich(
     mention = label_mention(target.label, lexicon)
     frame = frame_of(mention.terms, scene.modality, scene.possible, lexicon)
     target = target.model_copy(update={"frame": frame})
-    if not target.ladder:
+    if not target.phrases:
         return target
     modifiers = _meant(mention, read_request(question.request, lexicon), alone=alone)
     selection = _selection(modifiers, frame)
@@ -240,20 +240,20 @@ def _with_term(
     target: Target, terms: Sequence[Term], modifiers: Modifiers, capabilities: Capabilities
 ) -> Target:
     """Add what the lexicon knows of the one term that is meant; of several none is sure."""
-    phrases = [concept for phrase in target.ladder if (concept := to_concept(phrase))]
+    phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
     count = "one" if modifiers.limit == 1 else target.count
     if len(terms) != 1:
         phrases += [own] if (own := to_concept(target.label)) else []
-        ladder = tuple(dict.fromkeys(phrases))[:MAX_LADDER]
-        return target.model_copy(update={"ladder": ladder, "count": count})
-    merged = dict.fromkeys((*phrases[:1], *terms[0].ladder, *phrases))
+        kept = tuple(dict.fromkeys(phrases))[:MAX_PHRASES]
+        return target.model_copy(update={"phrases": kept, "count": count})
+    merged = dict.fromkeys((*phrases[:1], *terms[0].phrases, *phrases))
     ordered = sorted(merged, key=lambda phrase: not knows(capabilities, phrase))
     prior = target.area_share
     if prior == (0.0, 1.0):
         prior = _member_of_pair(_area_prior(terms), modifiers)
     return target.model_copy(
         update={
-            "ladder": tuple(ordered[:MAX_LADDER]),
+            "phrases": tuple(ordered[:MAX_PHRASES]),
             "area_share": prior,
             "count": count if count != "unknown" else _count(modifiers, terms),
         }

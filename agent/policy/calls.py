@@ -19,7 +19,7 @@ SAME_BOX_IOU = 0.9
 MIN_BOX_PX = 4.0
 
 
-class Limits(NamedTuple):
+class CallLimits(NamedTuple):
     """What a call must fit: the image, the model, and what was tried before.
 
     Attributes:
@@ -37,7 +37,7 @@ def knows(capabilities: Capabilities, concept: str) -> bool:
     return capabilities.concepts is None or concept in capabilities.concepts
 
 
-def admit(calls: Iterable[Call], targets: Sequence[Target], limits: Limits) -> tuple[Call, ...]:
+def admit(calls: Iterable[Call], targets: Sequence[Target], limits: CallLimits) -> tuple[Call, ...]:
     """Return the calls that may be made: clean, new, for a known target, at most four."""
     by_id = {target.id: target for target in targets}
     admitted: list[Call] = []
@@ -70,7 +70,7 @@ def _same_box(first: BoxPrompt, second: BoxPrompt) -> bool:
     return first.label == second.label and box_iou(first.box, second.box) > SAME_BOX_IOU
 
 
-def _clean(call: Call, target: Target, limits: Limits) -> Call | None:
+def _clean(call: Call, target: Target, limits: CallLimits) -> Call | None:
     """Fit a call to the image and the model; None if nothing is left to ask."""
     capabilities = limits.capabilities
     boxes = _clean_boxes(call.boxes, limits)
@@ -83,7 +83,7 @@ def _clean(call: Call, target: Target, limits: Limits) -> Call | None:
     return call.model_copy(update={"concept": concept, "boxes": boxes})
 
 
-def _sayable(text: str | None, target: Target, limits: Limits, *, boxed: bool) -> str | None:
+def _sayable(text: str | None, target: Target, limits: CallLimits, *, boxed: bool) -> str | None:
     """Return the concept to put to the model.
 
     A box is too good to be lost on a word that the model does not list: the target's first listed
@@ -93,11 +93,11 @@ def _sayable(text: str | None, target: Target, limits: Limits, *, boxed: bool) -
     if concept is None or knows(limits.capabilities, concept):
         return concept
     if boxed:
-        return next((one for one in target.ladder if knows(limits.capabilities, one)), None)
+        return next((one for one in target.phrases if knows(limits.capabilities, one)), None)
     return None if concept in limits.unknown else concept
 
 
-def _clean_boxes(boxes: Sequence[BoxPrompt], limits: Limits) -> tuple[BoxPrompt, ...]:
+def _clean_boxes(boxes: Sequence[BoxPrompt], limits: CallLimits) -> tuple[BoxPrompt, ...]:
     kept = []
     for prompt in boxes[:MAX_BOXES]:
         box = clip_box(prompt.box, width=limits.image.width, height=limits.image.height)
@@ -128,7 +128,7 @@ def unknown_concepts(calls: Sequence[Call], known: Sequence[bool]) -> frozenset[
     )
 
 
-def limits_after(limits: Limits, rounds: Iterable[Round]) -> Limits:
+def limits_after(limits: CallLimits, rounds: Iterable[Round]) -> CallLimits:
     """Return the limits with everything the rounds tried and learned."""
     for one in rounds:
         limits = limits._replace(

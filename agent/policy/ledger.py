@@ -92,7 +92,7 @@ def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
 
 def challenge(
     incumbent: Ids, option: Option, verdicts: Mapping[str, Verdict], *, same: bool
-) -> Literal["open", "keep", "duel", "replace"]:
+) -> Literal["open", "keep", "compare", "replace"]:
     """Say what a round's best set does to the incumbent; `same` if both cover the same pixels."""
     if not incumbent:
         return "open"
@@ -109,10 +109,10 @@ def challenge(
         return "keep"
     if old == "reject" and new == "accept":
         return "replace"
-    return "duel" if "yes" in better else "keep"
+    return "compare" if "yes" in better else "keep"
 
 
-def wins_duel(
+def wins_comparison(
     first: Literal["first", "second", "same"], swapped: Literal["first", "second", "same"]
 ) -> bool:
     """Tell whether the challenger won both times.

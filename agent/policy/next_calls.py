@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.policy.calls import Limits, admit, knows
+from agent.policy.calls import CallLimits, admit, knows
 from agent.schemas.runs import (
     Call,
     Candidate,
@@ -27,11 +27,11 @@ MAX_FAILURES = 2
 def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
     """Return the phrases worth a call: those the model lists, else the first two all the same.
 
-    A model may take spellings that it does not list, so an unlisted ladder is tried before it is
+    A model may take spellings that it does not list, so an unlisted phrases is tried before it is
     said that the model cannot look for the thing.
     """
-    listed = tuple(phrase for phrase in target.ladder if knows(capabilities, phrase))
-    return listed or target.ladder[:2]
+    listed = tuple(phrase for phrase in target.phrases if knows(capabilities, phrase))
+    return listed or target.phrases[:2]
 
 
 def lowered_threshold(capabilities: Capabilities, concept: str | None) -> float:
@@ -40,11 +40,11 @@ def lowered_threshold(capabilities: Capabilities, concept: str | None) -> float:
 
 
 def first_calls(
-    targets: Sequence[Target], proposed: Sequence[Call], box: Box | None, limits: Limits
+    targets: Sequence[Target], proposed: Sequence[Call], box: Box | None, limits: CallLimits
 ) -> tuple[Call, ...]:
     """Return the first round: the caller's box, the planner's calls, then what code adds.
 
-    Code adds the ladder's first phrase, the planner's boxes also without text's help and the text
+    Code adds the phrases's first phrase, the planner's boxes also without text's help and the text
     also without the box, and a synonym if the model knows more than one phrase.
     """
     wanted: list[Call] = []
@@ -60,7 +60,7 @@ def first_calls(
 def _with_box(target: Target, box: Box, capabilities: Capabilities) -> list[Call]:
     """Ask for what is in a box: with the phrase if the model knows it, else by the box alone."""
     boxes = (BoxPrompt(box=box),)
-    listed = [phrase for phrase in target.ladder if knows(capabilities, phrase)]
+    listed = [phrase for phrase in target.phrases if knows(capabilities, phrase)]
     concept = listed[0] if listed else None
     return [Call(target=target.id, concept=concept, boxes=boxes)]
 
@@ -71,9 +71,9 @@ def _phrase_calls(target: Target, capabilities: Capabilities, limit: int) -> lis
     ]
 
 
-def widening_calls(target: Target, limits: Limits) -> tuple[Call, ...]:
+def widening_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
     """Return what to try when nothing was found: untried phrases, then the lowered threshold."""
-    texts = _phrase_calls(target, limits.capabilities, len(target.ladder))
+    texts = _phrase_calls(target, limits.capabilities, len(target.phrases))
     untried = admit(texts, [target], limits)
     if untried:
         return untried
@@ -84,8 +84,8 @@ def widening_calls(target: Target, limits: Limits) -> tuple[Call, ...]:
     return admit(faint, [target], limits)
 
 
-def is_searched(target: Target, limits: Limits) -> bool:
-    """Tell whether the whole ladder and the lowered threshold were tried."""
+def is_searched(target: Target, limits: CallLimits) -> bool:
+    """Tell whether the whole phrases and the lowered threshold were tried."""
     return not widening_calls(target, limits)
 
 
@@ -101,19 +101,19 @@ class Flaw(NamedTuple):
     box: Box | None
 
 
-def repair_calls(target: Target, flaw: Flaw, limits: Limits) -> tuple[Call, ...]:
+def repair_calls(target: Target, flaw: Flaw, limits: CallLimits) -> tuple[Call, ...]:
     """Translate an issue into the next calls (the table of agent-loop.md)."""
     wanted: list[Call] = []
     found = flaw.candidate.mask.box
     concept = flaw.candidate.concept
     if flaw.issue in (Issue.TOO_SMALL, Issue.MISSING_PARTS):
-        wanted += _phrase_calls(target, limits.capabilities, len(target.ladder))
+        wanted += _phrase_calls(target, limits.capabilities, len(target.phrases))
         wanted.append(_boxed(target, concept, flaw.box or grow_box(found, WIDER)))
     elif flaw.issue in (Issue.TOO_LARGE, Issue.LEAK):
         wanted.append(_boxed(target, concept, flaw.box or grow_box(found, TIGHTER)))
     elif flaw.issue in (Issue.WRONG_STRUCTURE, Issue.WRONG_SIDE, Issue.NOT_PRESENT):
         avoid = (BoxPrompt(box=found, label="negative"),)
-        texts = _phrase_calls(target, limits.capabilities, len(target.ladder))
+        texts = _phrase_calls(target, limits.capabilities, len(target.phrases))
         if flaw.box is not None:
             wanted += [_boxed(target, call.concept, flaw.box, avoid) for call in texts]
         wanted += texts
@@ -152,7 +152,7 @@ class Progress(NamedTuple):
 def next_step(progress: Progress) -> Literal["refine", "finish"]:
     """Go on unless the run is settled, told to stop, treading water or out of its budget.
 
-    "absent" goes on too: it is never the planner's word alone, so the ladder is tried first.
+    "absent" goes on too: it is never the planner's word alone, so the phrases is tried first.
     """
     over = progress.rounds >= progress.max_rounds or progress.seconds_left <= 0.0 or progress.spent
     if over or progress.settled or progress.unchanged or progress.proposed == "stop":

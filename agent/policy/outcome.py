@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from agent.policy.calls import Limits
+from agent.policy.calls import CallLimits
 from agent.policy.ledger import Grade, Ids, grade_of
 from agent.policy.next_calls import is_searched
 from agent.schemas.runs import (
@@ -28,7 +28,7 @@ _ABSENT_ISSUES = frozenset({Issue.WRONG_STRUCTURE, Issue.NOT_PRESENT})
 _LISTED_CONCEPTS = 20
 
 
-class Story(NamedTuple):
+class RunSummary(NamedTuple):
     """Everything a run saw, as far as its end depends on it.
 
     Attributes:
@@ -42,13 +42,13 @@ class Story(NamedTuple):
     incumbents: Mapping[str, Ids]
     verdicts: Mapping[str, Verdict]
     owners: Mapping[str, str]
-    limits: Limits | None
+    limits: CallLimits | None
     failure: Failure | None
     fallbacks: tuple[str, ...]
     boxed: frozenset[str] = frozenset()
 
 
-def absence_votes(target: Target, story: Story) -> int:
+def absence_votes(target: Target, story: RunSummary) -> int:
     """Count the voices for "not there": the planner, the search, two rounds of rejections."""
     calls = [
         (one, call)
@@ -67,7 +67,7 @@ def absence_votes(target: Target, story: Story) -> int:
     return planner + searched + (_rounds_rejected(target, story) >= 2)
 
 
-def _planner_says_absent(story: Story, presence: float) -> bool:
+def _planner_says_absent(story: RunSummary, presence: float) -> bool:
     if story.plan is not None and story.plan.decision == "absent":
         return True
     last = story.rounds[-1]
@@ -76,7 +76,7 @@ def _planner_says_absent(story: Story, presence: float) -> bool:
     return last.inspection.next == "absent"
 
 
-def _rounds_rejected(target: Target, story: Story) -> int:
+def _rounds_rejected(target: Target, story: RunSummary) -> int:
     """Count rounds in which all candidates were rejected as another structure."""
     count = 0
     for one in story.rounds:
@@ -88,7 +88,7 @@ def _rounds_rejected(target: Target, story: Story) -> int:
     return count
 
 
-def end_target(target: Target, story: Story) -> TargetOutcome:
+def end_target(target: Target, story: RunSummary) -> TargetOutcome:
     """Decide how a target ended."""
     ids = story.incumbents.get(target.id, ())
     grade = grade_of(ids, story.verdicts)
@@ -125,7 +125,7 @@ def _why_look(target: Target, grade: Grade) -> str:
     return "" if target.known else f"{target.label!r} is no word of the lexicon"
 
 
-def _why_nothing(target: Target, story: Story) -> str:
+def _why_nothing(target: Target, story: RunSummary) -> str:
     known = [
         one.known[place]
         for one in story.rounds
@@ -139,13 +139,13 @@ def _why_nothing(target: Target, story: Story) -> str:
     return f"nothing was found for {target.label}, but its absence is not established"
 
 
-def _listed(limits: Limits | None) -> str:
+def _listed(limits: CallLimits | None) -> str:
     if limits is None or limits.capabilities.concepts is None:
         return ""
     return "; it knows: " + ", ".join(limits.capabilities.concepts[:_LISTED_CONCEPTS])
 
 
-def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], story: Story) -> Outcome:
+def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], story: RunSummary) -> Outcome:
     """Decide how a run ended: its status is that of the targets it worked on.
 
     Targets of earlier runs that were `kept` are returned as they are; they give the status only of
@@ -169,7 +169,7 @@ def _kept(one: TargetResult) -> TargetOutcome:
     return _ended(one.target, one.status, ids, one.reason)
 
 
-def _needs_review(ended: Sequence[TargetOutcome], story: Story) -> bool:
+def _needs_review(ended: Sequence[TargetOutcome], story: RunSummary) -> bool:
     """Tell whether a person should look.
 
     A clean find needs none, nor an absence that a judge with eyes confirmed; when only the rules
@@ -192,7 +192,7 @@ def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status
     return Status.FAILED if failure is not None else Status.UNCERTAIN
 
 
-def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], story: Story) -> str:
+def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], story: RunSummary) -> str:
     if story.failure is not None and all(one.status is Status.FAILED for one in ended):
         return story.failure.message
     if not ended:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from agent.contract import Look
-from agent.policy.calls import Limits, admit
+from agent.contract import RoundView
+from agent.policy.calls import CallLimits, admit
 from agent.policy.ledger import Ids, grade_of
 from agent.policy.next_calls import Flaw, repair_calls, widening_calls
 from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
@@ -13,10 +13,10 @@ from segmenter.contract import Box
 MAX_MISSING_CHARS = 300
 
 
-def trim_inspection(inspection: Inspection, look: Look, *, by: str) -> Inspection:
+def trim_inspection(inspection: Inspection, view: RoundView, *, by: str) -> Inspection:
     """Keep what speaks of this round's candidates and targets; one word each, and who said it."""
-    shown = {one.id for one in look.candidates}
-    targets = {target.id for target in look.plan.targets}
+    shown = {one.id for one in view.candidates}
+    targets = {target.id for target in view.plan.targets}
     author: Literal["rules", "mllm"] = "rules" if by == "rules" else "mllm"
     words = {
         verdict.candidate: verdict.model_copy(update={"by": author})
@@ -51,7 +51,7 @@ def next_calls(
     verdicts: Mapping[str, Verdict],
     candidates: Mapping[str, Candidate],
     *,
-    limits: Limits,
+    limits: CallLimits,
 ) -> tuple[Call, ...]:
     """Return what to try next: the inspector's calls, then what the issue table adds.
 
@@ -72,7 +72,7 @@ def _repairs(
     ids: Ids,
     verdicts: Mapping[str, Verdict],
     candidates: Mapping[str, Candidate],
-    limits: Limits,
+    limits: CallLimits,
     box: Box | None,
 ) -> tuple[Call, ...]:
     if not ids:

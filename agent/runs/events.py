@@ -26,7 +26,7 @@ TERMINAL = frozenset({"run.completed", "run.failed", "run.cancelled"})
 _EVENTS = TypeAdapter(tuple[RunEvent, ...])
 
 
-class RunJournal:
+class EventLog:
     """Keeps the events of runs for as long as their records."""
 
     def __init__(self, records: RecordStore, *, ttl_s: float) -> None:

@@ -1,6 +1,6 @@
 """What is kept of a run while it goes on: how it began, every answer it got, its masks by step.
 
-Shared: the record store. A diary is written by the one process that runs the run. Guaranteed: an
+Shared: the record store. A log is written by the one process that runs the run. Guaranteed: an
 answer that was kept is never asked for again, neither by the process that takes a run over nor in
 a replay. A line that could not be kept costs the answer again, never the run.
 """
@@ -63,7 +63,7 @@ class RunStart(Frozen):
     budget: Budget
 
 
-class Line(Frozen):
+class LoggedAnswer(Frozen):
     """An answer of the planner's model or of the tool, or why there was none.
 
     Attributes:
@@ -82,8 +82,8 @@ class Line(Frozen):
     failure: Failure | None = None
 
 
-class Step(Frozen):
-    """What a step added to the bench.
+class RunStep(Frozen):
+    """What a step added to the context.
 
     Attributes:
         next_mask: number of the next mask id after it.
@@ -94,7 +94,7 @@ class Step(Frozen):
     model: ModelInfo | None
 
 
-class Tape:
+class AnswerLog:
     """The answers of one run: those there are, and new ones as they come.
 
     Args:
@@ -104,14 +104,14 @@ class Tape:
 
     def __init__(
         self,
-        lines: Iterable[Line] = (),
-        keep: Callable[[int, Line], Awaitable[None]] | None = None,
+        lines: Iterable[LoggedAnswer] = (),
+        keep: Callable[[int, LoggedAnswer], Awaitable[None]] | None = None,
     ) -> None:
         self._lines = {line.key: line for line in lines}
         self._keep = keep
         self._seconds = 0.0
 
-    def recall(self, key: str) -> Line | None:
+    def recall(self, key: str) -> LoggedAnswer | None:
         """Return the answer to a question that was asked before, None for a new one.
 
         Raises:
@@ -125,7 +125,7 @@ class Tape:
             raise RecordingGap(f"the run now asks a {kind} question that its record does not hold")
         return line
 
-    async def note(self, line: Line) -> None:
+    async def note(self, line: LoggedAnswer) -> None:
         """Keep an answer."""
         number = len(self._lines)
         self._lines[line.key] = line
@@ -137,7 +137,7 @@ class Tape:
         return self._seconds
 
 
-class Diary:
+class RunLog:
     """Reads and writes the diaries of runs, for as long as their records live."""
 
     def __init__(self, records: RecordStore, *, ttl_s: float) -> None:
@@ -161,28 +161,28 @@ class Diary:
             raise RunNotFound(f"run {run_id[:40]!r} is not here, or not any more")
         return start
 
-    async def lines(self, run_id: str) -> tuple[Line, ...]:
+    async def lines(self, run_id: str) -> tuple[LoggedAnswer, ...]:
         """Return the answers a run has got, in their order."""
-        lines: list[Line] = []
-        while (line := await self._read(_line_key(run_id, len(lines)), Line)) is not None:
+        lines: list[LoggedAnswer] = []
+        while (line := await self._read(_line_key(run_id, len(lines)), LoggedAnswer)) is not None:
             lines.append(line)
         return tuple(lines)
 
-    async def tape(self, run_id: str) -> Tape:
+    async def answers(self, run_id: str) -> AnswerLog:
         """Return a run's answers, to go on with."""
 
-        async def keep(number: int, line: Line) -> None:
+        async def keep(number: int, line: LoggedAnswer) -> None:
             await self._write(_line_key(run_id, number), line)
 
-        return Tape(await self.lines(run_id), keep)
+        return AnswerLog(await self.lines(run_id), keep)
 
-    async def put_step(self, run_id: str, number: int, step: Step) -> None:
+    async def put_step(self, run_id: str, number: int, step: RunStep) -> None:
         """Keep what a step added."""
         await self._write(_step_key(run_id, number), step)
 
-    async def steps(self, run_id: str, count: int) -> tuple[Step, ...] | None:
+    async def steps(self, run_id: str, count: int) -> tuple[RunStep, ...] | None:
         """Return what the first `count` steps added, None if one was lost."""
-        steps = [await self._read(_step_key(run_id, one), Step) for one in range(1, count + 1)]
+        steps = [await self._read(_step_key(run_id, one), RunStep) for one in range(1, count + 1)]
         found = tuple(step for step in steps if step is not None)
         return found if len(found) == count else None
 
@@ -210,16 +210,16 @@ class Diary:
             await self._records.put(key, kept.model_dump_json().encode(), ttl_s=self._ttl_s)
         except (TransportDown, ValueError) as error:
             # Out of reach, or larger than a record may be.
-            logger.warning("diary line not kept", extra={"error": type(error).__name__})
+            logger.warning("log line not kept", extra={"error": type(error).__name__})
 
 
 def _start_key(run_id: str) -> str:
-    return f"diary:{run_id}:start"
+    return f"log:{run_id}:start"
 
 
 def _line_key(run_id: str, number: int) -> str:
-    return f"diary:{run_id}:line:{number}"
+    return f"log:{run_id}:line:{number}"
 
 
 def _step_key(run_id: str, number: int) -> str:
-    return f"diary:{run_id}:step:{number}"
+    return f"log:{run_id}:step:{number}"

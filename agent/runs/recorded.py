@@ -1,7 +1,7 @@
-"""Planner and tool with a tape between: a question that has its answer there is not asked again.
+"""Planner and tool with a answers between: a question that has its answer there is not asked again.
 
-The rules are never taped: they cost nothing and give the same answer again. What failed is taped
-as well, so that a run that is taken over, or replayed, goes the same way.
+The rules are never recorded: they cost nothing and give the same answer again. What failed is
+recorded as well, so that a run that is taken over, or replayed, goes the same way.
 """
 
 import hashlib
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from agent import errors as agent_errors
-from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.errors import MllmError, MllmUnavailable
-from agent.runs.log import Line, Tape
+from agent.runs.log import AnswerLog, LoggedAnswer
 from agent.schemas.runs import Failure, Usage
 from segmenter import errors as segmenter_errors
 from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
@@ -22,12 +22,12 @@ Winner = Literal["first", "second", "same"]
 Seconds = Callable[[], float]
 
 
-class TapedPlanner:
-    """`agent.contract.Planner` by way of a tape."""
+class RecordedPlanner:
+    """`agent.contract.Planner` by way of a answers."""
 
-    def __init__(self, planner: Planner, tape: Tape, seconds: Seconds) -> None:
+    def __init__(self, planner: Planner, answers: AnswerLog, seconds: Seconds) -> None:
         self._planner = planner
-        self._tape = tape
+        self._answers = answers
         self._seconds = seconds
 
     @property
@@ -51,41 +51,43 @@ class TapedPlanner:
         except MllmError as error:
             await self._note_failure(key, error)
             raise
-        await self._note(Line(key=key, seconds=0.0, plan=planned.plan, usage=planned.usage))
+        await self._note(LoggedAnswer(key=key, seconds=0.0, plan=planned.plan, usage=planned.usage))
         return planned
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `agent.contract.Planner`."""
-        key = look_key("inspect", look)
+        key = view_key("inspect", view)
         line = self._known(key)
         if line is not None and line.inspection is not None:
             return Inspected(line.inspection, line.usage)
         try:
-            told = await self._planner.inspect(look, timeout_s=timeout_s)
+            told = await self._planner.inspect(view, timeout_s=timeout_s)
         except MllmError as error:
             await self._note_failure(key, error)
             raise
-        await self._note(Line(key=key, seconds=0.0, inspection=told.inspection, usage=told.usage))
+        await self._note(
+            LoggedAnswer(key=key, seconds=0.0, inspection=told.inspection, usage=told.usage)
+        )
         return told
 
-    async def duel(
-        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    async def compare(
+        self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Winner, Usage]:
         """See `agent.contract.Planner`."""
-        key = look_key("duel", look, first, second)
+        key = view_key("compare", view, first, second)
         line = self._known(key)
         if line is not None and line.winner is not None:
             return line.winner, line.usage
         try:
-            winner, usage = await self._planner.duel(look, first, second, timeout_s=timeout_s)
+            winner, usage = await self._planner.compare(view, first, second, timeout_s=timeout_s)
         except MllmError as error:
             await self._note_failure(key, error)
             raise
-        await self._note(Line(key=key, seconds=0.0, winner=winner, usage=usage))
+        await self._note(LoggedAnswer(key=key, seconds=0.0, winner=winner, usage=usage))
         return winner, usage
 
-    def _known(self, key: str) -> Line | None:
-        line = self._tape.recall(key)
+    def _known(self, key: str) -> LoggedAnswer | None:
+        line = self._answers.recall(key)
         if line is not None and line.failure is not None:
             raise _mllm_error(line.failure)
         return line
@@ -93,24 +95,24 @@ class TapedPlanner:
     async def _note_failure(self, key: str, error: MllmError) -> None:
         # Its words may repeat what a server wrote; the kind is all that the run goes by.
         failure = Failure(kind=type(error).__name__, message="")
-        await self._note(Line(key=key, seconds=0.0, failure=failure))
+        await self._note(LoggedAnswer(key=key, seconds=0.0, failure=failure))
 
-    async def _note(self, line: Line) -> None:
-        await self._tape.note(line.model_copy(update={"seconds": self._seconds()}))
+    async def _note(self, line: LoggedAnswer) -> None:
+        await self._answers.note(line.model_copy(update={"seconds": self._seconds()}))
 
 
-class TapedSegmenter:
-    """`segmenter.contract.Segmenter` by way of a tape."""
+class RecordedSegmenter:
+    """`segmenter.contract.Segmenter` by way of a answers."""
 
-    def __init__(self, segmenter: Segmenter, tape: Tape, seconds: Seconds) -> None:
+    def __init__(self, segmenter: Segmenter, answers: AnswerLog, seconds: Seconds) -> None:
         self._segmenter = segmenter
-        self._tape = tape
+        self._answers = answers
         self._seconds = seconds
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         """See `segmenter.contract.Segmenter`."""
         key = _key("segment", request.model_dump_json())
-        line = self._tape.recall(key)
+        line = self._answers.recall(key)
         if line is not None and line.failure is not None:
             raise _segmenter_error(line.failure)
         if line is not None and line.result is not None:
@@ -119,19 +121,21 @@ class TapedSegmenter:
             result = await self._segmenter.segment(request, timeout_s=timeout_s)
         except SegmenterError as error:
             failure = Failure(kind=type(error).__name__, message=str(error))
-            await self._tape.note(Line(key=key, seconds=self._seconds(), failure=failure))
+            await self._answers.note(
+                LoggedAnswer(key=key, seconds=self._seconds(), failure=failure)
+            )
             raise
-        await self._tape.note(Line(key=key, seconds=self._seconds(), result=result))
+        await self._answers.note(LoggedAnswer(key=key, seconds=self._seconds(), result=result))
         return result
 
     async def capabilities(self, *, timeout_s: float) -> Capabilities:
         """See `segmenter.contract.Segmenter`; the run's own stay, whatever worker comes later."""
         key = _key("capabilities", "")
-        line = self._tape.recall(key)
+        line = self._answers.recall(key)
         if line is not None and line.capabilities is not None:
             return line.capabilities
         known = await self._segmenter.capabilities(timeout_s=timeout_s)
-        await self._tape.note(Line(key=key, seconds=self._seconds(), capabilities=known))
+        await self._answers.note(LoggedAnswer(key=key, seconds=self._seconds(), capabilities=known))
         return known
 
 
@@ -150,14 +154,14 @@ def plan_key(question: PlanQuestion) -> str:
     return _key("plan", json.dumps(asked))
 
 
-def look_key(kind: str, look: Look, *sets: tuple[str, ...]) -> str:
+def view_key(kind: str, view: RoundView, *sets: tuple[str, ...]) -> str:
     """Name what a judgement is asked from."""
     asked = [
-        look.number,
-        look.seed,
-        [call.model_dump(mode="json") for call in look.calls],
-        [one.id for one in look.candidates],
-        {target: list(ids) for target, ids in look.incumbents.items()},
+        view.number,
+        view.seed,
+        [call.model_dump(mode="json") for call in view.calls],
+        [one.id for one in view.candidates],
+        {target: list(ids) for target, ids in view.incumbents.items()},
         *map(list, sets),
     ]
     return _key(kind, json.dumps(asked, sort_keys=True))

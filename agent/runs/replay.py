@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Literal, NoReturn, cast
 
-from agent.contract import Inspected, Look, Planned, Planner, PlanQuestion
+from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.conversation.follow_up import open_thread
 from agent.errors import RecordingGap
 from agent.language.lexicon import load_lexicon
-from agent.loop.context import AgentSettings, Bench, Tools
+from agent.loop.context import AgentSettings, RunContext, Tools
 from agent.loop.graph import walk
 from agent.planners.rules import RulesPlanner
-from agent.runs.log import Line, RunStart, Tape
-from agent.runs.recorded import TapedPlanner, TapedSegmenter
+from agent.runs.log import AnswerLog, LoggedAnswer, RunStart
+from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.result import to_record
 from agent.schemas.runs import AgentState, PlannerInfo, RunRecord, TargetResult, Usage
 from segmenter.contract import (
@@ -36,7 +36,7 @@ class Recording(Frozen):
     """
 
     start: RunStart
-    lines: tuple[Line, ...]
+    lines: tuple[LoggedAnswer, ...]
     run: RunRecord
 
 
@@ -53,31 +53,31 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
     start, run = recording.start, recording.run
     if start.thread is None:
         raise RecordingGap("the run ended before its turn came")
-    tape = Tape(recording.lines)
+    answers = AnswerLog(recording.lines)
     info = run.provenance.planner
     planner: Planner = RulesPlanner()
     if info.kind != "rules":
-        planner = TapedPlanner(_Nobody(info), tape, tape.seconds)
+        planner = RecordedPlanner(_Nobody(info), answers, answers.seconds)
     settings = AgentSettings(prompts_version=run.provenance.prompts_version)
-    bench = Bench(
+    run_context = RunContext(
         run_id=start.run_id,
         request=start.request,
         image=start.thread.image,
         opening=open_thread(start.request, start.thread, load_lexicon()),
         planner=planner,
         tools=Tools(
-            segmenter=TapedSegmenter(cast(Segmenter, _NoTool()), tape, tape.seconds),
+            segmenter=RecordedSegmenter(cast(Segmenter, _NoTool()), answers, answers.seconds),
             images=cast(ImageStore, _OneImage(pixels)),
             rules=RulesPlanner(),
             settings=settings,
-            clock=tape.seconds,
+            clock=answers.seconds,
         ),
         budget=start.budget,
     )
     state: AgentState = {}
-    async for step in walk(bench):
+    async for step in walk(run_context):
         state = step
-    return to_record(state, bench, thread=start.thread, created_at=start.created_at)
+    return to_record(state, run_context, thread=start.thread, created_at=start.created_at)
 
 
 def differences(recorded: RunRecord, replayed: RunRecord) -> list[str]:
@@ -107,7 +107,7 @@ def _ids(targets: Sequence[TargetResult]) -> list[tuple[str, str]]:
 
 
 class _Nobody:
-    """Stands where the planner's model was; every answer is on the tape."""
+    """Stands where the planner's model was; every answer is on the answers."""
 
     def __init__(self, info: PlannerInfo) -> None:
         self.kind: Literal["rules", "gemini", "openai"] = info.kind
@@ -116,11 +116,11 @@ class _Nobody:
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
         _gap()
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, look: RoundView, *, timeout_s: float) -> Inspected:
         _gap()
 
-    async def duel(
-        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    async def compare(
+        self, look: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
         _gap()
 

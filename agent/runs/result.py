@@ -1,9 +1,9 @@
-"""Turns a run's last state and its bench into the record that is stored and returned."""
+"""Turns a run's last state and its context into the record that is stored and returned."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from agent.loop.context import Bench
+from agent.loop.context import RunContext
 from agent.loop.state import (
     failure_of,
     plan_of,
@@ -39,7 +39,7 @@ CANCELLED = Failure(kind="cancelled", message="The run was cancelled.")
 
 def to_record(
     state: AgentState,
-    bench: Bench,
+    context: RunContext,
     *,
     thread: ThreadRecord,
     created_at: datetime,
@@ -52,17 +52,17 @@ def to_record(
     outcome = _outcome(state, failure)
     plan, verdicts = plan_of(state), verdicts_of(state)
     failed = failure or (failure_of(state) if outcome.status is Status.FAILED else None)
-    known = {one.id: one for one in (plan.targets if plan else bench.opening.reopened)}
-    known = {one.target.id: one.target for one in bench.opening.kept} | known
-    targets = tuple(_result(one, known[one.target], verdicts, bench) for one in outcome.targets)
+    known = {one.id: one for one in (plan.targets if plan else context.opening.reopened)}
+    known = {one.target.id: one.target for one in context.opening.kept} | known
+    targets = tuple(_result(one, known[one.target], verdicts, context) for one in outcome.targets)
     before = {one.id for one in thread.candidates}
-    own = [one for one in bench.candidates.values() if one.id not in before]
+    own = [one for one in context.candidates.values() if one.id not in before]
     return RunRecord(
-        id=bench.run_id,
+        id=context.run_id,
         thread_id=thread.id,
         created_at=created_at,
-        request=bench.request.request,
-        image=bench.image,
+        request=context.request.request,
+        image=context.image,
         status=outcome.status,
         plan=plan,
         rounds=rounds_of(state),
@@ -70,7 +70,7 @@ def to_record(
         targets=targets,
         needs_review=outcome.needs_review,
         message=outcome.message,
-        provenance=_provenance(state, bench),
+        provenance=_provenance(state, context),
         error=failed.message if failed else None,
         error_kind=failed.kind if failed else None,
     )
@@ -86,10 +86,12 @@ def _outcome(state: AgentState, failure: Failure | None) -> Outcome:
 
 
 def _result(
-    ended: TargetOutcome, target: Target, verdicts: dict[str, Verdict], bench: Bench
+    ended: TargetOutcome, target: Target, verdicts: dict[str, Verdict], context: RunContext
 ) -> TargetResult:
     masks = tuple(
-        _result_mask(bench.candidates[one], target.label, verdicts.get(one), bench.image.spacing)
+        _result_mask(
+            context.candidates[one], target.label, verdicts.get(one), context.image.spacing
+        )
         for one in ended.masks
     )
     return TargetResult(target=target, status=ended.status, masks=masks, reason=ended.reason)
@@ -150,18 +152,18 @@ def area_mm2(area_px: int, spacing: Spacing | None) -> float | None:
     return None if spacing is None else area_px * spacing.row_mm * spacing.column_mm
 
 
-def _provenance(state: AgentState, bench: Bench) -> Provenance:
-    usage, prices = usage_of(state), bench.tools.settings.prices
+def _provenance(state: AgentState, context: RunContext) -> Provenance:
+    usage, prices = usage_of(state), context.tools.settings.prices
     return Provenance(
-        segmenter=bench.model or (bench.capabilities.model if bench.capabilities else None),
+        segmenter=context.model or (context.capabilities.model if context.capabilities else None),
         planner=PlannerInfo(
-            kind=bench.planner.kind,
-            model=bench.planner.model,
+            kind=context.planner.kind,
+            model=context.planner.model,
             fallbacks=tuple(state.get("fallbacks", [])),
         ),
-        prompts_version=bench.tools.settings.prompts_version,
+        prompts_version=context.tools.settings.prompts_version,
         rounds=len(state.get("rounds", [])),
         usage=usage,
-        seconds=bench.seconds(),
+        seconds=context.seconds(),
         cost=prices.of(usage) if prices and usage.calls else None,
     )

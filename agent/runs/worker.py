@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from segmenter.contract import ModelInfo
 from segmenter.errors import JobFailed, TransportDown
-from segmenter.queue.contract import HandBack, Lease, WorkerSide
-from segmenter.queue.messages import Answer, Failure, Presence, failed
+from segmenter.queue.contract import Consumer, Lease, Requeue
+from segmenter.queue.messages import Answer, Failure, WorkerInfo, failed
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +26,14 @@ class RunWorker:
     """Carries runs out, several at once, until told to stop.
 
     Args:
-        carry_out: may raise `HandBack`: another worker, or this one later, goes on with the run.
+        carry_out: may raise `Requeue`: another worker, or this one later, goes on with the run.
         slots: runs at once.
         poll_s: longest wait for a job, so also how late a stop is seen.
     """
 
     def __init__(
         self,
-        queue: WorkerSide,
+        queue: Consumer,
         carry_out: CarryOut,
         *,
         worker_id: str,
@@ -42,7 +42,7 @@ class RunWorker:
     ) -> None:
         self._queue = queue
         self._carry_out = carry_out
-        self._presence = Presence(worker_id=worker_id, model=NO_MODEL)
+        self._presence = WorkerInfo(worker_id=worker_id, model=NO_MODEL)
         self._slots = slots
         self._poll_s = poll_s
         self._running: set[asyncio.Task[None]] = set()
@@ -77,7 +77,7 @@ class RunWorker:
             else:
                 answer = failed(JobFailed("the job was answered before"))
             await self._queue.answer(lease, answer)
-        except (HandBack, asyncio.CancelledError):
+        except (Requeue, asyncio.CancelledError):
             await asyncio.shield(self._queue.release(lease))
         except TransportDown as error:
             # Nobody can be told; the lease lapses and the run goes to whoever is there then.
@@ -89,7 +89,7 @@ class RunWorker:
         logger.info("run taken", extra={"job_id": lease.job.id, "attempt": lease.attempt})
         try:
             failure = await self._carry_out(lease.job.id)
-        except (HandBack, TransportDown):
+        except (Requeue, TransportDown):
             raise
         except Exception as error:  # noqa: BLE001 - a bad run is answered; the worker lives on
             # The message may hold a patient's data, the class does not.

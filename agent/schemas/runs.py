@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypedDict
 
 from pydantic import Field
 
-from segmenter.contract import Box, BoxPrompt, Frozen, ImageRef, Mask, ModelInfo, Share
+from segmenter.contract import Box, BoxPrompt, Fraction, Frozen, ImageRef, Mask, ModelInfo
 
 # The paper's number of rounds (section 4.4).
 MAX_ROUNDS = 3
@@ -60,7 +60,7 @@ class Target(Frozen):
     Attributes:
         id: ``t1``, ``t2`` ... stable within a thread.
         label: the caller's word for it, normalised.
-        ladder: phrases to try, first choice first; each a concept of one to three words. Empty
+        phrases: phrases to try, first choice first; each a concept of one to three words. Empty
             when only a box says what is meant.
         count: how many are expected.
         where: the planner's words on the place, or "".
@@ -72,7 +72,7 @@ class Target(Frozen):
 
     id: str
     label: str
-    ladder: tuple[str, ...]
+    phrases: tuple[str, ...]
     count: Literal["one", "several", "unknown"] = "unknown"
     where: str = ""
     selection: Selection = Selection()
@@ -91,7 +91,7 @@ class Call(Frozen):
     target: str
     concept: str | None
     boxes: tuple[BoxPrompt, ...] = ()
-    threshold: Share | None = None
+    threshold: Fraction | None = None
 
 
 class Plan(Frozen):
@@ -124,7 +124,7 @@ class Candidate(Frozen):
     call: int
     concept: str | None
     mask: Mask
-    quality: Share | None = None
+    quality: Fraction | None = None
     derived_from: str | None = None
 
 
@@ -186,7 +186,7 @@ class Round(Frozen):
     inspection: Inspection
     planner: str
     wins: tuple[Win, ...] = ()
-    presence: tuple[Share, ...] = ()
+    presence: tuple[Fraction, ...] = ()
     known: tuple[bool, ...] = ()
 
 
@@ -431,6 +431,6 @@ class AgentState(TypedDict, total=False):
     fallbacks: list[str]
     failures: int
     step: Literal["refine", "finish"]
-    duels: int
+    comparisons: int
     error: dict[str, object] | None
     outcome: dict[str, object] | None

@@ -23,7 +23,7 @@ from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.settings import Settings, SettingsError, redis_place, variable
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.contract import Backend
@@ -31,9 +31,9 @@ from segmenter.contract import RecordStore
 from segmenter.errors import NoWorker, TransportDown
 from segmenter.formats.limits import Limits
 from segmenter.queue.contract import RunQueue
-from segmenter.queue.messages import Presence
+from segmenter.queue.messages import WorkerInfo
 from segmenter.services import (
-    Services,
+    SegmenterServices,
     decoder,
     new_worker_id,
     open_embedded,
@@ -132,7 +132,7 @@ class Setup:
 
 
 @asynccontextmanager
-async def open_services(setup: Setup) -> AsyncIterator[Services]:
+async def open_services(setup: Setup) -> AsyncIterator[SegmenterServices]:
     """Open segmenter and stores: around Redis, or with a worker in this process.
 
     Raises:
@@ -156,7 +156,7 @@ async def open_services(setup: Setup) -> AsyncIterator[Services]:
 
 
 @asynccontextmanager
-async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
+async def open_parts(setup: Setup) -> AsyncIterator[AppServices]:
     """Open everything behind the routes.
 
     Raises:
@@ -165,7 +165,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
     """
     async with _open_agent(setup) as (services, agent, planners):
         settings = setup.settings
-        yield Parts(
+        yield AppServices(
             segmenter=services.segmenter,
             images=services.images,
             records=services.records,
@@ -180,7 +180,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[Parts]:
 @asynccontextmanager
 async def _open_agent(
     setup: Setup,
-) -> AsyncIterator[tuple[Services, QueuedAgent, Mapping[str, Planner]]]:
+) -> AsyncIterator[tuple[SegmenterServices, QueuedAgent, Mapping[str, Planner]]]:
     """Open the agent, and carry runs out in this process if it has slots for them."""
     settings = setup.settings
     mllms, worker_id = build_mllms(settings), new_worker_id()
@@ -265,7 +265,7 @@ async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
     await run_worker(url, backend, read, settings.for_segmenter(), stop=stop)
 
 
-async def live_workers(setup: Setup) -> tuple[Presence, ...]:
+async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:
     """Ask Redis who is alive.
 
     Raises:
@@ -312,7 +312,7 @@ def _decoder(settings: Settings) -> Decode:
     return decoder(Limits(max_bytes=settings.max_upload_bytes))
 
 
-async def _until_alive(services: Services) -> None:
+async def _until_alive(services: SegmenterServices) -> None:
     deadline = time.monotonic() + EMBEDDED_START_S
     while not await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S):
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from starlette.types import Lifespan
 from api import VERSION
 from api.http.auth import Keyring
 from api.http.background import Background
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.http.middleware import (
     ANY_HOST,
     LOOPBACK_HOSTS,
@@ -40,7 +40,7 @@ BODY_MARGIN_BYTES = MEBIBYTE
 # Beside the files of a volume: the header of each, some 200 bytes.
 VOLUME_MARGIN_BYTES = 2 * MEBIBYTE
 
-PartsOpener = Callable[[], AbstractAsyncContextManager[Parts]]
+PartsOpener = Callable[[], AbstractAsyncContextManager[AppServices]]
 
 
 def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:

@@ -9,10 +9,10 @@ from fastapi import Request
 from agent.runs.replay import Recording
 from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, ThreadRecord
 from api.http.background import Background
-from api.http.idempotency import GRACE_S, Once
+from api.http.idempotency import GRACE_S, IdempotencyStore
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
-from segmenter.queue.messages import Presence
+from segmenter.queue.messages import WorkerInfo
 from segmenter.volumes.jobs import Volumes
 
 
@@ -69,7 +69,7 @@ class Agent(Protocol):
 
 
 @dataclass(frozen=True)
-class Parts:
+class AppServices:
     """Everything behind the routes.
 
     Attributes:
@@ -82,13 +82,13 @@ class Parts:
     records: RecordStore
     volumes: Volumes
     agent: Agent
-    live_workers: Callable[[], Awaitable[Sequence[Presence]]]
+    live_workers: Callable[[], Awaitable[Sequence[WorkerInfo]]]
     planners: tuple[str, ...]
 
 
-def parts_of(request: Request) -> Parts:
+def parts_of(request: Request) -> AppServices:
     """Return what this app was opened with."""
-    parts: Parts = request.app.state.parts
+    parts: AppServices = request.app.state.parts
     return parts
 
 
@@ -104,10 +104,10 @@ def background_of(request: Request) -> Background:
     return background
 
 
-def once_of(request: Request) -> Once:
+def once_of(request: Request) -> IdempotencyStore:
     """Return the idempotency of this app."""
     settings = settings_of(request)
-    return Once(
+    return IdempotencyStore(
         parts_of(request).records,
         running_ttl_s=settings.run_timeout_s + GRACE_S,
         done_ttl_s=settings.record_ttl_s,

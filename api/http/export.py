@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 
 from api.http.app import create_app
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.http.openapi.document import EXPORTED, export
 from api.settings import Settings
 
@@ -13,7 +13,7 @@ def write() -> None:
     EXPORTED.write_text(export(create_app(Settings(), _never)), encoding="utf-8")
 
 
-def _never() -> AbstractAsyncContextManager[Parts]:
+def _never() -> AbstractAsyncContextManager[AppServices]:
     raise AssertionError("a document needs no parts")
 
 

@@ -37,7 +37,7 @@ class KeyRecord(Frozen):
 
 
 @dataclass(frozen=True)
-class Once:
+class IdempotencyStore:
     """Runs a request once per key.
 
     Attributes:

@@ -28,6 +28,7 @@ from segmenter.contract import (
     MAX_TEXT_CHARS,
     Box,
     BoxPrompt,
+    Fraction,
     ImageRef,
     Kind,
     PointPrompt,
@@ -35,7 +36,6 @@ from segmenter.contract import (
     Prompt,
     Rle,
     SegmentRequest,
-    Share,
 )
 
 BOX_SCHEMA = {
@@ -204,10 +204,10 @@ class SegmentBody(ImagePart):
 
     prompts: Annotated[tuple[PromptIn, ...], Field(min_length=1, max_length=MAX_PROMPTS)]
     threshold: Annotated[
-        Share | None, Field(description="masks below it are dropped; null: the model's own")
+        Fraction | None, Field(description="masks below it are dropped; null: the model's own")
     ] = None
     nms_iou: Annotated[
-        Share, Field(description="of two masks of one prompt overlapping more, one is dropped")
+        Fraction, Field(description="of two masks of one prompt overlapping more, one is dropped")
     ] = 0.5
     max_masks: Annotated[int, Field(ge=1, le=MAX_MASKS, description="per prompt, best first")] = 20
     adapter: Annotated[

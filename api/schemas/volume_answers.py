@@ -1,4 +1,4 @@
-"""What clients get about a volume or film: closed models, snake_case, frames counted from 0."""
+"""What clients get about a volume or video: closed models, snake_case, frames counted from 0."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -22,7 +22,7 @@ class SequenceOut(Answer):
     axis: Annotated[Literal["depth", "time"], Field(description="what frames go through")]
     spacing: SpacingOut | None
     slice_mm: Annotated[float | None, Field(description="distance between frames of a volume")]
-    fps: Annotated[float | None, Field(description="frames a second of a film")]
+    fps: Annotated[float | None, Field(description="frames a second of a video")]
 
 
 class AskedOut(Answer):

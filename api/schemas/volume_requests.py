@@ -1,4 +1,4 @@
-"""What clients may send for a volume or film, closed and strict, and its translation."""
+"""What clients may send for a volume or video, closed and strict, and its translation."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.errors import FieldFault, InvalidFields
 from api.schemas.requests import Body, BoxIn, ConceptText, Label
-from segmenter.contract import Share
+from segmenter.contract import Fraction
 from segmenter.volumes.contract import FrameBox, GreyWindow, VolumeRequest
 
 WINDOW_SCHEMA = {
@@ -47,7 +47,7 @@ class VolumeBody(Body):
     first: Annotated[FrameIndex, Field(description="first frame looked at, from 0")] = 0
     last: Annotated[FrameIndex | None, Field(description="last frame looked at")] = None
     threshold: Annotated[
-        Share | None, Field(description="masks below it are dropped; null: the model's own")
+        Fraction | None, Field(description="masks below it are dropped; null: the model's own")
     ] = None
     window: WindowIn | None = None
     preset: Annotated[Label | None, Field(description="a named window, for CT")] = None

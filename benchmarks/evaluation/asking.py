@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from agent.schemas.runs import ResultMask, RunRecord, Status
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.operations import answer_prompts, check_request, stored_image
 from api.schemas.answers import ConceptResult
 from api.schemas.requests import AgentBody, SegmentBody
@@ -98,7 +98,7 @@ def direct_body(case: Case, target: BinaryMask, mode: Mode, manner: Manner) -> S
 
 
 async def ask(
-    parts: Parts, content: bytes, case: Case, target: BinaryMask, mode: Mode, manner: Manner
+    parts: AppServices, content: bytes, case: Case, target: BinaryMask, mode: Mode, manner: Manner
 ) -> Reply:
     """Ask one question about an image.
 
@@ -113,7 +113,7 @@ async def ask(
     return to_reply(answer.results[0], seconds=time.monotonic() - started)
 
 
-async def _ask_agent(parts: Parts, content: bytes, case: Case, manner: Manner) -> Reply:
+async def _ask_agent(parts: AppServices, content: bytes, case: Case, manner: Manner) -> Reply:
     words = manner.request.replace(PHRASE, case.phrase)
     body = AgentBody(request=words, planner=manner.planner)
     started = time.monotonic()

@@ -10,7 +10,7 @@ from agent.errors import PlannerNotConfigured
 from agent.planners.prompts import PROMPTS_VERSION
 from api.bootstrap.parts import Setup, open_parts
 from api.cli.output import UsageFault, say
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.settings import Settings
 from benchmarks.evaluation.asking import MAX_JITTER, PHRASE, Manner, Planner
 from benchmarks.evaluation.cases import (
@@ -171,7 +171,7 @@ async def _ask_all(options: Options, questions: Questions, setup: Setup) -> Stor
     return store
 
 
-def _planner(options: Options, settings: Settings, parts: Parts) -> Planner | None:
+def _planner(options: Options, settings: Settings, parts: AppServices) -> Planner | None:
     """Name who plans; None where the agent is not asked."""
     if "agent" not in options.modes:
         return None

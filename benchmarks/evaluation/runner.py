@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from agent.errors import AgentError
 from api.errors import ApiError, InvalidFields
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from benchmarks.evaluation.asking import Manner, Reply, ask
 from benchmarks.evaluation.metrics import score_answer, unite
 from benchmarks.evaluation.records import MODES, Case, Mode, Score
@@ -53,7 +53,7 @@ class Work(NamedTuple):
     manner: Manner
 
 
-async def run(parts: Parts, work: Work, store: Store) -> None:
+async def run(parts: AppServices, work: Work, store: Store) -> None:
     """Ask what the store does not have yet.
 
     Raises:
@@ -78,7 +78,7 @@ def modes_for(modes: Iterable[Mode], *, has_target: bool) -> list[Mode]:
     return [mode for mode in MODES if mode in wanted and (has_target or mode not in BOXED)]
 
 
-async def _run_image(parts: Parts, asked: Sequence[Asked], work: Work, store: Store) -> None:
+async def _run_image(parts: AppServices, asked: Sequence[Asked], work: Work, store: Store) -> None:
     try:
         content = asked[0].case.image.read_bytes()
         ref = await parts.images.put(content)
@@ -100,7 +100,7 @@ async def _run_image(parts: Parts, asked: Sequence[Asked], work: Work, store: St
 
 
 async def _run_question(
-    parts: Parts,
+    parts: AppServices,
     content: bytes,
     one: Asked,
     truth: Truth,

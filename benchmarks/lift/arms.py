@@ -19,7 +19,7 @@ from benchmarks.lift.witness import Witness
 from segmenter.contract import BinaryMask, ImageRef, Prompt, Rle, SegmentRequest
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
-from segmenter.services import Services
+from segmenter.services import SegmenterServices
 
 TIMEOUT_S = 120.0
 WORDS = "Outline the {phrase}"
@@ -64,7 +64,7 @@ class Outcome(NamedTuple):
     run: RunRecord | None = None
 
 
-async def ask_direct(services: Services, questions: Sequence[Question]) -> list[Outcome]:
+async def ask_direct(services: SegmenterServices, questions: Sequence[Question]) -> list[Outcome]:
     """Ask each by its phrase, once, as POST /segment does."""
     found = []
     for each in questions:
@@ -76,14 +76,14 @@ async def ask_direct(services: Services, questions: Sequence[Question]) -> list[
     return found
 
 
-async def ask_rules(services: Services, questions: Sequence[Question]) -> list[Outcome]:
+async def ask_rules(services: SegmenterServices, questions: Sequence[Question]) -> list[Outcome]:
     """Ask the agent with the rules for a planner."""
     agent = AgentService(AgentContext(services.segmenter, services.images, services.records, {}))
     return [await _run(agent, each, MAX_ROUNDS) for each in questions]
 
 
 async def ask_oracle(
-    services: Services,
+    services: SegmenterServices,
     questions: Sequence[Question],
     errors: Errors,
     *,

@@ -44,20 +44,20 @@ class Oracle:
         phrase: asked for in this run.
         truth: bool, shape (H, W); empty where the target is not in the image.
         panels: masks shown for judgement, by label.
-        duel: the two sets of a duel.
+        comparison: the two sets of a comparison.
     """
 
     errors: Errors
     phrase: str = ""
     truth: BinaryMask = field(default_factory=lambda: np.zeros((1, 1), dtype=np.bool_))
     panels: Mapping[str, BinaryMask] = field(default_factory=dict)
-    duel: tuple[BinaryMask, BinaryMask] | None = None
+    comparison: tuple[BinaryMask, BinaryMask] | None = None
     chance: random.Random = field(default_factory=random.Random)
 
     def begin(self, name: str, phrase: str, truth: BinaryMask) -> None:
         """Start a run; `name` seeds the dice, so that every run of it errs alike."""
         self.phrase, self.truth = phrase, truth
-        self.panels, self.duel = {}, None
+        self.panels, self.comparison = {}, None
         self.chance = random.Random(f"{name}:{self.errors}")
 
     def plan(self) -> dict[str, object]:
@@ -90,9 +90,9 @@ class Oracle:
         }
 
     def compare(self) -> dict[str, object]:
-        """Answer a duel."""
-        assert self.duel is not None
-        first, second = (dice(mask, self.truth) for mask in self.duel)
+        """Answer a comparison."""
+        assert self.comparison is not None
+        first, second = (dice(mask, self.truth) for mask in self.comparison)
         right = "same" if abs(first - second) < SAME else ("A" if first > second else "B")
         return {"better": self._word(right, ("A", "B", "same")), "reason": None}
 

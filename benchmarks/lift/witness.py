@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.planners.mllm import MllmPlanner
 from agent.planners.panels import choose_panels
 from agent.schemas.runs import Usage
@@ -34,21 +34,21 @@ class Witness:
         """See `Planner`."""
         return await self._planner.plan(question, timeout_s=timeout_s)
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `Planner`."""
         self._oracle.panels = {
-            panel.label: np.logical_or.reduce(panel.masks) for panel in choose_panels(look)
+            panel.label: np.logical_or.reduce(panel.masks) for panel in choose_panels(view)
         }
-        return await self._planner.inspect(look, timeout_s=timeout_s)
+        return await self._planner.inspect(view, timeout_s=timeout_s)
 
-    async def duel(
-        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    async def compare(
+        self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
         """See `Planner`."""
-        self._oracle.duel = (_union(look, first), _union(look, second))
-        return await self._planner.duel(look, first, second, timeout_s=timeout_s)
+        self._oracle.comparison = (_union(view, first), _union(view, second))
+        return await self._planner.compare(view, first, second, timeout_s=timeout_s)
 
 
-def _union(look: Look, names: tuple[str, ...]) -> BinaryMask:
-    whole: BinaryMask = np.logical_or.reduce([look.masks[name] for name in names])
+def _union(view: RoundView, names: tuple[str, ...]) -> BinaryMask:
+    whole: BinaryMask = np.logical_or.reduce([view.masks[name] for name in names])
     return whole

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import Sam3Model
 
 from segmenter.backends.sam3.backend import Sam3Backend
-from segmenter.backends.sam3.network import Detections, Question, Sam3Network
+from segmenter.backends.sam3.network import Detections, DetectorPrompt, Sam3Network
 from segmenter.backends.sam3.preprocess import to_pixels
 from segmenter.backends.sam3.tokenizer import Tokenizer
 from segmenter.backends.sam3.weights.checkpoint import read_config
@@ -87,7 +87,7 @@ def compare_precisions(
     others: Sequence[Precision],
 ) -> dict[Precision, Difference]:
     """Return how far the answers of other precisions are from float32's, query by query."""
-    questions = [Question(phrase) for phrase in phrases]
+    questions = [DetectorPrompt(phrase) for phrase in phrases]
 
     def answers(precision: Precision) -> Detections:
         network = random_network(tokenizer, device=device, precision=precision)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from segmenter.backends.sam3.errors import WeightsError
-from segmenter.backends.sam3.network import Detections, Question, Sam3Network
+from segmenter.backends.sam3.network import Detections, DetectorPrompt, Sam3Network
 
 OUTPUTS = ("logits", "presence", "boxes", "masks", "semantic")
 
@@ -41,10 +41,10 @@ def differences(
     return worst
 
 
-def to_question(case: Mapping[str, Any]) -> Question:
+def to_question(case: Mapping[str, Any]) -> DetectorPrompt:
     """Return the prompt of a case."""
     boxes = tuple((float(b[0]), float(b[1]), float(b[2]), float(b[3])) for b in case["boxes"])
-    return Question(case["text"], boxes, tuple(bool(label) for label in case["labels"]))
+    return DetectorPrompt(case["text"], boxes, tuple(bool(label) for label in case["labels"]))
 
 
 def _pairs(

@@ -45,7 +45,7 @@ class SequenceFormats(Protocol):
         ...
 
 
-class Step(NamedTuple):
+class FrameStep(NamedTuple):
     """One frame to look at, and the frame beside it that was looked at before, if there is one."""
 
     frame: int
@@ -67,7 +67,7 @@ class SequenceBackend(Protocol):
         self,
         frames: Frames,
         prompt: SequencePrompt,
-        steps: Sequence[Step],
+        steps: Sequence[FrameStep],
         *,
         known: Mapping[int, PromptResult],
     ) -> Iterator[FrameMasks]:
@@ -107,7 +107,7 @@ class FrameByFrame(Generic[Embedding]):
         self,
         frames: Frames,
         prompt: SequencePrompt,
-        steps: Sequence[Step],
+        steps: Sequence[FrameStep],
         *,
         known: Mapping[int, PromptResult],
     ) -> Iterator[FrameMasks]:
@@ -139,19 +139,19 @@ class FrameByFrame(Generic[Embedding]):
         )
 
 
-def needed(steps: Sequence[Step]) -> set[int]:
+def needed(steps: Sequence[FrameStep]) -> set[int]:
     """Return the frames looked at before `steps` beside which they go on."""
     ahead = {step.frame for step in steps}
     return {step.beside for step in steps if step.beside is not None} - ahead
 
 
-def plan(record: VolumeRecord) -> tuple[Step, ...]:
+def plan(record: VolumeRecord) -> tuple[FrameStep, ...]:
     """Order the frames of a job: from the frame of the box (else the first) up, then down."""
     box = record.request.box
     start = record.first if box is None else box.frame
-    up = [Step(index, index - 1) for index in range(start + 1, record.last + 1)]
-    down = [Step(index, index + 1) for index in range(start - 1, record.first - 1, -1)]
-    return (Step(start, None), *up, *down)
+    up = [FrameStep(index, index - 1) for index in range(start + 1, record.last + 1)]
+    down = [FrameStep(index, index + 1) for index in range(start - 1, record.first - 1, -1)]
+    return (FrameStep(start, None), *up, *down)
 
 
 def prompt_of(request: VolumeRequest) -> SequencePrompt:

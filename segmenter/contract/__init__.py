@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 RgbImage = npt.NDArray[np.uint8]
 BinaryMask = npt.NDArray[np.bool_]
-Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 # SAM 3's phrases are short; 100 characters hold any three-word concept and bound what travels.
 MAX_TEXT_CHARS = 100
@@ -87,7 +87,7 @@ class ImageRef(Frozen):
         spacing: physical pixel size if the file says so, or None.
         rendering: the named rule that turned stored values into uint8 (``identity``, ``window
             from tags``, ``full range``, ...).
-        may_name: the pixels may show who the patient is: nothing in the file says otherwise.
+        may_show_name: the pixels may show who the patient is: nothing in the file says otherwise.
         region: columns and rows (x0, y0, x1, y1) that hold the picture proper, without margins of
             text; None where the file does not say.
     """
@@ -99,7 +99,7 @@ class ImageRef(Frozen):
     modality: str | None = None
     spacing: Spacing | None = None
     rendering: str = "identity"
-    may_name: bool = False
+    may_show_name: bool = False
     region: tuple[int, int, int, int] | None = None
 
     @property
@@ -190,8 +190,8 @@ class SegmentRequest(Frozen):
 
     image: ImageRef
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=MAX_PROMPTS)]
-    threshold: Share | None = None
-    nms_iou: Share = 0.5
+    threshold: Fraction | None = None
+    nms_iou: Fraction = 0.5
     max_masks: Annotated[int, Field(ge=1, le=MAX_MASKS)] = 20
     adapter: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,64}$")] | None = None
     postprocess: Postprocess | None = None
@@ -212,11 +212,11 @@ class Mask(Frozen):
 
     rle: Rle
     box: Box
-    score: Share
-    presence: Share
-    joint: Share
+    score: Fraction
+    presence: Fraction
+    joint: Fraction
     area_px: Annotated[int, Field(ge=1)]
-    stability: Share
+    stability: Fraction
 
 
 class PromptResult(Frozen):
@@ -231,7 +231,7 @@ class PromptResult(Frozen):
 
     masks: tuple[Mask, ...]
     concept: str | None
-    presence: Share
+    presence: Fraction
     known: bool = True
     reason: str | None = None
 
@@ -282,8 +282,8 @@ class Capabilities(Frozen):
     concepts: tuple[str, ...] | None
     prompts: tuple[str, ...]
     negative_boxes: bool
-    threshold: Share
-    thresholds: dict[str, Share] = Field(default_factory=dict)
+    threshold: Fraction
+    thresholds: dict[str, Fraction] = Field(default_factory=dict)
     adapters: tuple[str, ...] = ()
     postprocess: tuple[Postprocess, ...] = ("sam3",)
 

@@ -48,6 +48,6 @@ def describe(content: bytes, decoded: DecodedImage) -> ImageRef:
         modality=decoded.modality,
         spacing=decoded.spacing,
         rendering=decoded.rendering,
-        may_name=decoded.may_name,
+        may_show_name=decoded.may_show_name,
         region=decoded.region,
     )

@@ -25,7 +25,7 @@ class DecodedImage:
         modality: DICOM modality code, or None.
         spacing: physical pixel size of the upright picture, or None.
         rendering: the named rules that turned stored values into uint8, joined by ``; ``.
-        may_name: see `segmenter.contract.ImageRef`.
+        may_show_name: see `segmenter.contract.ImageRef`.
         region: see there.
     """
 
@@ -34,7 +34,7 @@ class DecodedImage:
     modality: str | None = None
     spacing: Spacing | None = None
     rendering: str = IDENTITY
-    may_name: bool = False
+    may_show_name: bool = False
     region: tuple[int, int, int, int] | None = None
 
 

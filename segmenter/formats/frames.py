@@ -1,4 +1,4 @@
-"""Volumes and films as sequences of frames: what every reader of them returns.
+"""Volumes and videos as sequences of frames: what every reader of them returns.
 
 Indices of shown frames are (column, row, frame). Millimetres are in NIfTI's patient space, RAS+: x
 grows to the patient's right, y to the front, z to the head.
@@ -28,7 +28,7 @@ class FrameGeometry:
             are missing a frame's index is its place in `SourceGrid.places`.
         spacing: of a frame's pixels; None if unknown.
         slice_mm: distance between neighbouring frames; None if unknown.
-        fps: frames per second of a film.
+        fps: frames per second of a video.
     """
 
     axis: Literal["depth", "time"]

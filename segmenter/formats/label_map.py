@@ -13,7 +13,7 @@ def write_label_map(labels: Labels, frames: Frames) -> bytes:
 
     Returns:
         A NIfTI-1 file, gzipped: of a NIfTI volume its own shape, affine and codes; of DICOM slices
-        columns, rows, slices in millimetres of the patient; of a film columns, rows, frames, and
+        columns, rows, slices in millimetres of the patient; of a video columns, rows, frames, and
         codes that say that no orientation is known.
     """
     assert labels.shape == (frames.count, frames.height, frames.width)

@@ -1,4 +1,4 @@
-"""Bytes of an upload to a sequence of frames: the entry point of volumes and films.
+"""Bytes of an upload to a sequence of frames: the entry point of volumes and videos.
 
 Formats are told by content, never by name.
 """

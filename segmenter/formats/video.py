@@ -21,7 +21,7 @@ QUARTERS = {0: 0, 90: 1, 180: 2, -180: 2, -90: 3, 270: 3, -270: 1}
 
 
 class VideoFrames:
-    """Frames of a film; at most one decoded frame is held."""
+    """Frames of a video; at most one decoded frame is held."""
 
     format: SequenceFormat = "mp4"
     modality: str | None = None

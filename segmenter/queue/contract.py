@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, QueueFull
-from segmenter.queue.messages import Answer, Job, Presence, failed
+from segmenter.queue.messages import Answer, Job, WorkerInfo, failed
 
 # What a segmentation costs at most in practice: 50 to 500 ms (reference/queue.md, section 4).
 SERVICE_S = 0.5
 # A longer hint would be a guess: by then workers may have come or gone.
 MAX_RETRY_AFTER_S = 60.0
 
-Verdict = Literal["run", "late", "dead"]
+StartDecision = Literal["run", "late", "dead"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Lease:
     attempt: int
 
 
-class CallerSide(Protocol):
+class Producer(Protocol):
     """What an API process does with the queue."""
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
@@ -77,7 +77,7 @@ class CallerSide(Protocol):
         """
         ...
 
-    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
+    async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
         """Return who is alive.
 
         Raises:
@@ -86,10 +86,10 @@ class CallerSide(Protocol):
         ...
 
 
-class WorkerSide(Protocol):
+class Consumer(Protocol):
     """What one worker does with the queue."""
 
-    def alive(self, presence: Presence) -> AbstractAsyncContextManager[None]:
+    def alive(self, presence: WorkerInfo) -> AbstractAsyncContextManager[None]:
         """Count as alive, and keep every lease, while the context is open."""
         ...
 
@@ -132,14 +132,14 @@ class WorkerSide(Protocol):
         ...
 
 
-def judge(*, late: bool, attempt: int, max_attempts: int) -> Verdict:
+def judge(*, late: bool, attempt: int, max_attempts: int) -> StartDecision:
     """Decide what to do with an unanswered job that is about to start."""
     if late:
         return "late"
     return "dead" if attempt > max_attempts else "run"
 
 
-def refusal(verdict: Verdict, *, max_attempts: int) -> Answer:
+def refusal(verdict: StartDecision, *, max_attempts: int) -> Answer:
     """Return the answer of a job that is not started."""
     if verdict == "late":
         return failed(DeadlineExceeded("the job's deadline passed before a worker was free"))
@@ -157,12 +157,12 @@ def queue_full(depth: int, max_depth: int, workers: int) -> QueueFull:
     return QueueFull(f"{depth} jobs are queued, the limit is {max_depth}", retry_after_s=wait_s)
 
 
-class HandBack(Exception):
+class Requeue(Exception):
     """The job is to be handed back as it is: another worker, or this one later, goes on with it."""
 
 
 class RunQueue(NamedTuple):
     """Both ends of the queue of runs, as one process sees it."""
 
-    caller: CallerSide
-    worker: WorkerSide
+    caller: Producer
+    worker: Consumer

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from segmenter.errors import DeadlineExceeded, JobFailed
 from segmenter.queue.contract import Lease, cancelled, judge, queue_full, refusal
-from segmenter.queue.messages import Answer, Job, Presence
+from segmenter.queue.messages import Answer, Job, WorkerInfo
 from segmenter.settings import QueueSettings
 
 Value = TypeVar("Value")
@@ -57,12 +57,12 @@ class MemoryTransport:
     _queued: deque[str] = field(default_factory=deque)
     _answered: OrderedDict[str, asyncio.Future[Answer]] = field(default_factory=OrderedDict)
     _finished: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    _alive: dict[str, Presence] = field(default_factory=dict)
+    _alive: dict[str, WorkerInfo] = field(default_factory=dict)
     _hands: dict[str, _Hands] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         if job.id in self._open or job.id in self._finished:
             return
         # A cancelled job keeps its place until a worker passes it, as in Redis.
@@ -74,7 +74,7 @@ class MemoryTransport:
         self._enqueue(job.id)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         entry = self._open.get(job_id)
         answer = self._answered.get(job_id) if entry is None else entry.answer
         if answer is None:
@@ -89,7 +89,7 @@ class MemoryTransport:
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def look(self, job_id: str) -> Answer | None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         if job_id in self._open:
             return None
         answer = self._answered.get(job_id)
@@ -98,11 +98,11 @@ class MemoryTransport:
         return answer.result()
 
     async def cancel(self, job_id: str) -> None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         self.finish(job_id, cancelled())
 
-    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
-        """See `segmenter.queue.contract.CallerSide`."""
+    async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
+        """See `segmenter.queue.contract.Producer`."""
         return tuple(self._live().values())
 
     def worker(self, worker_id: str) -> "MemoryWorker":
@@ -163,7 +163,7 @@ class MemoryTransport:
             entry.attempts -= 1
             self._enqueue(lease.job.id)
 
-    def arrive(self, presence: Presence) -> None:
+    def arrive(self, presence: WorkerInfo) -> None:
         """Count a worker as alive."""
         self._alive[presence.worker_id] = presence
 
@@ -178,7 +178,7 @@ class MemoryTransport:
         hands.moved_at = time.monotonic()
         return hands.receipts
 
-    def _live(self) -> dict[str, Presence]:
+    def _live(self) -> dict[str, WorkerInfo]:
         return {key: presence for key, presence in self._alive.items() if not self._hangs(key)}
 
     def _hangs(self, worker_id: str) -> bool:
@@ -219,14 +219,14 @@ def _trim(table: OrderedDict[str, Value], limit: int) -> None:
 
 @dataclass(frozen=True)
 class MemoryWorker:
-    """One worker's side of a `MemoryTransport`; see `segmenter.queue.contract.WorkerSide`."""
+    """One worker's side of a `MemoryTransport`; see `segmenter.queue.contract.Consumer`."""
 
     transport: MemoryTransport
     worker_id: str
 
     @asynccontextmanager
-    async def alive(self, presence: Presence) -> AsyncIterator[None]:
-        """See `segmenter.queue.contract.WorkerSide`."""
+    async def alive(self, presence: WorkerInfo) -> AsyncIterator[None]:
+        """See `segmenter.queue.contract.Consumer`."""
         self.transport.arrive(presence)
         try:
             yield
@@ -234,7 +234,7 @@ class MemoryWorker:
             self.transport.leave(self.worker_id)
 
     async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         leases = self.transport.take(self.worker_id, limit)
         if leases or wait_s <= 0:
             return leases
@@ -242,19 +242,19 @@ class MemoryWorker:
         return self.transport.take(self.worker_id, limit)
 
     async def wanted(self, lease: Lease) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         return self.transport.is_open(lease.job.id)
 
     async def progressed(self, lease: Lease) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         return self.transport.get_on(self.worker_id, lease)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         self.transport.let_go(self.worker_id, lease)
         return self.transport.finish(lease.job.id, answer)
 
     async def release(self, lease: Lease) -> None:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         self.transport.let_go(self.worker_id, lease)
         self.transport.hand_back(lease)

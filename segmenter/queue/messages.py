@@ -73,7 +73,7 @@ class Answer(Frozen):
         return self
 
 
-class Presence(Frozen):
+class WorkerInfo(Frozen):
     """A live worker: who it is and which weights it holds."""
 
     worker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]

@@ -1,7 +1,7 @@
 """The contract of frame sequences: what a volume job is asked, how far it is, what it found.
 
-A sequence is a volume (frames through depth) or a film (frames through time); its frames count from
-0 in the order in which they are shown. Masks are in pixels of a shown frame, as in
+A sequence is a volume (frames through depth) or a video (frames through time); its frames count
+from 0 in the order in which they are shown. Masks are in pixels of a shown frame, as in
 `segmenter.contract`. A job has a public id, ``vol_`` and 32 hex digits.
 """
 
@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 from segmenter.contract import (
     MAX_TEXT_CHARS,
     Box,
+    Fraction,
     Frozen,
     ModelInfo,
     PromptResult,
     Rle,
-    Share,
     Spacing,
 )
 from segmenter.queue.messages import Failure, JobId
@@ -73,7 +73,7 @@ class VolumeRequest(Frozen):
     box: FrameBox | None = None
     first: Index = 0
     last: Index | None = None
-    threshold: Share | None = None
+    threshold: Fraction | None = None
     window: GreyWindow | None = None
     preset: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
 
@@ -93,7 +93,7 @@ class VolumeShape(Frozen):
         rendering: the named rule that turned stored values into uint8.
         spacing: size of a shown pixel, or None.
         slice_mm: distance between frames of a volume, or None.
-        fps: frames a second of a film, or None.
+        fps: frames a second of a video, or None.
     """
 
     frames: Annotated[int, Field(ge=1)]
@@ -109,7 +109,7 @@ class VolumeShape(Frozen):
 
     @property
     def voxel_ml(self) -> float | None:
-        """Volume of a voxel in millilitres; None for a film and without all three sizes."""
+        """Volume of a voxel in millilitres; None for a video and without all three sizes."""
         if self.axis == "time" or self.spacing is None or self.slice_mm is None:
             return None
         return self.spacing.row_mm * self.spacing.column_mm * self.slice_mm / 1000.0
@@ -157,9 +157,9 @@ class FrameObject(Frozen):
     object_id: Annotated[int, Field(ge=1)]
     rle: Rle
     box: Box
-    score: Share
-    presence: Share
-    joint: Share
+    score: Fraction
+    presence: Fraction
+    joint: Fraction
     area_px: Annotated[int, Field(ge=1)]
 
 
@@ -167,7 +167,7 @@ class FrameResult(Frozen):
     """One frame; no objects means "looked and found none", and `reason` may say why."""
 
     index: Index
-    presence: Share
+    presence: Fraction
     reason: str | None
     objects: tuple[FrameObject, ...]
 
@@ -194,7 +194,7 @@ class VolumeObject(Frozen):
     single: bool
     voxels: Annotated[int, Field(ge=1)]
     volume_ml: float | None
-    lowest_joint: Share
+    lowest_joint: Fraction
 
 
 class VolumeResult(Frozen):

@@ -17,7 +17,7 @@ from segmenter.errors import (
     VolumeNotDone,
     VolumeNotFound,
 )
-from segmenter.queue.contract import CallerSide, cancelled
+from segmenter.queue.contract import Producer, cancelled
 from segmenter.queue.messages import Answer, Job, failed
 from segmenter.volumes.contract import (
     PUBLIC_PREFIX,
@@ -62,7 +62,7 @@ class Volumes:
 
     def __init__(
         self,
-        queue: CallerSide,
+        queue: Producer,
         store: VolumeStore,
         formats: SequenceFormats,
         *,

@@ -32,7 +32,7 @@ class TooManyObjects(ValueError):
 
 
 @dataclass
-class Track:
+class LinkedObject:
     """An object as far as it was followed; `mask` is the last one seen."""
 
     object_id: int
@@ -46,12 +46,12 @@ class Track:
     lowest_joint: float = 1.0
 
 
-class Linker:
+class SliceLinker:
     """Follows objects over the frames of a sequence, given one by one in order of their index."""
 
     def __init__(self) -> None:
-        self._open: list[Track] = []
-        self._closed: list[Track] = []
+        self._open: list[LinkedObject] = []
+        self._closed: list[LinkedObject] = []
 
     def add(self, index: int, masks: Sequence[Mask]) -> tuple[int, ...]:
         """Take the masks of a frame; return the id of each one's object, from 1.
@@ -81,12 +81,12 @@ class Linker:
                 self._closed.append(track)
         self._open = [track for track in self._open if track.last >= before]
 
-    def _note(self, index: int, mask: Mask, pixels: BinaryMask, track: Track | None) -> int:
+    def _note(self, index: int, mask: Mask, pixels: BinaryMask, track: LinkedObject | None) -> int:
         if track is None:
             object_id = len(self._open) + len(self._closed) + 1
             if object_id > MAX_OBJECTS:
                 raise TooManyObjects(f"more than {MAX_OBJECTS} objects")
-            track = Track(object_id, index, index, pixels, mask.box)
+            track = LinkedObject(object_id, index, index, pixels, mask.box)
             self._open.append(track)
         track.gaps.extend(range(track.last + 1, index))
         track.last, track.mask, track.box = index, pixels, mask.box
@@ -97,8 +97,8 @@ class Linker:
 
 
 def match(
-    tracks: Sequence[Track], seen: Sequence[tuple[Box, BinaryMask]], index: int
-) -> dict[int, Track]:
+    tracks: Sequence[LinkedObject], seen: Sequence[tuple[Box, BinaryMask]], index: int
+) -> dict[int, LinkedObject]:
     """Pair the masks of a frame with objects: nearest frame first, then largest IoU.
 
     Args:
@@ -116,7 +116,7 @@ def match(
         if (overlap := _overlap(track, box, pixels)) >= STITCH_IOU
     )
     by_id = {track.object_id: track for track in tracks}
-    found: dict[int, Track] = {}
+    found: dict[int, LinkedObject] = {}
     for _, _, object_id, number in pairs:
         if number not in found and object_id in by_id:
             found[number] = by_id.pop(object_id)
@@ -136,12 +136,12 @@ def paint(labels: npt.NDArray[np.uint16], masks: Sequence[Mask], object_ids: Ite
         labels[rle.decode(mask.rle)] = object_id
 
 
-def _overlap(track: Track, box: Box, pixels: BinaryMask) -> float:
+def _overlap(track: LinkedObject, box: Box, pixels: BinaryMask) -> float:
     # Most pairs do not even touch, and a mask IoU reads every pixel.
     return mask_iou(track.mask, pixels) if box_iou(track.box, box) > 0.0 else 0.0
 
 
-def _to_object(track: Track, *, frames: int, voxel_ml: float | None) -> VolumeObject:
+def _to_object(track: LinkedObject, *, frames: int, voxel_ml: float | None) -> VolumeObject:
     return VolumeObject(
         object_id=track.object_id,
         first=track.first,

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segmenter.backends.sequence import (
+    FrameStep,
     SequenceBackend,
     SequenceFormats,
-    Step,
     needed,
     plan,
     prompt_of,
@@ -24,13 +24,13 @@ from segmenter.backends.sequence import (
 from segmenter.contract import ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
 from segmenter.formats.frames import Frames
-from segmenter.queue.contract import HandBack
+from segmenter.queue.contract import Requeue
 from segmenter.queue.messages import Answer, failed, to_failure
 from segmenter.volumes.contract import Ending, FrameMasks, Progress, VolumeRecord
 from segmenter.volumes.store import VolumeStore
 from segmenter.volumes.summary import Findings
 
-# Tells whether the job is still wanted; may raise `HandBack`.
+# Tells whether the job is still wanted; may raise `Requeue`.
 GoOn = Callable[[], Awaitable[bool]]
 
 
@@ -56,13 +56,13 @@ class VolumeRunner:
             go_on: awaited after each frame.
 
         Raises:
-            HandBack: the worker stops, or a store is out.
+            Requeue: the worker stops, or a store is out.
             SegmenterError: the job failed; that is noted in the store.
         """
         try:
             return await self._run(await self.store.record(job_id), go_on)
         except TransportDown as error:
-            raise HandBack from error
+            raise Requeue from error
         except SegmenterError as error:
             ending = Ending(state="failed", failure=to_failure(error))
             await self.store.put_ending(job_id, ending)
@@ -105,7 +105,7 @@ class VolumeRunner:
         return True
 
     async def _known(
-        self, record: VolumeRecord, steps: Sequence[Step]
+        self, record: VolumeRecord, steps: Sequence[FrameStep]
     ) -> Mapping[int, PromptResult]:
         return {index: (await self.store.frame(record.id, index)).result for index in needed(steps)}
 

@@ -14,7 +14,7 @@ from segmenter.volumes.contract import (
     VolumeResult,
     VolumeShape,
 )
-from segmenter.volumes.linking import Linker, TooManyObjects, paint
+from segmenter.volumes.linking import SliceLinker, TooManyObjects, paint
 
 
 class Findings:
@@ -24,7 +24,7 @@ class Findings:
         self._voxel_ml = shape.voxel_ml
         # Pages that nothing is painted on are never touched, so they take no memory.
         self._labels = np.zeros((shape.frames, shape.height, shape.width), dtype=np.uint16)
-        self._linker = Linker()
+        self._linker = SliceLinker()
         self._ids: list[tuple[int, ...]] = []
         self._concepts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from agent.contract import Inspected, Look, Planned, PlanQuestion
+from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, Target, Usage, Verdict
 from agent.service import AgentContext, AgentService, AgentSettings
 from segmenter.contract import (
@@ -206,7 +206,7 @@ class MemoryRecords:
         self.records.pop(key, None)
 
 
-Judge = Callable[[Look], Inspection]
+Judge = Callable[[RoundView], Inspection]
 
 
 class ScriptedPlanner:
@@ -216,15 +216,15 @@ class ScriptedPlanner:
         self,
         plan: Plan | Exception,
         inspections: Sequence[Judge | Exception] = (),
-        duels: Sequence[Literal["first", "second", "same"] | Exception] = (),
+        comparisons: Sequence[Literal["first", "second", "same"] | Exception] = (),
     ) -> None:
         self._plan = plan
         self._inspections = list(inspections)
-        self._duels = list(duels)
-        self.looks: list[Look] = []
+        self._comparisons = list(comparisons)
+        self.looks: list[RoundView] = []
         self.questions: list[PlanQuestion] = []
         self.usage = Usage(calls=1)
-        self.duelled: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.compared: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
 
     @property
     def kind(self) -> Literal["rules", "gemini", "openai"]:
@@ -240,27 +240,27 @@ class ScriptedPlanner:
             raise self._plan
         return Planned(plan=self._plan, usage=self.usage)
 
-    async def inspect(self, look: Look, *, timeout_s: float) -> Inspected:
-        self.looks.append(look)
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
+        self.looks.append(view)
         judge = self._inspections.pop(0)
         if isinstance(judge, Exception):
             raise judge
-        return Inspected(inspection=judge(look), usage=self.usage)
+        return Inspected(inspection=judge(view), usage=self.usage)
 
-    async def duel(
-        self, look: Look, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+    async def compare(
+        self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
-        self.duelled.append((first, second))
-        answer = self._duels.pop(0)
+        self.compared.append((first, second))
+        answer = self._comparisons.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer, self.usage
 
 
-def fresh(look: Look) -> list[str]:
+def fresh(view: RoundView) -> list[str]:
     """Ids of the round's own candidates."""
-    standing = {one for ids in look.incumbents.values() for one in ids}
-    return [one.id for one in look.candidates if one.id not in standing]
+    standing = {one for ids in view.incumbents.values() for one in ids}
+    return [one.id for one in view.candidates if one.id not in standing]
 
 
 def judging(
@@ -273,7 +273,7 @@ def judging(
 ) -> Judge:
     """The same word on every new candidate."""
 
-    def judge(look: Look) -> Inspection:
+    def judge(view: RoundView) -> Inspection:
         verdicts = tuple(
             Verdict.model_validate(
                 {
@@ -284,16 +284,16 @@ def judging(
                     "by": "mllm",
                 }
             )
-            for one in fresh(look)
+            for one in fresh(view)
         )
-        done = {target.id: word == "accept" for target in look.plan.targets}
+        done = {target.id: word == "accept" for target in view.plan.targets}
         return Inspection(verdicts=verdicts, complete=done, next=next, calls=calls)
 
     return judge
 
 
 def target(label: str = "polyp", **changes: object) -> Target:
-    values: dict[str, object] = {"id": "t1", "label": label, "ladder": (label,), "count": "one"}
+    values: dict[str, object] = {"id": "t1", "label": label, "phrases": (label,), "count": "one"}
     return Target.model_validate(values | changes)
 
 
@@ -304,7 +304,7 @@ def plan_for(*targets: Target, decision: str = "segment", calls: tuple[Call, ...
 
 
 class Clock:
-    """Seconds that pass only when the test says so, or a little with every look."""
+    """Seconds that pass only when the test says so, or a little with every view."""
 
     def __init__(self, step_s: float = 0.0) -> None:
         self.time_s = 0.0

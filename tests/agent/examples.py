@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from agent.contract import Look, PlanQuestion
+from agent.contract import PlanQuestion, RoundView
 from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
 from segmenter.contract import (
     BinaryMask,
@@ -63,7 +63,7 @@ def candidate(
     )
 
 
-def look(
+def round_view(
     masks: dict[str, BinaryMask],
     *,
     number: int = 1,
@@ -71,8 +71,8 @@ def look(
     targets: int = 1,
     seed: int = 7,
     same_call: bool = False,
-) -> Look:
-    """Return a look at a round whose candidates are `masks`; incumbents come from round 1."""
+) -> RoundView:
+    """Return a view of a round whose candidates are `masks`; incumbents come from round 1."""
     standing = {name for ids in (incumbents or {}).values() for name in ids}
     candidates = tuple(
         candidate(
@@ -89,7 +89,7 @@ def look(
         decision="segment",
         modality="ultrasound",
         targets=tuple(
-            Target(id=f"t{n}", label=f"tumour {n}", ladder=("breast tumor",), where="upper left")
+            Target(id=f"t{n}", label=f"tumour {n}", phrases=("breast tumor",), where="upper left")
             for n in range(1, targets + 1)
         ),
         calls=(),
@@ -109,7 +109,7 @@ def look(
         ),
         planner="gemini",
     )
-    return Look(
+    return RoundView(
         question=question(),
         plan=plan,
         number=number,

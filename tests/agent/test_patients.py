@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
-from agent.planners.redaction import presentable
+from agent.planners.redaction import redact
 from agent.planners.rules import RulesPlanner
 from agent.schemas.runs import RunRecord, Status
 from api.bootstrap.planners import is_guarded
@@ -58,7 +58,7 @@ def test_a_dicom_picture_may_name_a_patient_unless_it_says_otherwise(
     tags: dict[str, str], may: bool
 ) -> None:
     content = dicom(PIXELS, **tags)
-    assert describe(content, decode(content)).may_name is may
+    assert describe(content, decode(content)).may_show_name is may
 
 
 def test_the_region_of_an_ultrasound_holds_all_its_pictures() -> None:
@@ -80,8 +80,8 @@ def asked(**changes: object) -> PlanQuestion:
 
 
 def test_only_the_region_of_a_picture_with_text_is_shown() -> None:
-    question = asked(may_name=True, region=(10, 20, 40, 60))
-    shown = presentable(question).pixels
+    question = asked(may_show_name=True, region=(10, 20, 40, 60))
+    shown = redact(question).pixels
     assert (shown[20:60, 10:40] == question.pixels[20:60, 10:40]).all()
     assert shown.shape == question.pixels.shape
     assert shown[:20].max() == shown[60:].max() == shown[:, :10].max() == shown[:, 40:].max() == 0
@@ -89,9 +89,9 @@ def test_only_the_region_of_a_picture_with_text_is_shown() -> None:
 
 def test_a_picture_that_may_name_a_patient_is_withheld() -> None:
     with pytest.raises(PictureWithheld):
-        presentable(asked(may_name=True))
+        redact(asked(may_show_name=True))
     plain = asked()
-    assert presentable(plain) is plain
+    assert redact(plain) is plain
 
 
 def test_a_withheld_picture_never_leaves_and_the_rules_do_the_work() -> None:
@@ -112,7 +112,7 @@ def test_a_withheld_picture_never_leaves_and_the_rules_do_the_work() -> None:
             default_planner="openai",
         )
         try:
-            return await AgentService(context).run(request(image=image_ref(may_name=True)))
+            return await AgentService(context).run(request(image=image_ref(may_show_name=True)))
         finally:
             await mllm.aclose()
 

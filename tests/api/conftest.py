@@ -8,13 +8,13 @@ from fastapi.testclient import TestClient
 from api.http.app import create_app
 from api.settings import Settings
 from segmenter.formats.raster.image import encode_png
-from tests.api.doubles import Bench, new_bench
+from tests.api.doubles import ServiceUnderTest, new_bench
 
 BASE_URL = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
-def bench() -> Bench:
+def service() -> ServiceUnderTest:
     return new_bench()
 
 
@@ -24,8 +24,8 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def client(bench: Bench, settings: Settings) -> Iterator[TestClient]:
-    app = create_app(settings, bench.opener())
+def client(service: ServiceUnderTest, settings: Settings) -> Iterator[TestClient]:
+    app = create_app(settings, service.opener())
     with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False) as opened:
         yield opened
 

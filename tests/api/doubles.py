@@ -28,7 +28,7 @@ from agent.schemas.runs import (
     Usage,
     Verdict,
 )
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from segmenter.contract import (
     BinaryMask,
     Box,
@@ -49,7 +49,7 @@ from segmenter.formats.raster.image import encode_mask_png, encode_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
 from segmenter.queue.memory import MemoryTransport
-from segmenter.queue.messages import Presence
+from segmenter.queue.messages import WorkerInfo
 from segmenter.storage.images import StoredImages
 from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
 from segmenter.volumes.jobs import Volumes
@@ -209,7 +209,7 @@ class ScriptedAgent:
 def to_run(
     run_id: str, thread_id: str, request: AgentRequest, image: ImageRef, mask: Mask
 ) -> RunRecord:
-    target = Target(id="t1", label="spot", ladder=("bright spot",))
+    target = Target(id="t1", label="spot", phrases=("bright spot",))
     call = Call(target="t1", concept="bright spot")
     candidate = Candidate(
         id="m1", target="t1", round=1, call=0, concept="bright spot", mask=mask, quality=0.8
@@ -272,7 +272,7 @@ def read(content: bytes) -> tuple[ImageRef, RgbImage]:
 
 
 @dataclass
-class Bench:
+class ServiceUnderTest:
     """Everything a test may turn."""
 
     images: StoredImages
@@ -280,16 +280,16 @@ class Bench:
     volumes: Volumes
     segmenter: ThresholdSegmenter
     agent: ScriptedAgent
-    workers: tuple[Presence, ...] = (Presence(worker_id="w1", model=MODEL),)
+    workers: tuple[WorkerInfo, ...] = (WorkerInfo(worker_id="w1", model=MODEL),)
     workers_failure: Exception | None = None
 
-    async def live_workers(self) -> Sequence[Presence]:
+    async def live_workers(self) -> Sequence[WorkerInfo]:
         if self.workers_failure is not None:
             raise self.workers_failure
         return self.workers
 
-    def opener(self) -> Callable[[], AbstractAsyncContextManager[Parts]]:
-        parts = Parts(
+    def opener(self) -> Callable[[], AbstractAsyncContextManager[AppServices]]:
+        parts = AppServices(
             segmenter=self.segmenter,
             images=self.images,
             records=self.records,
@@ -300,18 +300,18 @@ class Bench:
         )
 
         @asynccontextmanager
-        async def opened() -> AsyncIterator[Parts]:
+        async def opened() -> AsyncIterator[AppServices]:
             yield replace(parts)
 
         return opened
 
 
-def new_bench() -> Bench:
+def new_bench() -> ServiceUnderTest:
     blobs = MemoryBlobStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE, ttl_s=60.0)
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
     records = MemoryRecordStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
     store = VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0)
-    return Bench(
+    return ServiceUnderTest(
         images=images,
         records=records,
         # Nobody works on the queue: jobs are taken on, and stay where they are.

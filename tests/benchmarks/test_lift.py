@@ -52,7 +52,7 @@ def test_without_errors_masks_are_judged_by_the_truth():
     assert [one["issue"] for one in told["masks"]] == ["too_small", "none", "wrong_structure"]
     assert [one["better_than_incumbent"] for one in told["masks"]] == ["same", "yes", "no"]
     assert (told["next"], told["complete"]) == ("stop", [1])
-    made.duel = (half, TRUTH)
+    made.comparison = (half, TRUTH)
     assert made.compare()["better"] == "B"
 
 

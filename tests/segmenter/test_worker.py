@@ -19,7 +19,7 @@ from segmenter.masks import rle
 from segmenter.queue.contract import Lease
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Job
-from segmenter.services import Services, open_embedded
+from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from segmenter.worker import in_order
 from tests.doubles import (
@@ -44,7 +44,7 @@ def run_with(backend, scenario, settings: SegmenterSettings = SETTINGS):
     return asyncio.run(within())
 
 
-async def request_for(services: Services, *prompts: Prompt, shade: int = 255, **options):
+async def request_for(services: SegmenterServices, *prompts: Prompt, shade: int = 255, **options):
     ref = await services.images.put(encode_raw(bright_square(shade=shade)))
     return SegmentRequest(image=ref, prompts=prompts or (Prompt(text=BRIGHT),), **options)
 

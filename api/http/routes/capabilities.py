@@ -9,7 +9,7 @@ from agent.schemas.runs import MAX_REQUEST_CHARS, MAX_ROUNDS, MAX_TARGETS
 from api import VERSION
 from api.errors import NotReady
 from api.http.auth import authenticated
-from api.http.dependencies import Parts, parts_of, settings_of
+from api.http.dependencies import AppServices, parts_of, settings_of
 from api.http.openapi.document import DISCLAIMER, problems
 from api.render.segment import to_model
 from api.schemas.answers import (
@@ -37,7 +37,7 @@ router = APIRouter(tags=["service"])
 MASK_FORMATS = ("coco-rle", "png")
 # A worker busy with a long job still answers within this.
 CAPABILITIES_TIMEOUT_S = 20.0
-UsedParts = Annotated[Parts, Depends(parts_of)]
+UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 @router.get(

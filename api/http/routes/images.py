@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from api.errors import FieldFault, InvalidFields
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import Parts, parts_of
+from api.http.dependencies import AppServices, parts_of
 from api.http.openapi.document import IMAGE_BODY, problems
 from api.render.segment import to_image
 from api.schemas.answers import ImageOut
@@ -15,7 +15,7 @@ from api.schemas.requests import ImageBody
 
 router = APIRouter(tags=["images"], dependencies=[Depends(authenticated)])
 ImageIdPath = Annotated[str, Path(pattern=r"^img_[0-9a-f]{64}$")]
-UsedParts = Annotated[Parts, Depends(parts_of)]
+UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 @router.post(

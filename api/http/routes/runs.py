@@ -10,7 +10,7 @@ from agent.errors import InvalidRequest, RunNotFound
 from agent.runs.events import TERMINAL
 from api.errors import PictureGone, PictureNotFound, RunFailed
 from api.http.auth import authenticated
-from api.http.dependencies import Parts, parts_of, settings_of
+from api.http.dependencies import AppServices, parts_of, settings_of
 from api.http.events import HEADERS, stream
 from api.http.idempotency import GRACE_S
 from api.http.openapi.document import event_response, png_response, problems
@@ -24,7 +24,7 @@ router = APIRouter(
 RunId = Annotated[str, Path(pattern=r"^run_[A-Za-z0-9]{1,64}$")]
 MaskId = Annotated[str, Path(pattern=r"^m[1-9][0-9]{0,5}$")]
 RoundNumber = Annotated[int, Path(ge=1, le=99)]
-UsedParts = Annotated[Parts, Depends(parts_of)]
+UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 class EventStream(StreamingResponse):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import Parts, parts_of, settings_of
+from api.http.dependencies import AppServices, parts_of, settings_of
 from api.http.openapi.document import SEGMENT_BODY, problems
 from api.operations import answer_prompts
 from api.schemas.answers import SegmentAnswer
@@ -22,7 +22,9 @@ router = APIRouter(tags=["segment"], dependencies=[Depends(authenticated)])
     responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra=SEGMENT_BODY,
 )
-async def segment(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> SegmentAnswer:
+async def segment(
+    request: Request, parts: Annotated[AppServices, Depends(parts_of)]
+) -> SegmentAnswer:
     """Run direct prompts on one image. Several concepts give several results, never merged."""
     received = await read_body(request, SegmentBody)
     timeout_s = settings_of(request).segment_timeout_s

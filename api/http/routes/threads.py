@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from api.http.auth import authenticated
-from api.http.dependencies import Parts, parts_of
+from api.http.dependencies import AppServices, parts_of
 from api.http.openapi.document import problems
 from api.render.runs import to_thread_answer
 from api.schemas.run_answers import ThreadAnswer
@@ -14,7 +14,7 @@ router = APIRouter(
     prefix="/agent/threads/{thread_id}", tags=["agent"], dependencies=[Depends(authenticated)]
 )
 ThreadId = Annotated[str, Path(pattern=r"^thr_[A-Za-z0-9]{1,64}$")]
-UsedParts = Annotated[Parts, Depends(parts_of)]
+UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 @router.get(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api.errors import KeyReused
 from api.http.auth import Caller, authenticated
-from api.http.dependencies import Parts, parts_of
+from api.http.dependencies import AppServices, parts_of
 from api.http.idempotency import IdempotencyKey
 from api.http.openapi.document import problems
 from api.http.openapi.volumes import VOLUME_BODY, nifti_response
@@ -21,7 +21,7 @@ from segmenter.volumes.jobs import Taken, Volumes
 router = APIRouter(prefix=PATH, tags=["volume"], dependencies=[Depends(authenticated)])
 VolumeId = Annotated[str, Path(pattern=r"^vol_[0-9a-f]{32}$")]
 FrameIndex = Annotated[int, Query(ge=0, le=MAX_INDEX)]
-UsedParts = Annotated[Parts, Depends(parts_of)]
+UsedParts = Annotated[AppServices, Depends(parts_of)]
 # A page of the largest frames stays below some MiB.
 PAGE_FRAMES = 64
 # A frame takes the bundled model about a second on a CPU.
@@ -37,7 +37,7 @@ class Nifti(Response):
 @router.post(
     "",
     operation_id="segmentVolume",
-    summary="Segment a volume or a film",
+    summary="Segment a volume or a video",
     status_code=202,
     responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 503),
     openapi_extra=VOLUME_BODY,

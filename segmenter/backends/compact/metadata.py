@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from segmenter.contract import Frozen, Share
+from segmenter.contract import Fraction, Frozen
 
 METADATA = "metadata.json"
 # Scores at the ends of [0, 1] have a finite logit.
@@ -36,7 +36,7 @@ class ConceptCard(Frozen):
     multiple: bool
     presence_slope: float
     presence_offset: float
-    threshold: Share | None = None
+    threshold: Fraction | None = None
     mirror: bool = False
     tiles: bool = False
     second_look: bool = False
@@ -68,7 +68,7 @@ class CompactMetadata(Frozen):
     pixel_scale: Annotated[float, Field(gt=0)]
     zoom_factor: Annotated[float, Field(ge=1)]
     zoom_limit: Annotated[float, Field(gt=0)]
-    threshold: Share
+    threshold: Fraction
     score_slope: Annotated[float, Field(gt=0)] = 1.0
     score_offset: float = 0.0
     concepts: tuple[ConceptCard, ...]

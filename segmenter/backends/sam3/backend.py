@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from segmenter.backends.contract import Prediction
-from segmenter.backends.sam3.network import BASE, Detections, Question, Sam3Network
+from segmenter.backends.sam3.network import BASE, Detections, DetectorPrompt, Sam3Network
 from segmenter.backends.sam3.object_prompts import to_object, to_object_prompt
 from segmenter.backends.sam3.postprocess import cut
 from segmenter.backends.sam3.preprocess import to_centred, to_pixels
@@ -184,7 +184,7 @@ def is_object(prompt: Prompt) -> bool:
     return prompt.kind == "object"
 
 
-def to_question(prompt: Prompt, shape: tuple[int, int]) -> Question:
+def to_question(prompt: Prompt, shape: tuple[int, int]) -> DetectorPrompt:
     """Return a prompt in the network's terms; white space alone is no phrase.
 
     Args:
@@ -196,7 +196,7 @@ def to_question(prompt: Prompt, shape: tuple[int, int]) -> Question:
     """
     phrase = prompt.text if prompt.text is not None and prompt.text.strip() else None
     boxes = tuple(to_centred(_on_image(each.box, shape), shape) for each in prompt.boxes)
-    return Question(phrase, boxes, tuple(each.label == "positive" for each in prompt.boxes))
+    return DetectorPrompt(phrase, boxes, tuple(each.label == "positive" for each in prompt.boxes))
 
 
 def _on_image(box: Box, shape: tuple[int, int]) -> Box:

@@ -19,7 +19,7 @@ KEPT_FOR_ATTENTION = ("maskmem_features", "maskmem_pos_enc", "object_pointer")
 KEPT_FOR_POINTERS = ("object_pointer",)
 
 
-class Seen(NamedTuple):
+class TrackedMask(NamedTuple):
     """An object on a frame.
 
     Attributes:
@@ -45,7 +45,7 @@ class _Session(Sam3TrackerVideoInferenceSession):
         return self._frames
 
 
-class Follower:
+class ObjectMemory:
     """One object; frames come in order, one direction only."""
 
     def __init__(
@@ -75,11 +75,11 @@ class Follower:
         self._run(features, frame, reverse=False)
         self._session.mask_inputs_per_obj[OBJECT].clear()
 
-    def step(self, features: TrackerFeatures, frame: int, *, reverse: bool) -> Seen:
+    def step(self, features: TrackerFeatures, frame: int, *, reverse: bool) -> TrackedMask:
         """Look for the object on the next frame; `reverse` when indices fall."""
         found = self._run(features, frame, reverse=reverse)
         belief = float(found.object_score_logits.flatten()[0].float().sigmoid())
-        return Seen(tidy(found.pred_masks.float()[0, 0]), belief)
+        return TrackedMask(tidy(found.pred_masks.float()[0, 0]), belief)
 
     @property
     def frames_kept(self) -> int:

@@ -30,7 +30,7 @@ BASE = "base"
 MAX_PHRASES = 256
 
 
-class Question(NamedTuple):
+class DetectorPrompt(NamedTuple):
     """One prompt for the detector.
 
     Attributes:
@@ -170,7 +170,7 @@ class Sam3Network:
     def detect(
         self,
         features: Sam3VisionEncoderOutput,
-        questions: Sequence[Question],
+        questions: Sequence[DetectorPrompt],
         *,
         adapter: str | None = None,
     ) -> Detections:
@@ -243,7 +243,7 @@ def _provide_roi_align() -> None:
     module.torchvision = SimpleNamespace(ops=SimpleNamespace(roi_align=roi_align))
 
 
-def boxes_of(questions: Sequence[Question]) -> tuple[Tensor, Tensor]:
+def boxes_of(questions: Sequence[DetectorPrompt]) -> tuple[Tensor, Tensor]:
     """Return boxes (N, K, 4) and labels (N, K), padded; K is at least 1."""
     most = max(1, *(len(each.boxes) for each in questions))
     boxes = torch.tensor(PLACEHOLDER).repeat(len(questions), most, 1)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from segmenter.backends.postprocess import describe, select
 from segmenter.backends.sam3.backend import Sam3Backend, Sam3Embedding
-from segmenter.backends.sam3.memory import Follower, Seen
+from segmenter.backends.sam3.memory import ObjectMemory, TrackedMask
 from segmenter.backends.sam3.postprocess import cut_one
 from segmenter.backends.sam3.tracker import Sam3Tracker, TrackerFeatures
-from segmenter.backends.sequence import LOST, MAX_FRAME_MASKS, SequencePrompt, Step
+from segmenter.backends.sequence import LOST, MAX_FRAME_MASKS, FrameStep, SequencePrompt
 from segmenter.contract import BinaryMask, BoxPrompt, Mask, Prompt, PromptResult
 from segmenter.formats.frames import Frames
 from segmenter.masks import rle
@@ -43,7 +43,7 @@ class Track:
         belief: that it is there, [0, 1].
     """
 
-    follower: Follower
+    follower: ObjectMemory
     score: float
     missed: int = 0
     age: int = 0
@@ -63,7 +63,7 @@ class Sam3Sequence:
         self,
         frames: Frames,
         prompt: SequencePrompt,
-        steps: Sequence[Step],
+        steps: Sequence[FrameStep],
         *,
         known: Mapping[int, PromptResult],
     ) -> Iterator[FrameMasks]:
@@ -101,7 +101,7 @@ class Sam3Sequence:
 
     def _follow(self, features: TrackerFeatures, index: int, mask: Mask, frames: int) -> Track:
         shown = rle.decode(mask.rle)
-        follower = Follower(self._tracker, features, index, shown, frames=frames)
+        follower = ObjectMemory(self._tracker, features, index, shown, frames=frames)
         return Track(follower, mask.score, mask=shown, belief=mask.presence)
 
     def _detect(
@@ -164,12 +164,12 @@ def _in_box(found: PromptResult, asked: Prompt) -> PromptResult:
 
 
 def _advance(
-    tracks: Sequence[Track], features: TrackerFeatures, step: Step, shape: tuple[int, int]
+    tracks: Sequence[Track], features: TrackerFeatures, step: FrameStep, shape: tuple[int, int]
 ) -> None:
     """Find each followed object on the next frame."""
     reverse = step.beside is not None and step.frame < step.beside
     for track in tracks:
-        seen: Seen = track.follower.step(features, step.frame, reverse=reverse)
+        seen: TrackedMask = track.follower.step(features, step.frame, reverse=reverse)
         track.age += 1
         track.belief = seen.belief
         track.mask = cut_one(seen.logits, shape)

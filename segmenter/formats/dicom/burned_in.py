@@ -13,7 +13,7 @@ SECONDARY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 BURNING_MODALITIES = frozenset({"US", "OT", "SC", "XC", "ES", "GM", "DOC", "IVUS", "BDUS"})
 
 
-def may_name(header: Dataset) -> bool:
+def may_show_name(header: Dataset) -> bool:
     """Tell whether the pixels may show a name: the file says so, or does not deny it."""
     said = str(header.get("BurnedInAnnotation") or "").strip().upper()
     if said in ("YES", "NO"):

@@ -14,7 +14,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
-from segmenter.formats.dicom.burned_in import may_name, picture_region
+from segmenter.formats.dicom.burned_in import may_show_name, picture_region
 from segmenter.formats.dicom.codestream import check_frame
 from segmenter.formats.dicom.gdcm_process import decode_isolated
 from segmenter.formats.dicom.grey_pipeline import render_grey
@@ -54,7 +54,7 @@ def decode_dicom(
             modality=read_modality(header),
             spacing=read_spacing(header),
             rendering=join_rules(rule, frame),
-            may_name=may_name(header),
+            may_show_name=may_show_name(header),
             region=picture_region(header, layout),
         )
 

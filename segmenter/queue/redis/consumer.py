@@ -1,4 +1,4 @@
-"""The queue on Redis as a worker sees it; see `segmenter.queue.contract.WorkerSide`.
+"""The queue on Redis as a worker sees it; see `segmenter.queue.contract.Consumer`.
 
 Isolated: one `RedisWorker` belongs to one worker and its event loop. Shared: the table of held
 leases with the thread of `segmenter.queue.redis.heartbeat`. Guaranteed: an entry stays pending in
@@ -20,9 +20,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from segmenter.errors import JobFailed, TransportDown
 from segmenter.queue.contract import Lease, judge, refusal
-from segmenter.queue.messages import Answer, Job, MalformedMessage, Presence, failed
+from segmenter.queue.messages import Answer, Job, MalformedMessage, WorkerInfo, failed
 from segmenter.queue.redis.entries import Entry, checked_job, read_entries, to_entry
-from segmenter.queue.redis.heartbeat import LeaseKeeper
+from segmenter.queue.redis.heartbeat import Heartbeat
 from segmenter.queue.redis.scripts import (
     BURY,
     DEAD_LETTERS_TTL_S,
@@ -61,7 +61,7 @@ async def open_worker(
     commands = open_client(url)
     reading = open_client(url, blocking_s=settings.poll_s)
     try:
-        keeper = partial(LeaseKeeper, url, settings=settings, on_hang=on_hang)
+        keeper = partial(Heartbeat, url, settings=settings, on_hang=on_hang)
         yield RedisWorker(commands, reading, settings, worker_id, keeper=keeper)
     finally:
         await reading.aclose()
@@ -78,7 +78,7 @@ class RedisWorker:
         settings: QueueSettings,
         worker_id: str,
         *,
-        keeper: Callable[[Presence], LeaseKeeper],
+        keeper: Callable[[WorkerInfo], Heartbeat],
     ) -> None:
         self._make_keeper = keeper
         self._commands = commands
@@ -86,7 +86,7 @@ class RedisWorker:
         self._settings = settings
         self._id = worker_id
         self._keys = Keys(settings.prefix)
-        self._keeper: LeaseKeeper | None = None
+        self._keeper: Heartbeat | None = None
         self._leased: dict[str, Entry] = {}
         self._claim_from = "0-0"
         self._next_claim = 0.0
@@ -98,8 +98,8 @@ class RedisWorker:
         self._release = commands.register_script(RELEASE)
 
     @asynccontextmanager
-    async def alive(self, presence: Presence) -> AsyncIterator[None]:
-        """See `segmenter.queue.contract.WorkerSide`."""
+    async def alive(self, presence: WorkerInfo) -> AsyncIterator[None]:
+        """See `segmenter.queue.contract.Consumer`."""
         self._keeper = self._make_keeper(presence)
         await asyncio.to_thread(self._keeper.start)
         try:
@@ -109,7 +109,7 @@ class RedisWorker:
             self._keeper = None
 
     async def lease(self, *, limit: int, wait_s: float) -> Sequence[Lease]:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         leases: list[Lease] = []
         try:
             entries = await self._claim(limit) or await self._read(limit, wait_s)
@@ -123,7 +123,7 @@ class RedisWorker:
         return leases
 
     async def wanted(self, lease: Lease) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         key = self._keys.answer(lease.job.id)
         try:
             return not await retried(lambda: self._commands.exists(key), timeout_s=ANSWER_TIMEOUT_S)
@@ -133,7 +133,7 @@ class RedisWorker:
             raise
 
     async def progressed(self, lease: Lease) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         entry = self._leased[lease.receipt]
         if self._keeper is not None:
             self._keeper.hold(entry.id)
@@ -146,12 +146,12 @@ class RedisWorker:
         return bool(going_on)
 
     async def answer(self, lease: Lease, answer: Answer) -> bool:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         entry = self._let_go(lease.receipt)
         return await retried(lambda: self._leave(entry, answer), timeout_s=ANSWER_TIMEOUT_S)
 
     async def release(self, lease: Lease) -> None:
-        """See `segmenter.queue.contract.WorkerSide`."""
+        """See `segmenter.queue.contract.Consumer`."""
         entry = self._let_go(lease.receipt)
         keys = [self._keys.queue, self._keys.job(entry.job_id)]
         arguments = [GROUP, entry.id, entry.job_id, entry.body, entry.caller_id, self._id]

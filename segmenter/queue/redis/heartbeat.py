@@ -17,7 +17,7 @@ from collections.abc import Callable
 import redis
 from redis.exceptions import RedisError
 
-from segmenter.queue.messages import Presence
+from segmenter.queue.messages import WorkerInfo
 from segmenter.queue.redis.scripts import BEAT, GROUP, Keys
 from segmenter.redis_connection import open_sync_client
 from segmenter.settings import QueueSettings
@@ -32,7 +32,7 @@ RETRY_S = 1.0
 FORGET_LEASES = 20
 
 
-class LeaseKeeper:
+class Heartbeat:
     """Keeps one worker's heartbeat and leases; `start`, `hold` and `drop`, `stop`.
 
     Args:
@@ -42,7 +42,7 @@ class LeaseKeeper:
     def __init__(
         self,
         url: str,
-        presence: Presence,
+        presence: WorkerInfo,
         settings: QueueSettings,
         *,
         on_hang: Callable[[], None] | None = None,

@@ -1,4 +1,4 @@
-"""The queue on Redis as an API process sees it; see `segmenter.queue.contract.CallerSide`.
+"""The queue on Redis as an API process sees it; see `segmenter.queue.contract.Producer`.
 
 Shared: one `RedisCaller` by all requests of one event loop. It has a reply stream of its own and
 one task that reads it; each waiting request owns one future. Guaranteed: a notice names an answer
@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from segmenter.errors import DeadlineExceeded, JobFailed, SegmenterError
 from segmenter.queue.contract import cancelled, queue_full
-from segmenter.queue.messages import Answer, Job, MalformedMessage, Presence, failed, read_answer
+from segmenter.queue.messages import Answer, Job, MalformedMessage, WorkerInfo, failed, read_answer
 from segmenter.queue.redis.entries import read_entries
 from segmenter.queue.redis.scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
 from segmenter.redis_connection import Backoff, open_client, retried
@@ -71,7 +71,7 @@ class RedisCaller:
         self._workers = commands.register_script(WORKERS)
 
     async def submit(self, job: Job, *, timeout_s: float) -> None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         limit = self._settings.max_depth
         keys = [self._keys.queue, self._keys.job(job.id), self._keys.heartbeats]
         timeout_ms = round(timeout_s * 1000)
@@ -89,7 +89,7 @@ class RedisCaller:
             raise queue_full(depth, limit, workers)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         assert job_id not in self._pending
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         # Before the look-up: an answer between the two would go unnoticed the other way round.
@@ -107,7 +107,7 @@ class RedisCaller:
         raise DeadlineExceeded(f"no answer within {timeout_s:.1f} s")
 
     async def look(self, job_id: str) -> Answer | None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         text = await retried(
             lambda: self._commands.get(self._keys.answer(job_id)), timeout_s=LOOK_TIMEOUT_S
         )
@@ -119,15 +119,15 @@ class RedisCaller:
         return None
 
     async def cancel(self, job_id: str) -> None:
-        """See `segmenter.queue.contract.CallerSide`."""
+        """See `segmenter.queue.contract.Producer`."""
         keys = [self._keys.queue, self._keys.job(job_id), self._keys.answer(job_id)]
         keys.append(self._keys.replies(self._id))
         answer, ttl_ms = cancelled().model_dump_json(), round(self._settings.job_ttl_s * 1000)
         arguments: list[str | int] = ["", "", answer, job_id, ttl_ms, MAX_NOTICES]
         await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
 
-    async def workers(self, *, timeout_s: float) -> tuple[Presence, ...]:
-        """See `segmenter.queue.contract.CallerSide`."""
+    async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
+        """See `segmenter.queue.contract.Producer`."""
         keys = [self._keys.heartbeats, self._keys.presences]
         rows = cast(
             "list[bytes | None]",
@@ -136,7 +136,7 @@ class RedisCaller:
                 timeout_s=timeout_s,
             ),
         )
-        return tuple(Presence.model_validate_json(row) for row in rows if row is not None)
+        return tuple(WorkerInfo.model_validate_json(row) for row in rows if row is not None)
 
     async def read_replies(self, stop: asyncio.Event) -> None:
         """Hand answers to their waiters until stopped; an outage is waited out."""

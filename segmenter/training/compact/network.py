@@ -112,12 +112,12 @@ class _Modulated(nn.Module):
         super().__init__()
         self.convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(width)
-        self.film = nn.Linear(condition_width, 2 * width)
-        nn.init.zeros_(self.film.weight)
-        nn.init.zeros_(self.film.bias)
+        self.video = nn.Linear(condition_width, 2 * width)
+        nn.init.zeros_(self.video.weight)
+        nn.init.zeros_(self.video.bias)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        scale, shift = self.film(condition)[:, :, None, None].chunk(2, dim=1)
+        scale, shift = self.video(condition)[:, :, None, None].chunk(2, dim=1)
         return functional.relu(self.norm(self.convolution(x)) * (1 + scale) + shift)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers.models.sam3.modeling_sam3 import Sam3VisionEncoderOutput, inverse_sigmoid
 
 from segmenter.backends.sam3 import adapter as sam3_adapter
-from segmenter.backends.sam3.network import Question, Sam3Network, boxes_of
+from segmenter.backends.sam3.network import DetectorPrompt, Sam3Network, boxes_of
 from segmenter.training.sam3.settings import LoraSettings
 
 TRAINED = (
@@ -87,7 +87,7 @@ class Detector:
         for part in TRAINED:
             getattr(self.network.model, part).train(mode)
 
-    def answer(self, encoded: Sequence[Tensor], questions: Sequence[Question]) -> Answers:
+    def answer(self, encoded: Sequence[Tensor], questions: Sequence[DetectorPrompt]) -> Answers:
         """Answer questions, each about a picture of its own.
 
         Args:

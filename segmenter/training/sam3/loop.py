@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from segmenter.backends.sam3.backend import Sam3Backend
-from segmenter.backends.sam3.network import Question, Sam3Network
+from segmenter.backends.sam3.network import DetectorPrompt, Sam3Network
 from segmenter.backends.sam3.preprocess import to_centred
 from segmenter.contract import Prompt
 from segmenter.masks import rle
@@ -219,11 +219,11 @@ class _Swapped:
         put_parameters(self._state.detector, self._own)
 
 
-def to_question(query: Query, size: tuple[int, int]) -> Question:
+def to_question(query: Query, size: tuple[int, int]) -> DetectorPrompt:
     """Return a query in the network's terms; `size` is (H, W) of its picture."""
     if query.box is None:
-        return Question(query.phrase)
-    return Question(query.phrase, (to_centred(query.box, size),), (True,))
+        return DetectorPrompt(query.phrase)
+    return DetectorPrompt(query.phrase, (to_centred(query.box, size),), (True,))
 
 
 def to_target(picture: Annotated, phrase: str, side: int, device: torch.device) -> Target:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from segmenter.contract import Frozen, Share
+from segmenter.contract import Fraction, Frozen
 
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -31,9 +31,9 @@ class DataSettings(Frozen):
 
     sets: tuple[str, ...] = ()
     phrases: dict[str, str] = Field(default_factory=dict)
-    validation_share: Share = 0.1
+    validation_share: Fraction = 0.1
     validation_seed: int = 0
-    boxed: Share = 0.5
+    boxed: Fraction = 0.5
     box_jitter: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.1
     negatives: Annotated[int, Field(ge=0, le=16)] = 2
     absent: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class OptimizerSettings(Frozen):
     batch: Count = 4
     accumulate: Count = 1
     epochs: Count = 100
-    warm_up: Share = 0.05
+    warm_up: Fraction = 0.05
     clip_norm: Positive = 0.1
     ema: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
 

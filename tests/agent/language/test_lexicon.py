@@ -41,9 +41,9 @@ def test_any_text_can_be_read(text: str) -> None:
     read_request(text, LEXICON)
 
 
-def test_the_bundled_models_concepts_lead_their_ladders() -> None:
-    ladders = {term.label: term.ladder for term in TERMS}
-    assert [ladders[concept.name][0] for concept in CONCEPTS] == [one.name for one in CONCEPTS]
+def test_the_bundled_models_concepts_lead_their_phrases() -> None:
+    phrases = {term.label: term.phrases for term in TERMS}
+    assert [phrases[concept.name][0] for concept in CONCEPTS] == [one.name for one in CONCEPTS]
 
 
 def test_there_are_at_least_three_hundred_terms() -> None:
@@ -58,7 +58,7 @@ def test_labels_are_unique() -> None:
 @pytest.mark.parametrize("term", TERMS, ids=lambda term: term.label)
 def test_a_term_is_sound(term: object) -> None:
     checked = type(TERMS[0]).model_validate(term)
-    for phrase in checked.ladder:
+    for phrase in checked.phrases:
         assert re.fullmatch(r"[a-z0-9-]+( [a-z0-9-]+){0,2}", phrase)
         assert to_concept(phrase) == phrase
     assert set(checked.modalities) <= set(LEXICON.file.modalities)

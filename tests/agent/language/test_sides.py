@@ -63,7 +63,7 @@ def left_edges(record: RunRecord, label: str = "lungs") -> list[float]:
 
 
 def planned(modality: str, label: str = "lungs", count: str = "several") -> ScriptedPlanner:
-    plan = plan_for(target(label, ladder=("lungs",), count=count))
+    plan = plan_for(target(label, phrases=("lungs",), count=count))
     plan = plan.model_copy(update={"modality": modality})
     return ScriptedPlanner(plan, [judging("accept")] * 3)
 
@@ -234,7 +234,7 @@ def test_a_models_plan_keeps_the_rank_that_was_asked_for() -> None:
 
 
 def test_a_name_with_a_side_in_it_is_no_side() -> None:
-    plan = plan_for(target("left ventricle", ladder=("left ventricle",)))
+    plan = plan_for(target("left ventricle", phrases=("left ventricle",)))
     planner = ScriptedPlanner(plan.model_copy(update={"modality": "mri"}), [judging("accept")])
     world = World(ScriptedSegmenter({"left ventricle": found(LEFT)}), planner)
     asked = AgentRequest(request="outline the left ventricle", image=image_ref())

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.contract import Look
+from agent.contract import RoundView
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.loop.context import AgentSettings, Bench, Opening, Tools
+from agent.loop.context import AgentSettings, Opening, RunContext, Tools
 from agent.loop.graph import RECURSION_LIMIT, build_graph, walk
 from agent.planners.rules import RulesPlanner
 from agent.policy.calls import is_tried
@@ -179,7 +179,7 @@ def test_a_failure_before_anything_is_found_is_no_absence() -> None:
     assert [one.status for one in record.targets] == [Status.FAILED]
 
 
-def test_a_judged_and_duelled_win_replaces_the_incumbent() -> None:
+def test_a_judged_and_compared_win_replaces_the_incumbent() -> None:
     planner = ScriptedPlanner(
         plan_for(target()),
         [judging("partial", next="segment", calls=BOXED), judging("accept", better="yes")],
@@ -188,17 +188,20 @@ def test_a_judged_and_duelled_win_replaces_the_incumbent() -> None:
     record = run(World(ScriptedSegmenter(TWO_PLACES), planner))
     assert (ids(record), record.provenance.usage.calls) == ([["m2"]], 5)
     assert [win.new for one in record.rounds for win in one.wins] == [("m1",), ("m2",)]
-    assert planner.duelled == [(("m1",), ("m2",)), (("m2",), ("m1",))]
+    assert planner.compared == [(("m1",), ("m2",)), (("m2",), ("m1",))]
 
 
 @pytest.mark.parametrize(
-    "duels", [["second", "second"], ["first", "first"], ["same", "first"], [MllmRefused("no")]]
+    "comparisons",
+    [["second", "second"], ["first", "first"], ["same", "first"], [MllmRefused("no")]],
 )
-def test_a_duel_that_is_not_won_both_ways_leaves_the_incumbent(duels: list[object]) -> None:
+def test_a_comparison_that_is_not_won_both_ways_leaves_the_incumbent(
+    comparisons: list[object],
+) -> None:
     planner = ScriptedPlanner(
         plan_for(target()),
         [judging("partial", next="segment", calls=BOXED), judging("accept", better="yes")],
-        duels,  # type: ignore[arg-type]
+        comparisons,  # type: ignore[arg-type]
     )
     assert ids(run(World(ScriptedSegmenter(TWO_PLACES), planner))) == [["m1"]]
 
@@ -237,7 +240,7 @@ def test_absent_needs_the_tool_too() -> None:
 
 def test_two_rounds_of_another_structure_and_the_planners_word_are_an_absence() -> None:
     reject = judging("reject", issue="wrong_structure", next="absent")
-    planner = ScriptedPlanner(plan_for(target(ladder=("polyp", "adenoma"))), [reject] * 3)
+    planner = ScriptedPlanner(plan_for(target(phrases=("polyp", "adenoma"))), [reject] * 3)
     segmenter = ScriptedSegmenter(
         {"polyp": found(MIDDLE), "adenoma": found(ELSEWHERE)}, can=capabilities(concepts=None)
     )
@@ -285,7 +288,7 @@ def test_rules_that_stand_in_do_not_overrule_a_judged_incumbent() -> None:
 
 def test_a_planner_that_never_answers_costs_its_step_only() -> None:
     class Sleeper(ScriptedPlanner):
-        async def inspect(self, look: Look, *, timeout_s: float) -> object:  # type: ignore[override]
+        async def inspect(self, view: RoundView, *, timeout_s: float) -> object:  # type: ignore[override]
             await asyncio.sleep(60)
             raise AssertionError
 
@@ -310,9 +313,9 @@ def test_a_run_without_time_has_failed_and_found_nothing_out() -> None:
 def test_a_run_out_of_time_ends_with_what_it_has() -> None:
     clock = Clock()
 
-    def slow(look: Look) -> Inspection:
+    def slow(view: RoundView) -> Inspection:
         clock.time_s += 200.0
-        return judging("partial", next="segment", calls=BOXED)(look)
+        return judging("partial", next="segment", calls=BOXED)(view)
 
     planner = ScriptedPlanner(plan_for(target()), [slow])
     record = run(World(ScriptedSegmenter(TWO_PLACES), planner, clock=clock))
@@ -341,8 +344,8 @@ def test_nested_targets_stay_together() -> None:
 
 
 def test_a_verdict_on_an_invented_mask_is_ignored() -> None:
-    def judge(look: Look) -> Inspection:
-        told = judging("accept")(look)
+    def judge(view: RoundView) -> Inspection:
+        told = judging("accept")(view)
         ghost = told.verdicts[0].model_copy(update={"candidate": "m99"})
         return told.model_copy(update={"verdicts": (*told.verdicts, ghost)})
 
@@ -351,7 +354,7 @@ def test_a_verdict_on_an_invented_mask_is_ignored() -> None:
     assert [one.candidate for one in record.rounds[0].inspection.verdicts] == ["m1"]
 
 
-def bench(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None) -> Bench:
+def run_context(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None) -> RunContext:
     made = asked or request()
     tools = Tools(
         segmenter=segmenter,
@@ -361,7 +364,7 @@ def bench(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None) -> Be
         clock=Clock(),
     )
     assert made.image is not None
-    return Bench(
+    return RunContext(
         run_id="run_" + "0" * 32,
         request=made,
         image=made.image,
@@ -371,7 +374,7 @@ def bench(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None) -> Be
     )
 
 
-def states_of(on: Bench) -> list[AgentState]:
+def states_of(on: RunContext) -> list[AgentState]:
     async def collect() -> list[AgentState]:
         return [state async for state in walk(on)]
 
@@ -382,7 +385,7 @@ def test_the_state_is_small_json_without_pixels_however_large_the_masks() -> Non
     noise = np.random.default_rng(0).random((64, 64)) > 0.5
     crowd = found(*[np.roll(noise, shift) for shift in range(20)])
     states = states_of(
-        bench(
+        run_context(
             ScriptedSegmenter(dict.fromkeys(("nuclei", "polyp"), crowd)),
             request("nuclei and polyp"),
         )
@@ -393,7 +396,7 @@ def test_the_state_is_small_json_without_pixels_however_large_the_masks() -> Non
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
 def test_the_graph_ends_well_before_its_recursion_limit(rounds: int) -> None:
-    on = bench(ScriptedSegmenter(can=capabilities(concepts=None)), request(max_rounds=rounds))
+    on = run_context(ScriptedSegmenter(can=capabilities(concepts=None)), request(max_rounds=rounds))
     states = states_of(on)
     assert len(states) <= 4 + 3 * rounds < RECURSION_LIMIT
     assert states[-1]["outcome"] is not None
@@ -434,12 +437,12 @@ judges = st.one_of(
     st.sampled_from(["segment", "absent", "unclear"]),
 )
 def test_for_any_judge_a_run_ends_within_its_bounds(
-    script: Sequence[Judge | Exception], duels: list[object], decision: str
+    script: Sequence[Judge | Exception], comparisons: list[object], decision: str
 ) -> None:
     planner = ScriptedPlanner(
-        plan_for(target(ladder=("polyp", "adenoma")), decision=decision),
+        plan_for(target(phrases=("polyp", "adenoma")), decision=decision),
         script,
-        duels,  # type: ignore[arg-type]
+        comparisons,  # type: ignore[arg-type]
     )
     segmenter = ScriptedSegmenter(
         {**TWO_PLACES, "box": found(square(30, 30, 50, 50)), "bump": nothing()},

@@ -58,7 +58,7 @@ def test_what_only_a_box_found_needs_two_looks_of_three(
     record, planner = run(*words, plain=False)
     assert (record.status is Status.FOUND) is found_it
     assert len(planner.looks) == len(words)
-    assert len({look.seed for look in planner.looks}) == len(words)
+    assert len({view.seed for view in planner.looks}) == len(words)
     assert record.provenance.usage.calls == 1 + len(words)
 
 

@@ -1,4 +1,4 @@
-"""Twins: what is judged again, and what inherits a word."""
+"""Duplicates: what is judged again, and what inherits a word."""
 
 import asyncio
 
@@ -53,9 +53,9 @@ def rejecting() -> list[Judge]:
 
 
 def test_two_calls_with_the_same_mask_do_not_silence_the_vote_for_absence() -> None:
-    ladder = ("polyp", "skin lesion", "optic disc", "optic cup")
+    phrases = ("polyp", "skin lesion", "optic disc", "optic cup")
     calls = (Call(target="t1", concept="polyp"), Call(target="t1", concept="skin lesion"))
-    planner = ScriptedPlanner(plan_for(target("polyp", ladder=ladder), calls=calls), rejecting())
+    planner = ScriptedPlanner(plan_for(target("polyp", phrases=phrases), calls=calls), rejecting())
     answers = {
         "polyp": found(CORNER),
         "skin lesion": found(CORNER),

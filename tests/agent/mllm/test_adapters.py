@@ -316,7 +316,7 @@ REFUSED_SCHEMA = {
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_the_ladder_steps_down_and_is_remembered(wire: str) -> None:
+def test_a_looser_answer_mode_is_taken_and_is_remembered(wire: str) -> None:
     with loopback(sends(REFUSED_SCHEMA, status=400), says(GOOD)) as server:
         answer = asked(build(wire, server.url), times=2)
     assert answer.content == GOOD
@@ -329,7 +329,7 @@ def test_the_ladder_steps_down_and_is_remembered(wire: str) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_the_foot_of_the_ladder_is_plain_text(wire: str) -> None:
+def test_the_loosest_answer_mode_is_plain_text(wire: str) -> None:
     refused = sends(REFUSED_SCHEMA, status=422)
     with loopback(refused, refused, says(f"Sure!\n```json\n{json.dumps(GOOD)}\n```")) as server:
         assert asked(build(wire, server.url)).content == GOOD

@@ -16,7 +16,7 @@ from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
 from agent.planners.reply_schemas import inspect_schema, plan_schema
-from tests.agent.examples import look, question, rectangle
+from tests.agent.examples import question, rectangle, round_view
 from tests.agent.loopback import Loopback, Step, loopback, says, sends
 
 Result = TypeVar("Result")
@@ -101,7 +101,7 @@ JUDGED = {
 
 @pytest.mark.parametrize(("wire", "model"), WIRES)
 def test_an_inspection_shows_three_pictures_and_judges_by_label(wire: str, model: str) -> None:
-    seen = look(TWO, number=2, incumbents={"t1": ("m1",)})
+    seen = round_view(TWO, number=2, incumbents={"t1": ("m1",)})
     with loopback(says(JUDGED)) as server:
         answer = with_planner(
             server, wire, model, lambda planner: planner.inspect(seen, timeout_s=5)
@@ -120,7 +120,7 @@ def test_nothing_found_is_inspected_on_the_clean_picture_alone() -> None:
     empty = {**JUDGED, "masks": [], "complete": [], "next": "absent"}
     with loopback(says(empty)) as server:
         answer = with_planner(
-            server, *WIRES[0], lambda planner: planner.inspect(look({}), timeout_s=5)
+            server, *WIRES[0], lambda planner: planner.inspect(round_view({}), timeout_s=5)
         )
     assert answer.inspection.next == "absent"
     assert len(server.received[0].pictures) == 1
@@ -128,25 +128,27 @@ def test_nothing_found_is_inspected_on_the_clean_picture_alone() -> None:
 
 def test_an_inspection_that_judges_no_panel_has_failed() -> None:
     with loopback(says({**JUDGED, "masks": []})) as server, pytest.raises(MllmReplyError):
-        with_planner(server, *WIRES[0], lambda planner: planner.inspect(look(TWO), timeout_s=5))
+        with_planner(
+            server, *WIRES[0], lambda planner: planner.inspect(round_view(TWO), timeout_s=5)
+        )
 
 
 @pytest.mark.parametrize(("said", "winner"), [("A", "first"), ("B", "second"), ("same", "same")])
-def test_a_duel_shows_both_sets_and_names_the_better(said: str, winner: str) -> None:
+def test_a_comparison_shows_both_sets_and_names_the_better(said: str, winner: str) -> None:
     with loopback(says({"better": said, "reason": None})) as server:
         won, usage = with_planner(
             server,
             *WIRES[1],
-            lambda planner: planner.duel(look(TWO), ("m2",), ("m1",), timeout_s=5),
+            lambda planner: planner.compare(round_view(TWO), ("m2",), ("m1",), timeout_s=5),
         )
     assert (won, usage.calls) == (winner, 1)
     assert len(server.received[0].pictures) == 3
 
 
-def test_swapping_a_duel_swaps_its_pictures() -> None:
+def test_swapping_a_comparison_swaps_its_pictures() -> None:
     async def both(planner: MllmPlanner) -> None:
-        await planner.duel(look(TWO), ("m1",), ("m2",), timeout_s=5)
-        await planner.duel(look(TWO), ("m2",), ("m1",), timeout_s=5)
+        await planner.compare(round_view(TWO), ("m1",), ("m2",), timeout_s=5)
+        await planner.compare(round_view(TWO), ("m2",), ("m1",), timeout_s=5)
 
     with loopback(says({"better": "A", "reason": None})) as server:
         with_planner(server, *WIRES[0], both)
@@ -199,7 +201,7 @@ def test_the_inspection_s_schema_speaks_the_model_s_boxes() -> None:
             server,
             *WIRES[0],
             lambda planner: planner.inspect(
-                look(TWO, number=2, incumbents={"t1": ("m1",)}), timeout_s=5
+                round_view(TWO, number=2, incumbents={"t1": ("m1",)}), timeout_s=5
             ),
         )
     sent = server.received[0].settings["responseJsonSchema"]

@@ -14,32 +14,32 @@ from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
 from agent.planners.panels import choose_panels
 from agent.planners.prompts import (
     PROMPTS_VERSION,
-    Prompt,
+    MllmQuestion,
     prompt_texts,
-    render_duel,
+    render_comparison,
     render_inspect,
     render_plan,
 )
-from agent.planners.replies import Seam
+from agent.planners.replies import BoxCoordinates
 from agent.schemas.runs import Status, TargetResult
 from segmenter.contract import Box
-from tests.agent.examples import HEIGHT, TOOL, WIDTH, look, question, rectangle
+from tests.agent.examples import HEIGHT, TOOL, WIDTH, question, rectangle, round_view
 
 RENDERED = Path(__file__).parent / "rendered"
-GEMINI = Seam(GEMINI_STYLE, Size(768, 576), Size(WIDTH, HEIGHT))
-PIXELS = Seam(PIXELS_STYLE, Size(768, 576), Size(WIDTH, HEIGHT))
-LATER = look(
+GEMINI = BoxCoordinates(GEMINI_STYLE, Size(768, 576), Size(WIDTH, HEIGHT))
+PIXELS = BoxCoordinates(PIXELS_STYLE, Size(768, 576), Size(WIDTH, HEIGHT))
+LATER = round_view(
     {"m1": rectangle(8, 6, 32, 24), "m4": rectangle(8, 6, 30, 22), "m5": rectangle(40, 30, 60, 44)},
     number=2,
     incumbents={"t1": ("m1",)},
 )
 
 
-def plain_plan() -> Prompt:
+def plain_plan() -> MllmQuestion:
     return render_plan(question('the "tumour" $request\nin the left breast'), GEMINI)
 
 
-def full_plan() -> Prompt:
+def full_plan() -> MllmQuestion:
     target = LATER.plan.targets[0]
     kept = TargetResult(target=target, status=Status.FOUND, masks=())
     asked = question(box=Box(x0=8, y0=6, x1=32, y1=24), kept=(kept,))
@@ -47,17 +47,17 @@ def full_plan() -> Prompt:
     return render_plan(replace(asked, capabilities=tool), PIXELS)
 
 
-def later_inspection() -> Prompt:
+def later_inspection() -> MllmQuestion:
     return render_inspect(LATER, choose_panels(LATER), GEMINI)
 
 
-def empty_inspection() -> Prompt:
-    nothing = replace(look({}), reasons=("nothing found",))
+def empty_inspection() -> MllmQuestion:
+    nothing = replace(round_view({}), reasons=("nothing found",))
     return render_inspect(nothing, choose_panels(nothing), PIXELS)
 
 
-def duel() -> Prompt:
-    return render_duel(LATER, LATER.plan.targets[0])
+def compare() -> MllmQuestion:
+    return render_comparison(LATER, LATER.plan.targets[0])
 
 
 CASES = {
@@ -65,11 +65,11 @@ CASES = {
     "plan_with_everything": full_plan,
     "inspect_later_round": later_inspection,
     "inspect_nothing_found": empty_inspection,
-    "duel": duel,
+    "compare": compare,
 }
 
 
-def whole(prompt: Prompt) -> str:
+def whole(prompt: MllmQuestion) -> str:
     return f"{prompt.system}<!-- message -->\n{prompt.text}"
 
 

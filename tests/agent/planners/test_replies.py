@@ -16,7 +16,7 @@ from agent.mllm.box_formats import (
 )
 from agent.mllm.json.schema import find_fault
 from agent.planners.replies import (
-    Seam,
+    BoxCoordinates,
     from_box,
     phrase,
     to_box,
@@ -25,14 +25,14 @@ from agent.planners.replies import (
     to_plan,
     to_winner,
 )
-from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
+from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.runs import Issue
 from segmenter.contract import Box
 
 IMAGE, SHOWN = Size(400, 200), Size(800, 400)
 STYLES = [GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE]
-GEMINI = Seam(GEMINI_STYLE, SHOWN, IMAGE)
-PIXELS = Seam(PIXELS_STYLE, SHOWN, IMAGE)
+GEMINI = BoxCoordinates(GEMINI_STYLE, SHOWN, IMAGE)
+PIXELS = BoxCoordinates(PIXELS_STYLE, SHOWN, IMAGE)
 
 
 def plan_answer(**changes: Any) -> dict[str, object]:
@@ -75,11 +75,13 @@ def test_an_unknown_name_on_gemini_s_wire_is_a_gemini() -> None:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "seam", "expected"),
+    ("numbers", "coordinates", "expected"),
     [
         pytest.param([100, 200, 500, 600], GEMINI, (80, 20, 240, 100), id="y first, thousandths"),
         pytest.param(
-            [200, 100, 600, 500], Seam(THOUSANDTHS_STYLE, SHOWN, IMAGE), (80, 20, 240, 100),
+            [200, 100, 600, 500],
+            BoxCoordinates(THOUSANDTHS_STYLE, SHOWN, IMAGE),
+            (80, 20, 240, 100),
             id="x first, thousandths",
         ),
         pytest.param([160, 40, 480, 200], PIXELS, (80, 20, 240, 100), id="pixels as shown"),
@@ -90,9 +92,9 @@ def test_an_unknown_name_on_gemini_s_wire_is_a_gemini() -> None:
     ],
 )  # fmt: skip
 def test_boxes_are_translated_by_style(
-    numbers: list[float], seam: Seam, expected: tuple[float, ...]
+    numbers: list[float], coordinates: BoxCoordinates, expected: tuple[float, ...]
 ) -> None:
-    box = to_box(numbers, seam)
+    box = to_box(numbers, coordinates)
     assert box is not None
     assert box.as_tuple() == pytest.approx(expected)
 
@@ -119,13 +121,13 @@ def test_writing_and_reading_a_box_agree_within_one_quantum(
     style: BoxStyle, sides: tuple[float, ...], sizes: tuple[int, ...]
 ) -> None:
     image, shown = Size(sizes[0], sizes[1]), Size(sizes[2], sizes[3])
-    seam = Seam(style, shown, image)
+    coordinates = BoxCoordinates(style, shown, image)
     x0, x1 = sorted((sides[0] * image.width, sides[1] * image.width))
     y0, y1 = sorted((sides[2] * image.height, sides[3] * image.height))
     if x1 - x0 < image.width / 8 or y1 - y0 < image.height / 8:
         return
-    written = from_box(Box(x0=x0, y0=y0, x1=x1, y1=y1), seam)
-    read = to_box(list(written), seam)
+    written = from_box(Box(x0=x0, y0=y0, x1=x1, y1=y1), coordinates)
+    read = to_box(list(written), coordinates)
     assert read is not None
     quantum = max(image.width, image.height) / min(1000, *shown)
     assert read.as_tuple() == pytest.approx((x0, y0, x1, y1), abs=quantum)
@@ -139,7 +141,7 @@ def test_writing_and_reading_a_box_agree_within_one_quantum(
 def test_whatever_numbers_come_a_box_lies_inside_the_image(
     style: BoxStyle, numbers: list[float]
 ) -> None:
-    box = to_box(numbers, Seam(style, SHOWN, IMAGE))
+    box = to_box(numbers, BoxCoordinates(style, SHOWN, IMAGE))
     if box is not None:
         assert 0 <= box.x0 < box.x1 <= IMAGE.width
         assert 0 <= box.y0 < box.y1 <= IMAGE.height
@@ -168,7 +170,7 @@ def test_a_plan_is_translated() -> None:
     (target,) = plan.targets
     (first,) = plan.calls
     assert (plan.decision, plan.modality, plan.note) == ("segment", "ultrasound", "")
-    assert (target.id, target.label, target.ladder) == ("t1", "Tumour", ("breast tumor",))
+    assert (target.id, target.label, target.phrases) == ("t1", "Tumour", ("breast tumor",))
     assert (target.count, target.where) == ("one", "upper left")
     assert (first.target, first.concept) == ("t1", "breast tumor")
     assert first.boxes[0].box.as_tuple() == pytest.approx((80, 20, 240, 100))
@@ -225,7 +227,7 @@ def test_the_words_of_a_model_are_capped_and_clean() -> None:
 
 
 def test_a_target_without_a_call_is_named_by_its_label() -> None:
-    assert to_plan(plan_answer(calls=[]), GEMINI).targets[0].ladder == ("tumour",)
+    assert to_plan(plan_answer(calls=[]), GEMINI).targets[0].phrases == ("tumour",)
 
 
 @pytest.mark.parametrize(
@@ -308,11 +310,11 @@ def test_an_inspection_that_is_none_is_refused(change: dict[str, object]) -> Non
 
 
 @pytest.mark.parametrize(("said", "won"), [("A", "first"), ("B", "second"), ("same", "same")])
-def test_a_duel_s_winner_is_translated(said: str, won: str) -> None:
+def test_a_comparison_s_winner_is_translated(said: str, won: str) -> None:
     assert to_winner({"better": said, "reason": None}) == won
 
 
-def test_a_duel_without_a_winner_is_refused() -> None:
+def test_a_comparison_without_a_winner_is_refused() -> None:
     with pytest.raises(MllmReplyError):
         to_winner({"better": "C", "reason": "x"})
 
@@ -346,7 +348,7 @@ def test_no_content_breaks_the_translation(first: list[object], second: list[obj
     [
         *[plan_schema(style) for style in STYLES],
         *[inspect_schema(style) for style in STYLES],
-        duel_schema(),
+        comparison_schema(),
     ],
 )  # fmt: skip
 def test_schemas_are_portable(schema: dict[str, object]) -> None:

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from agent.contract import Look, PlanQuestion
+from agent.contract import PlanQuestion, RoundView
 from agent.language.lexicon import load_lexicon
 from agent.planners.rules import RulesPlanner, plan_request
 from agent.schemas.runs import Candidate, Issue, Plan
@@ -152,23 +152,23 @@ def test_a_person_is_told_which_left_was_meant() -> None:
 def test_an_ambiguous_word_keeps_its_alternatives_in_order() -> None:
     made = plan("outline the mass").targets[0]
     assert made.label == "mass"
-    assert made.ladder[:2] == ("breast tumor", "brain tumor")
+    assert made.phrases[:2] == ("breast tumor", "brain tumor")
 
 
 def test_a_colour_photograph_rules_radiology_out() -> None:
     skin = np.full((64, 64, 3), (220, 160, 140), dtype=np.uint8)
-    assert plan("outline the tumour", pixels=skin).targets[0].ladder[0] == "skin lesion"
+    assert plan("outline the tumour", pixels=skin).targets[0].phrases[0] == "skin lesion"
 
 
 def test_an_unknown_word_is_marked_and_tried_as_it_stands() -> None:
     made = plan("segment the green zorblax").targets[0]
-    assert (made.ladder, made.known) == (("green zorblax", "zorblax"), False)
+    assert (made.phrases, made.known) == (("green zorblax", "zorblax"), False)
 
 
 def test_phrases_the_model_lists_come_first() -> None:
     made = plan("heart muscle").targets[0]
-    assert made.ladder[0] == "myocardium"
-    assert "heart muscle" in made.ladder
+    assert made.phrases[0] == "myocardium"
+    assert "heart muscle" in made.phrases
 
 
 def test_an_open_vocabulary_gets_a_synonym_in_the_first_round() -> None:
@@ -241,9 +241,9 @@ def candidate(name: str, *, joint: float, quality: float | None, round_: int = 1
     )
 
 
-def look(
+def round_view(
     *candidates: Candidate, incumbents: tuple[str, ...] = (), number: int = 1, **changes: object
-) -> Look:
+) -> RoundView:
     values: dict[str, object] = {
         "question": question("polyp"),
         "plan": plan_for(target()),
@@ -255,10 +255,10 @@ def look(
         "history": (),
         "seed": 0,
     }
-    return Look(**(values | changes))  # type: ignore[arg-type]
+    return RoundView(**(values | changes))  # type: ignore[arg-type]
 
 
-def inspect(seen: Look) -> list[tuple[str, str, str]]:
+def inspect(seen: RoundView) -> list[tuple[str, str, str]]:
     told = asyncio.run(RulesPlanner().inspect(seen, timeout_s=1.0))
     return [
         (one.candidate, one.verdict, one.better_than_incumbent) for one in told.inspection.verdicts
@@ -271,7 +271,9 @@ def inspect(seen: Look) -> list[tuple[str, str, str]]:
     ids=["good", "middling", "poor", "below the model's own threshold"],
 )
 def test_the_rules_judge_by_score_and_quality(joint: float, quality: float, verdict: str) -> None:
-    assert inspect(look(candidate("m1", joint=joint, quality=quality))) == [("m1", verdict, "same")]
+    assert inspect(round_view(candidate("m1", joint=joint, quality=quality))) == [
+        ("m1", verdict, "same")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -280,10 +282,10 @@ def test_the_rules_judge_by_score_and_quality(joint: float, quality: float, verd
 def test_a_later_set_is_better_only_by_a_margin(quality: float, better: str) -> None:
     old = candidate("m1", joint=0.9, quality=0.7)
     new = candidate("m2", joint=0.9, quality=quality, round_=2)
-    assert inspect(look(old, new, incumbents=("m1",), number=2))[0][2] == better
+    assert inspect(round_view(old, new, incumbents=("m1",), number=2))[0][2] == better
 
 
-def issue_of(seen: Look) -> Issue:
+def issue_of(seen: RoundView) -> Issue:
     told = asyncio.run(RulesPlanner().inspect(seen, timeout_s=1.0))
     return told.inspection.verdicts[0].issue
 
@@ -304,13 +306,17 @@ def test_the_rules_name_what_speaks_against_a_mask(
     one = candidate("m1", joint=0.9, quality=0.9).model_copy(
         update={"mask": to_mask(square(10, 10, 28, 28))}
     )
-    seen = look(one, plan=plan_for(target(**changes)), question=question("polyp", box=wanted_box))
+    seen = round_view(
+        one, plan=plan_for(target(**changes)), question=question("polyp", box=wanted_box)
+    )
     assert issue_of(seen) is issue
 
 
-def test_the_rules_duel_is_decided_by_quality() -> None:
-    seen = look(candidate("m1", joint=0.9, quality=0.5), candidate("m2", joint=0.9, quality=0.9))
+def test_the_rules_comparison_is_decided_by_quality() -> None:
+    seen = round_view(
+        candidate("m1", joint=0.9, quality=0.5), candidate("m2", joint=0.9, quality=0.9)
+    )
     planner = RulesPlanner()
-    forth, _ = asyncio.run(planner.duel(seen, ("m1",), ("m2",), timeout_s=1.0))
-    back, _ = asyncio.run(planner.duel(seen, ("m2",), ("m1",), timeout_s=1.0))
+    forth, _ = asyncio.run(planner.compare(seen, ("m1",), ("m2",), timeout_s=1.0))
+    back, _ = asyncio.run(planner.compare(seen, ("m2",), ("m1",), timeout_s=1.0))
     assert (forth, back) == ("second", "first")

@@ -13,7 +13,7 @@ from agent.policy.ledger import (
     is_vetoed,
     record_verdicts,
     sets_of,
-    wins_duel,
+    wins_comparison,
 )
 from agent.schemas.runs import Candidate, Verdict
 from tests.agent.doubles import SIZE, square, target, to_mask
@@ -36,16 +36,16 @@ def option(*ids: str, boxed: bool = False, vetoed: bool = False, quality: float 
 @pytest.mark.parametrize(
     ("old", "new", "better", "step"),
     [
-        ("accept", "accept", "yes", "duel"),
+        ("accept", "accept", "yes", "compare"),
         ("accept", "accept", "same", "keep"),
         ("accept", "accept", "no", "keep"),
-        ("accept", "partial", "yes", "duel"),
-        ("partial", "accept", "yes", "duel"),
+        ("accept", "partial", "yes", "compare"),
+        ("partial", "accept", "yes", "compare"),
         ("partial", "accept", "same", "keep"),
         ("partial", "reject", "yes", "keep"),
         ("reject", "accept", "same", "replace"),
         ("reject", "accept", "no", "keep"),
-        ("reject", "partial", "yes", "duel"),
+        ("reject", "partial", "yes", "compare"),
         ("reject", "reject", "yes", "keep"),
     ],
 )
@@ -102,8 +102,8 @@ def test_a_person_overwrites_a_models_word() -> None:
         ("second", "same", False),
     ],
 )
-def test_a_duel_is_won_only_both_ways(first: Side, swapped: Side, won: bool) -> None:
-    assert wins_duel(first, swapped) is won
+def test_a_comparison_is_won_only_both_ways(first: Side, swapped: Side, won: bool) -> None:
+    assert wins_comparison(first, swapped) is won
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_for_any_judge_the_chain_of_replacements_is_a_chain_of_judged_wins(
         if step == "open":
             assert standing == ()
             standing = new
-        elif step == "replace" or (step == "duel" and wins_duel(first, swapped)):
+        elif step == "replace" or (step == "compare" and wins_comparison(first, swapped)):
             # A win is a find that was not rejected, over a set that lost in the same sheet.
             assert not vetoed
             assert word in ("accept", "partial")
             assert better != "no"
             assert better == "yes" or grade_of(standing, verdicts) == "reject"
-            duelled = (first, swapped) == ("second", "first")
-            assert duelled or order[word] > order[grade_of(standing, verdicts)]
+            compared = (first, swapped) == ("second", "first")
+            assert compared or order[word] > order[grade_of(standing, verdicts)]
             standing = new
         assert standing != ()
     assert standing == ("m1",) or grade_of(standing, verdicts) in ("accept", "partial")

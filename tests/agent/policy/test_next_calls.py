@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.policy.calls import Limits, admit
+from agent.policy.calls import CallLimits, admit
 from agent.policy.next_calls import (
     Flaw,
     Progress,
@@ -17,11 +17,11 @@ from segmenter.contract import Box, BoxPrompt, Capabilities
 from tests.agent.doubles import box, capabilities, image_ref, square, target, to_mask
 
 OPEN = capabilities(concepts=None, negative_boxes=True)
-POLYP = target(ladder=("polyp", "colon polyp", "adenoma"))
+POLYP = target(phrases=("polyp", "colon polyp", "adenoma"))
 
 
-def limits(*tried: Call, can: Capabilities = OPEN, unknown: tuple[str, ...] = ()) -> Limits:
-    return Limits(image_ref(), can, tried, frozenset(unknown))
+def limits(*tried: Call, can: Capabilities = OPEN, unknown: tuple[str, ...] = ()) -> CallLimits:
+    return CallLimits(image_ref(), can, tried, frozenset(unknown))
 
 
 def call(concept: str | None = "polyp", *boxes: Box, threshold: float | None = None) -> Call:
@@ -124,7 +124,7 @@ def test_a_word_the_model_cannot_look_for_is_not_put_again() -> None:
     )
 
 
-def test_code_adds_the_pair_without_the_box_and_the_ladder() -> None:
+def test_code_adds_the_pair_without_the_box_and_all_phrases() -> None:
     proposed = [call("pink bump", box(10, 10, 30, 30))]
     calls = first_calls([POLYP], proposed, None, limits())
     assert said(calls) == [
@@ -141,7 +141,7 @@ def test_the_callers_box_comes_before_the_planners() -> None:
     assert calls[0] == call("polyp", box(10, 10, 30, 30))
 
 
-def test_when_nothing_is_found_the_ladder_goes_before_the_threshold() -> None:
+def test_when_nothing_is_found_the_next_phrase_goes_before_the_threshold() -> None:
     first = widening_calls(POLYP, limits(call()))
     assert said(first) == [("colon polyp", 0, None), ("adenoma", 0, None)]
     second = widening_calls(POLYP, limits(call(), *first))
@@ -185,7 +185,7 @@ def test_an_issue_names_the_next_calls(
     assert [(one.concept, len(one.boxes)) for one in calls] == wanted
 
 
-def test_a_mask_that_is_too_small_gets_a_larger_box_when_the_ladder_is_used_up() -> None:
+def test_a_mask_that_is_too_small_gets_a_larger_box_when_the_next_phrase_is_used_up() -> None:
     (made,) = repair_calls(target(), flaw(Issue.TOO_SMALL), limits(call()))
     assert made.boxes[0].box == box(15, 15, 45, 45)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from agent.policy.calls import Limits, limits_after
-from agent.policy.outcome import Story, absence_votes, end_run, end_target
+from agent.policy.calls import CallLimits, limits_after
+from agent.policy.outcome import RunSummary, absence_votes, end_run, end_target
 from agent.schemas.runs import Call, Failure, Inspection, Issue, Plan, Round, Status, Verdict
 from segmenter.contract import Capabilities
 from tests.agent.doubles import capabilities, image_ref, plan_for, target
@@ -45,16 +45,16 @@ def story(
     failure: Failure | None = None,
     fallbacks: tuple[str, ...] = (),
     can: Capabilities | None = None,
-) -> Story:
+) -> RunSummary:
     verdicts = {v.candidate: v for one in rounds for v in one.inspection.verdicts}
     found = [name for one in rounds for name in one.candidates]
-    return Story(
+    return RunSummary(
         plan=plan or plan_for(POLYP),
         rounds=rounds,
         incumbents={"t1": (found[0],)} if found else {},
         verdicts=verdicts,
         owners=dict.fromkeys(found, "t1"),
-        limits=limits_after(Limits(image_ref(), can or capabilities(), ()), rounds),
+        limits=limits_after(CallLimits(image_ref(), can or capabilities(), ()), rounds),
         failure=failure,
         fallbacks=fallbacks,
     )
@@ -98,7 +98,7 @@ def story(
         "rules, presence in between",
     ],
 )
-def test_absence_is_counted_in_voices(told: Story, votes: int) -> None:
+def test_absence_is_counted_in_voices(told: RunSummary, votes: int) -> None:
     assert absence_votes(POLYP, told) == votes
 
 
@@ -127,7 +127,7 @@ def test_absence_is_counted_in_voices(told: Story, votes: int) -> None:
     ],
 )
 def test_a_target_ends_in_one_of_four_ways(
-    told: Story, status: str, masks: tuple[str, ...]
+    told: RunSummary, status: str, masks: tuple[str, ...]
 ) -> None:
     ended = end_target(POLYP, told)
     assert (ended.status, ended.masks) == (status, masks)
@@ -163,7 +163,7 @@ ACCEPTED = round_(1, TEXT, found=("m1",), word="accept", issue=Issue.NONE)
     ],
     ids=["found", "rules stood in", "partial", "absent", "absent by one model", "rejected"],
 )
-def test_a_person_is_asked_to_look_whenever_there_is_doubt(told: Story, review: bool) -> None:
+def test_a_person_is_asked_to_look_whenever_there_is_doubt(told: RunSummary, review: bool) -> None:
     assert end_run([POLYP], [], told).needs_review is review
 
 

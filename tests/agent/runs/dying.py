@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from agent.loop.checkpoints import open_checkpoints
-from agent.loop.context import AgentSettings, Bench
+from agent.loop.context import AgentSettings, RunContext
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
 from agent.queued import QueuedAgent
@@ -34,17 +34,17 @@ def settings(prefix: str) -> SegmenterSettings:
 
 def die_early() -> None:
     """Kill this process when the second step has been taken and nobody knows of it yet."""
-    kept = Bench.keep
+    kept = RunContext.keep
     calls = 0
 
-    async def keep(bench: Bench, steps: int) -> int:
+    async def keep(run_context: RunContext, steps: int) -> int:
         nonlocal calls
         calls += 1
         if calls == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return await kept(bench, steps)
+        return await kept(run_context, steps)
 
-    Bench.keep = keep  # type: ignore[method-assign]
+    RunContext.keep = keep  # type: ignore[method-assign]
 
 
 async def live(redis: str, state: str, model: str, prefix: str, marks: Path) -> None:

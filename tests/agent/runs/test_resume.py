@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 
 from agent.loop.checkpoints import MAX_STATE_BYTES, Checkpoints, open_checkpoints, strict_serializer
-from agent.loop.context import AgentSettings, Bench
+from agent.loop.context import AgentSettings, RunContext
 from agent.queued import QueuedAgent
 from agent.runs.replay import differences, replay
 from agent.runs.threads import new_run_id
@@ -73,7 +73,7 @@ def call(concept: str) -> Call:
 
 
 def planner(rounds: int = 2) -> ScriptedPlanner:
-    """Partly content with the first round, content with the second, and sure of it in a duel."""
+    """Partly content with the first round, content with the second, also beside the first."""
     again = (call("lesion"),)
     looks = [judging("partial", next="segment", calls=again) for _ in range(rounds - 1)]
     return ScriptedPlanner(
@@ -105,7 +105,7 @@ def world() -> World:
 async def walk_with_stops(on: World, url: str | None, at: list[int]) -> tuple[RunRecord, int]:
     """Carry a run out, stopped after its n-th step for each n; count the steps taken in all."""
     run_id = new_run_id()
-    keep, taken = Bench.keep, 0
+    keep, taken = RunContext.keep, 0
     tasks: list[asyncio.Task[RunRecord]] = []
     async with open_checkpoints(url) as checkpoints:
         agent = service(on, checkpoints)
@@ -114,7 +114,7 @@ async def walk_with_stops(on: World, url: str | None, at: list[int]) -> tuple[Ru
             for stop in [*at, 0]:
                 steps = 0
 
-                async def counted(bench: Bench, kept: int, stop: int = stop) -> int:
+                async def counted(run_context: RunContext, kept: int, stop: int = stop) -> int:
                     nonlocal taken, steps
                     taken, steps = taken + 1, steps + 1
                     if steps == stop:
@@ -122,16 +122,16 @@ async def walk_with_stops(on: World, url: str | None, at: list[int]) -> tuple[Ru
                         for task in tasks:
                             task.cancel()
                         await asyncio.sleep(60.0)
-                    return await keep(bench, kept)
+                    return await keep(run_context, kept)
 
-                Bench.keep = counted  # type: ignore[method-assign]
+                RunContext.keep = counted  # type: ignore[method-assign]
                 tasks[:] = [asyncio.create_task(agent.carry_out(run_id))]
                 try:
                     return await tasks[0], taken
                 except asyncio.CancelledError:
                     agent = service(on, checkpoints)
         finally:
-            Bench.keep = keep  # type: ignore[method-assign]
+            RunContext.keep = keep  # type: ignore[method-assign]
     raise AssertionError("the run never ended")
 
 
@@ -163,7 +163,7 @@ def test_a_run_stopped_in_any_step_goes_on_and_pays_nothing_twice(
     assert run.provenance.usage == before.provenance.usage
     assert on.planner is not None
     assert (len(on.planner.questions), len(on.planner.looks)) == (1, 2)
-    assert len(on.planner.duelled) == 2
+    assert len(on.planner.compared) == 2
     assert len(on.segmenter.requests) == 2
     # The step that was broken off is taken again, and with checkpoints no other.
     assert taken == STEPS + (step if kept == "nowhere" else 1)
@@ -272,7 +272,7 @@ async def ask_through(url: str, prefix: str) -> RunRecord:
             asking = AgentRequest(request="Outline the breast tumour", image=image)
             run = await agent.run(asking)
             pixels = decode(IMAGE).pixels
-            assert differences(run, await replay(await agent.runs.replay(run.id), pixels)) == []
+            assert differences(run, await replay(await agent.recording(run.id), pixels)) == []
             return run
     finally:
         stop.set()
@@ -308,7 +308,7 @@ def test_the_state_of_a_large_run_stays_small() -> None:
         ScriptedSegmenter(answers),
         ScriptedPlanner(
             plan_for(
-                target("cell", ladder=("cell", "nuclei"), count="several"),
+                target("cell", phrases=("cell", "nuclei"), count="several"),
                 calls=(call("cell"), call("nuclei")),
             ),
             [
@@ -323,8 +323,8 @@ def test_the_state_of_a_large_run_stays_small() -> None:
 
     walked = module.walk
 
-    async def weighed(bench: Bench, checkpoints: Checkpoints | None = None):
-        async for state in walked(bench, checkpoints):
+    async def weighed(run_context: RunContext, checkpoints: Checkpoints | None = None):
+        async for state in walked(run_context, checkpoints):
             sizes.append(len(serializer.dumps_typed(dict(state))[1]))
             yield state
 

@@ -9,7 +9,7 @@ import pytest
 from agent.errors import RunNotFound
 from agent.schemas.runs import RunRecord
 from api.errors import KeyInUse
-from api.http.idempotency import Once
+from api.http.idempotency import IdempotencyStore
 from segmenter.errors import TransportDown
 from segmenter.storage.memory import MemoryRecordStore
 
@@ -51,12 +51,12 @@ class FailingStore(MemoryRecordStore):
         raise TransportDown("out")
 
 
-def once(store: Callable[..., MemoryRecordStore] = MemoryRecordStore) -> Once:
+def once(store: Callable[..., MemoryRecordStore] = MemoryRecordStore) -> IdempotencyStore:
     records = store(max_bytes=100_000, max_item_bytes=10_000)
-    return Once(records, running_ttl_s=60.0, done_ttl_s=600.0)
+    return IdempotencyStore(records, running_ttl_s=60.0, done_ttl_s=600.0)
 
 
-async def ask(keys: Once, runs: Runs) -> tuple[RunRecord, bool]:
+async def ask(keys: IdempotencyStore, runs: Runs) -> tuple[RunRecord, bool]:
     return await keys.run(KEY, "payload", start=runs.start, recall=runs.recall)
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from api.http.app import create_app
 from api.settings import Settings
 from tests.api.conftest import BASE_URL
-from tests.api.doubles import Bench
+from tests.api.doubles import ServiceUnderTest
 from tests.api.problems_seen import fields, problem
 
 BRIGHT = [{"text": "bright spot"}]
@@ -81,7 +81,7 @@ def test_a_body_without_a_length_is_counted_as_it_streams(
     problem(response, 413, "body-too-large")
 
 
-def test_reading_stops_at_the_limit(bench: Bench, settings: Settings) -> None:
+def test_reading_stops_at_the_limit(service: ServiceUnderTest, settings: Settings) -> None:
     sent = 0
 
     async def stream() -> AsyncIterator[bytes]:
@@ -91,7 +91,7 @@ def test_reading_stops_at_the_limit(bench: Bench, settings: Settings) -> None:
             yield b" " * 100_000
 
     async def post() -> httpx.Response:
-        app = create_app(settings, bench.opener())
+        app = create_app(settings, service.opener())
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
@@ -104,7 +104,7 @@ def test_reading_stops_at_the_limit(bench: Bench, settings: Settings) -> None:
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=frontier"])
 def test_a_client_that_leaves_in_the_middle_is_no_failure_of_ours(
-    bench: Bench, settings: Settings, kind: str
+    service: ServiceUnderTest, settings: Settings, kind: str
 ) -> None:
     messages = [
         {"type": "http.request", "body": b"--frontier\r\n", "more_body": True},
@@ -119,7 +119,7 @@ def test_a_client_that_leaves_in_the_middle_is_no_failure_of_ours(
         sent.append(message)
 
     async def post() -> None:
-        app = create_app(settings, bench.opener())
+        app = create_app(settings, service.opener())
         async with app.router.lifespan_context(app):
             scope = {
                 "type": "http",

@@ -68,7 +68,7 @@ def test_masks_below_the_threshold_are_the_reason_of_an_empty_answer():
 
 
 def test_the_models_own_reason_is_kept():
-    assert choose(reason="not a chest film").reason == "not a chest film"
+    assert choose(reason="not a chest video").reason == "not a chest video"
 
 
 def test_an_answer_with_masks_needs_no_reason():

@@ -315,10 +315,10 @@ def test_pages_of_different_sizes_are_refused() -> None:
         open_frames(pages(arrays), Limits())
 
 
-# Films.
+# Videos.
 
 
-def test_a_film_is_read_forwards_and_back(sample: Sample) -> None:
+def test_a_video_is_read_forwards_and_back(sample: Sample) -> None:
     frames = open_frames(sample("video/polyp_cvc_clip.mp4"), Limits())
     forward = [frames.frame(index) for index in range(frames.count)]
     assert np.array_equal(frames.frame(3), forward[3])
@@ -327,16 +327,16 @@ def test_a_film_is_read_forwards_and_back(sample: Sample) -> None:
     assert frames.geometry.fps == 5.0
 
 
-def test_a_film_shows_what_its_frames_were(sample: Sample) -> None:
-    """The ultrasound film was made from the multi-frame file: H.264 changes it a little only."""
-    film = open_frames(sample("video/ultrasound_30_frames.mp4"), Limits())
+def test_a_video_shows_what_its_frames_were(sample: Sample) -> None:
+    """The ultrasound video was made from the multi-frame file: H.264 changes it a little only."""
+    video = open_frames(sample("video/ultrasound_30_frames.mp4"), Limits())
     source = open_frames(sample("dicom/us_multiframe_30_ybr_jpeg.dcm"), Limits())
     for index in (0, 14, 29):
-        here, there = film.frame(index).astype(int), source.frame(index).astype(int)
+        here, there = video.frame(index).astype(int), source.frame(index).astype(int)
         assert abs(here - there).mean() < 3.0
 
 
-def test_a_film_of_too_many_frames_is_refused(sample: Sample) -> None:
+def test_a_video_of_too_many_frames_is_refused(sample: Sample) -> None:
     with pytest.raises(ImageTooLarge, match="over the limit of 10"):
         open_frames(sample("video/polyp_cvc_clip.mp4"), Limits(max_frames=10))
 

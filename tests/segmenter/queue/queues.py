@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from segmenter.contract import Capabilities, ModelInfo
-from segmenter.queue.contract import CallerSide, WorkerSide
+from segmenter.queue.contract import Consumer, Producer
 from segmenter.queue.memory import MemoryTransport
-from segmenter.queue.messages import Answer, Job, Presence
+from segmenter.queue.messages import Answer, Job, WorkerInfo
 from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import open_caller
 from segmenter.queue.redis.scripts import Keys
@@ -25,8 +25,8 @@ PATIENCE_S = 10.0
 class Queue:
     """One queue: its caller's side, as many workers as asked for, and a look at the dead."""
 
-    caller: CallerSide
-    worker: Callable[[str], Awaitable[WorkerSide]]
+    caller: Producer
+    worker: Callable[[str], Awaitable[Consumer]]
     dead_letters: Callable[[], Awaitable[int]]
 
 
@@ -37,7 +37,7 @@ Scenario = Callable[[Queue], Awaitable[None]]
 async def memory_queue(settings: QueueSettings) -> AsyncIterator[Queue]:
     transport = MemoryTransport(settings)
 
-    async def worker(worker_id: str) -> WorkerSide:
+    async def worker(worker_id: str) -> Consumer:
         return transport.worker(worker_id)
 
     async def dead_letters() -> int:
@@ -51,7 +51,7 @@ async def redis_queue(url: str, settings: QueueSettings) -> AsyncIterator[Queue]
     async with AsyncExitStack() as stack:
         caller = await stack.enter_async_context(open_caller(url, settings))
 
-        async def worker(worker_id: str) -> WorkerSide:
+        async def worker(worker_id: str) -> Consumer:
             return await stack.enter_async_context(open_worker(url, settings, worker_id))
 
         async def dead_letters() -> int:
@@ -85,11 +85,11 @@ def some_answer(concept: str = "liver") -> Answer:
     )
 
 
-def presence(worker_id: str) -> Presence:
-    return Presence(worker_id=worker_id, model=MODEL)
+def presence(worker_id: str) -> WorkerInfo:
+    return WorkerInfo(worker_id=worker_id, model=MODEL)
 
 
-async def lease_one(worker: WorkerSide, *, wait_s: float = PATIENCE_S):
+async def lease_one(worker: Consumer, *, wait_s: float = PATIENCE_S):
     """Lease one job, asking again until `wait_s` is over; None if none came."""
     deadline = asyncio.get_running_loop().time() + wait_s
     while asyncio.get_running_loop().time() < deadline:

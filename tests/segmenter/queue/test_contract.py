@@ -8,7 +8,7 @@ import pytest
 
 from segmenter.errors import DeadlineExceeded, JobFailed, QueueFull
 from segmenter.queue.memory import MemoryTransport
-from segmenter.queue.messages import Presence, to_error
+from segmenter.queue.messages import WorkerInfo, to_error
 from segmenter.settings import QueueSettings
 from tests.segmenter.queue.queues import (
     PATIENCE_S,
@@ -306,7 +306,7 @@ def test_a_job_that_hangs_goes_to_another_worker_although_its_own_lives(over):
     over(scenario, lease_s=0.6, max_hold_s=0.5)
 
 
-async def workers_seen(queue: Queue, expected: tuple[Presence, ...]) -> None:
+async def workers_seen(queue: Queue, expected: tuple[WorkerInfo, ...]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             if await queue.caller.workers(timeout_s=PATIENCE_S) == expected:

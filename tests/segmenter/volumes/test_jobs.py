@@ -18,7 +18,7 @@ from segmenter.errors import (
     VolumeNotFound,
 )
 from segmenter.masks import rle
-from segmenter.services import Services, open_embedded
+from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.volumes.contract import FrameBox, VolumeRequest, VolumeStatus
 from segmenter.volumes.store import PIECE_BYTES, ReadSome
@@ -61,12 +61,14 @@ def reader(content: bytes) -> ReadSome:
     return read
 
 
-async def begin(services: Services, pixels: np.ndarray, request: VolumeRequest = WANTED) -> str:
+async def begin(
+    services: SegmenterServices, pixels: np.ndarray, request: VolumeRequest = WANTED
+) -> str:
     taken = await services.volumes.create(uuid4().hex, [reader(encode_frames(pixels))], request)
     return taken.record.public_id
 
 
-async def until(services: Services, job: str, *states: str, done: int = 0) -> VolumeStatus:
+async def until(services: SegmenterServices, job: str, *states: str, done: int = 0) -> VolumeStatus:
     while True:
         status = await services.volumes.status(job)
         if status.state in states and status.done >= done:

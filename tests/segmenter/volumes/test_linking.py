@@ -8,7 +8,7 @@ import pytest
 from segmenter.contract import Mask
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
-from segmenter.volumes.linking import STITCH_IOU, Linker, paint
+from segmenter.volumes.linking import STITCH_IOU, SliceLinker, paint
 
 HEIGHT, WIDTH = 20, 60
 
@@ -26,8 +26,8 @@ def square(left: int, *, side: int = 10, joint: float = 0.9) -> Mask:
     )
 
 
-def link(*frames: list[Mask]) -> tuple[Linker, list[tuple[int, ...]]]:
-    linker = Linker()
+def link(*frames: list[Mask]) -> tuple[SliceLinker, list[tuple[int, ...]]]:
+    linker = SliceLinker()
     return linker, [linker.add(index, masks) for index, masks in enumerate(frames)]
 
 
@@ -133,7 +133,7 @@ def test_memory_stays_flat_however_many_objects_come_and_go():
     pixels[:10, :10] = True
     found = rle.encode(pixels)
     mask = square(0).model_copy(update={"rle": found})
-    linker = Linker()
+    linker = SliceLinker()
     tracemalloc.start()
     try:
         for index in range(0, 300, 3):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.contract import RgbImage
-from segmenter.services import Services, open_embedded
+from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import VolumeRequest
 from tests.doubles import BRIGHT, ThresholdBackend, decode_raw
@@ -20,7 +20,7 @@ FRAME_BYTES = SIDE * SIDE * 3
 
 
 class Endless(ArrayFrames):
-    """Makes each frame when it is asked for, as a film does."""
+    """Makes each frame when it is asked for, as a video does."""
 
     def __init__(self) -> None:
         super().__init__(np.zeros((1, SIDE, SIDE, 3), dtype=np.uint8))
@@ -40,7 +40,7 @@ class EndlessFormats(RawFormats):
         return b"labels"
 
 
-async def reached(services: Services, job: str, done: int) -> None:
+async def reached(services: SegmenterServices, job: str, done: int) -> None:
     while True:
         if (await services.volumes.status(job)).done >= done:
             return

@@ -14,7 +14,7 @@ import pytest
 
 from segmenter.contract import Prompt, SegmentRequest
 from segmenter.redis_connection import open_client
-from segmenter.services import Services, open_redis
+from segmenter.services import SegmenterServices, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import VolumeRequest, VolumeStatus
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
@@ -54,7 +54,7 @@ def over(server, settings: SegmenterSettings, scenario):
     return asyncio.run(within())
 
 
-async def begin(services: Services) -> str:
+async def begin(services: SegmenterServices) -> str:
     stream = BytesIO(encode_frames(PIXELS))
 
     async def read(size: int) -> bytes:
@@ -64,7 +64,9 @@ async def begin(services: Services) -> str:
     return (await services.volumes.create(uuid4().hex, [read], request)).record.public_id
 
 
-async def until(services: Services, job: str, state: str, *, done: int = 0) -> VolumeStatus:
+async def until(
+    services: SegmenterServices, job: str, state: str, *, done: int = 0
+) -> VolumeStatus:
     while True:
         status = await services.volumes.status(job)
         if status.state == state and status.done >= done:

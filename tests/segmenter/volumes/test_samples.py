@@ -18,7 +18,7 @@ from segmenter.formats.limits import Limits
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import dice
-from segmenter.services import Services, decoder, open_embedded, open_redis
+from segmenter.services import SegmenterServices, decoder, open_embedded, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import FrameResult, VolumeRequest, VolumeStatus
 from tests.paths import ROOT, SHARED
@@ -44,7 +44,7 @@ def labels_in(content: bytes) -> np.ndarray:
     return np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(content)).dataobj)
 
 
-async def begin(services: Services, files: list[bytes], request: VolumeRequest) -> str:
+async def begin(services: SegmenterServices, files: list[bytes], request: VolumeRequest) -> str:
     def reader(content: bytes):
         stream = BytesIO(content)
 
@@ -57,7 +57,9 @@ async def begin(services: Services, files: list[bytes], request: VolumeRequest) 
     return (await services.volumes.create(uuid4().hex, readers, request)).record.public_id
 
 
-async def until(services: Services, job: str, state: str, *, done: int = 0) -> VolumeStatus:
+async def until(
+    services: SegmenterServices, job: str, state: str, *, done: int = 0
+) -> VolumeStatus:
     while True:
         status = await services.volumes.status(job)
         if status.state == state and status.done >= done:

@@ -8,8 +8,8 @@ from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
 from agent.mllm.json.extract import extract
-from agent.planners.replies import Seam, to_inspection, to_plan, to_winner
-from agent.planners.reply_schemas import duel_schema, inspect_schema, plan_schema
+from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
+from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.runs import Call
 
 BODIES = 10_000
@@ -115,29 +115,29 @@ def damage(text: str, chance: random.Random) -> str:
     return text
 
 
-def read_plan(said: str, seam: Seam) -> tuple[Call, ...]:
-    plan = to_plan(extract(said, plan_schema(seam.style)), seam)
+def read_plan(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
+    plan = to_plan(extract(said, plan_schema(coordinates.style)), coordinates)
     assert len(plan.targets) <= 4
     return plan.calls
 
 
-def read_inspection(said: str, seam: Seam) -> tuple[Call, ...]:
-    answer = extract(said, inspect_schema(seam.style))
+def read_inspection(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
+    answer = extract(said, inspect_schema(coordinates.style))
     panels = {"M0": ("m1",), "M1": ("m2",)}
-    found = to_inspection(answer, seam, targets=["t1"], panels=panels)
+    found = to_inspection(answer, coordinates, targets=["t1"], panels=panels)
     assert {verdict.candidate for verdict in found.verdicts} <= {"m1", "m2"}
     return found.calls
 
 
-def read_duel(said: str, seam: Seam) -> tuple[Call, ...]:
-    assert to_winner(extract(said, duel_schema())) in ("first", "second", "same")
+def read_comparison(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
+    assert to_winner(extract(said, comparison_schema())) in ("first", "second", "same")
     return ()
 
 
 READERS = (
     (plan_answer, read_plan),
     (inspect_answer, read_inspection),
-    (lambda key: {"better": "A", "reason": None}, read_duel),
+    (lambda key: {"better": "A", "reason": None}, read_comparison),
 )
 
 
@@ -149,7 +149,7 @@ def test_ten_thousand_damaged_answers_give_an_error_of_ours_or_a_sound_answer() 
         whole, read = READERS[number // len(STYLES) % len(READERS)]
         said = chance.choice(WRAPS)(json.dumps(spoil(whole(style.key), chance)))
         try:
-            calls = read(damage(said, chance), Seam(style, Size(800, 400), IMAGE))
+            calls = read(damage(said, chance), BoxCoordinates(style, Size(800, 400), IMAGE))
         except MllmReplyError:
             continue
         sound += 1

@@ -17,7 +17,7 @@ from api.settings import Settings
 from segmenter.contract import Box
 from segmenter.errors import DeadlineExceeded, JobFailed
 from tests.api.conftest import BASE_URL
-from tests.api.doubles import MODEL, Bench
+from tests.api.doubles import MODEL, ServiceUnderTest
 from tests.api.problems_seen import fields, problem
 
 REQUEST = "Outline the bright spot"
@@ -73,13 +73,15 @@ def test_a_run_shows_its_rounds(client: TestClient, png: bytes) -> None:
     assert first["picture_url"] == f"/agent/runs/{run['id']}/rounds/1.png"
 
 
-def test_every_field_reaches_the_agent(client: TestClient, bench: Bench, png: bytes) -> None:
+def test_every_field_reaches_the_agent(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
     edits = [{"action": "reject", "mask_id": "m2"}, {"action": "box", "box": [1, 2, 3, 4]}]
     response = ask(
         client, png, box="1,2,30,20", max_rounds="2", planner="rules", edits=json.dumps(edits)
     )
     assert response.status_code == 200
-    asked = bench.agent.requests[0]
+    asked = service.agent.requests[0]
     assert asked.box == Box(x0=1, y0=2, x1=30, y1=20)
     assert (asked.max_rounds, asked.planner) == (2, "rules")
     assert [edit.action for edit in asked.edits] == ["reject", "box"]
@@ -87,7 +89,7 @@ def test_every_field_reaches_the_agent(client: TestClient, bench: Bench, png: by
     assert asked.image.width == 40
 
 
-def test_a_thread_needs_no_image(client: TestClient, bench: Bench, png: bytes) -> None:
+def test_a_thread_needs_no_image(client: TestClient, service: ServiceUnderTest, png: bytes) -> None:
     thread_id = ask(client, png).json()["thread_id"]
     body = {"request": "only the left one", "thread_id": thread_id}
     as_json = client.post("/agent/segment", json=body)
@@ -97,7 +99,7 @@ def test_a_thread_needs_no_image(client: TestClient, bench: Bench, png: bytes) -
     for response in (as_json, as_form):
         assert response.status_code == 200
         assert response.json()["thread_id"] == thread_id
-    assert [request.image for request in bench.agent.requests[1:]] == [None, None]
+    assert [request.image for request in service.agent.requests[1:]] == [None, None]
 
 
 def test_a_request_may_have_lines_and_tabs(client: TestClient, png: bytes) -> None:
@@ -105,7 +107,9 @@ def test_a_request_may_have_lines_and_tabs(client: TestClient, png: bytes) -> No
     assert ask(client, png, request=text).json()["request"] == text
 
 
-def test_edits_of_a_thread_need_no_words(client: TestClient, bench: Bench, png: bytes) -> None:
+def test_edits_of_a_thread_need_no_words(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
     thread_id = ask(client, png).json()["thread_id"]
     edits = [{"action": "accept", "mask_id": "m1"}]
     as_json = client.post("/agent/segment", json={"thread_id": thread_id, "edits": edits})
@@ -114,7 +118,7 @@ def test_edits_of_a_thread_need_no_words(client: TestClient, bench: Bench, png: 
         files={"thread_id": (None, thread_id), "edits": (None, json.dumps(edits))},
     )
     assert (as_json.status_code, as_form.status_code) == (200, 200)
-    assert [request.request for request in bench.agent.requests[1:]] == [EDITS_ALONE] * 2
+    assert [request.request for request in service.agent.requests[1:]] == [EDITS_ALONE] * 2
 
 
 def test_what_stands_for_missing_words_names_and_orders_nothing() -> None:
@@ -183,9 +187,14 @@ def test_a_concept_field_is_not_known_here(client: TestClient, png: bytes) -> No
     ],
 )
 def test_a_failure_is_never_an_empty_result(
-    client: TestClient, bench: Bench, png: bytes, failure: Exception, status: int, slug: str
+    client: TestClient,
+    service: ServiceUnderTest,
+    png: bytes,
+    failure: Exception,
+    status: int,
+    slug: str,
 ) -> None:
-    bench.agent.failure = failure
+    service.agent.failure = failure
     response = ask(client, png)
     problem(response, status, slug)
     assert "secret" not in response.text
@@ -204,9 +213,14 @@ def test_a_failure_is_never_an_empty_result(
     ],
 )
 def test_a_failed_run_has_the_status_of_its_cause_and_can_be_read(
-    client: TestClient, bench: Bench, png: bytes, cause: str | None, status: int, slug: str
+    client: TestClient,
+    service: ServiceUnderTest,
+    png: bytes,
+    cause: str | None,
+    status: int,
+    slug: str,
 ) -> None:
-    bench.agent.status, bench.agent.error_kind = Status.FAILED, cause
+    service.agent.status, service.agent.error_kind = Status.FAILED, cause
     response = ask(client, png)
     found = problem(response, status, slug)
     assert ("retry-after" in response.headers) is (status == 503)
@@ -234,17 +248,17 @@ def with_key(client: TestClient, png: bytes, key: str, **data: Any) -> httpx.Res
 
 
 def test_the_same_key_and_payload_give_the_same_run(
-    client: TestClient, bench: Bench, png: bytes
+    client: TestClient, service: ServiceUnderTest, png: bytes
 ) -> None:
     first, second = with_key(client, png, "key-1"), with_key(client, png, "key-1")
     assert first.json() == second.json()
-    assert len(bench.agent.requests) == 1
+    assert len(service.agent.requests) == 1
     assert "idempotency-replayed" not in first.headers
     assert second.headers["idempotency-replayed"] == "true"
 
 
 def test_form_and_json_of_the_same_payload_share_a_key(
-    client: TestClient, bench: Bench, png: bytes, png_text: str
+    client: TestClient, service: ServiceUnderTest, png: bytes, png_text: str
 ) -> None:
     with_key(client, png, "key-1")
     client.post(
@@ -252,7 +266,7 @@ def test_form_and_json_of_the_same_payload_share_a_key(
         json={"image": png_text, "request": REQUEST},
         headers={"Idempotency-Key": "key-1"},
     )
-    assert len(bench.agent.requests) == 1
+    assert len(service.agent.requests) == 1
 
 
 def test_another_payload_under_the_same_key_is_refused(client: TestClient, png: bytes) -> None:
@@ -260,16 +274,20 @@ def test_another_payload_under_the_same_key_is_refused(client: TestClient, png: 
     problem(with_key(client, png, "key-1", max_rounds="1"), 422, "idempotency-key-reused")
 
 
-def test_other_keys_make_other_runs(client: TestClient, bench: Bench, png: bytes) -> None:
+def test_other_keys_make_other_runs(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
     with_key(client, png, "key-1")
     with_key(client, png, "key-2")
-    assert len(bench.agent.requests) == 2
+    assert len(service.agent.requests) == 2
 
 
-def test_a_failed_request_frees_its_key(client: TestClient, bench: Bench, png: bytes) -> None:
-    bench.agent.failure = JobFailed("broken")
+def test_a_failed_request_frees_its_key(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
+    service.agent.failure = JobFailed("broken")
     problem(with_key(client, png, "key-1"), 502, "model-failed")
-    bench.agent.failure = None
+    service.agent.failure = None
     assert with_key(client, png, "key-1").status_code == 200
 
 
@@ -280,10 +298,12 @@ def test_a_key_is_short_and_printable(client: TestClient, png: bytes, key: str) 
     assert fields(response) == ["idempotency-key"]
 
 
-def test_no_more_requests_are_answered_at_once_than_allowed(bench: Bench, png: bytes) -> None:
+def test_no_more_requests_are_answered_at_once_than_allowed(
+    service: ServiceUnderTest, png: bytes
+) -> None:
     async def three() -> list[httpx.Response]:
-        app = create_app(Settings(max_requests=1), bench.opener())
-        bench.agent.gate = asyncio.Event()
+        app = create_app(Settings(max_requests=1), service.opener())
+        service.agent.gate = asyncio.Event()
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
@@ -294,9 +314,9 @@ def test_no_more_requests_are_answered_at_once_than_allowed(bench: Bench, png: b
                 "data": {"request": REQUEST},
             }
             first = asyncio.create_task(client.post(**call))
-            await bench.agent.started.wait()
+            await service.agent.started.wait()
             second, live = await client.post(**call), await client.get("/health/live")
-            bench.agent.gate.set()
+            service.agent.gate.set()
             return [await first, second, live, await client.post(**call)]
 
     first, second, live, third = asyncio.run(three())
@@ -306,11 +326,11 @@ def test_no_more_requests_are_answered_at_once_than_allowed(bench: Bench, png: b
 
 
 def test_a_key_is_refused_while_its_first_request_runs(
-    bench: Bench, settings: Settings, png: bytes
+    service: ServiceUnderTest, settings: Settings, png: bytes
 ) -> None:
     async def both() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
-        app = create_app(settings, bench.opener())
-        bench.agent.gate = asyncio.Event()
+        app = create_app(settings, service.opener())
+        service.agent.gate = asyncio.Event()
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
@@ -322,9 +342,9 @@ def test_a_key_is_refused_while_its_first_request_runs(
                 "headers": {"Idempotency-Key": "key-1"},
             }
             first = asyncio.create_task(client.post(**call))
-            await bench.agent.started.wait()
+            await service.agent.started.wait()
             second = await client.post(**call)
-            bench.agent.gate.set()
+            service.agent.gate.set()
             return await first, second, await client.post(**call)
 
     first, second, third = asyncio.run(both())

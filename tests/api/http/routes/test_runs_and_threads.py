@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from segmenter.formats.raster.image import decode_mask_png
-from tests.api.doubles import Bench
+from tests.api.doubles import ServiceUnderTest
 from tests.api.problems_seen import problem
 
 NO_RUN = "run_" + "9" * 32
@@ -22,8 +22,8 @@ def run(client: TestClient, png: bytes) -> dict[str, Any]:
     return found
 
 
-def forget_image(bench: Bench, run: dict[str, Any]) -> None:
-    asyncio.run(bench.images.delete(bench.agent.runs[run["id"]].image))
+def forget_image(service: ServiceUnderTest, run: dict[str, Any]) -> None:
+    asyncio.run(service.images.delete(service.agent.runs[run["id"]].image))
 
 
 def test_a_run_reads_as_it_was_answered(client: TestClient, run: dict[str, Any]) -> None:
@@ -62,9 +62,9 @@ def test_a_picture_that_never_was_is_not_found(client: TestClient, run: dict[str
 
 
 def test_a_picture_of_an_expired_image_is_gone(
-    client: TestClient, bench: Bench, run: dict[str, Any]
+    client: TestClient, service: ServiceUnderTest, run: dict[str, Any]
 ) -> None:
-    forget_image(bench, run)
+    forget_image(service, run)
     for url in (run["overlay_url"], run["rounds"][0]["picture_url"]):
         problem(client.get(url), 410, "picture-gone")
 

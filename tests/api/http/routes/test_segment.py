@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from segmenter.contract import Rle, Spacing
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
-from tests.api.doubles import MODEL, Bench
+from tests.api.doubles import MODEL, ServiceUnderTest
 from tests.api.problems_seen import fields, problem
 
 SPOT_BOX = [20.0, 10.0, 30.0, 18.0]
@@ -101,7 +101,9 @@ def test_several_concepts_keep_their_own_results(client: TestClient, png: bytes)
     assert [first["masks"][0]["id"], second["masks"][0]["id"]] == ["m1", "m2"]
 
 
-def test_prompts_travel_as_json_in_a_form(client: TestClient, bench: Bench, png: bytes) -> None:
+def test_prompts_travel_as_json_in_a_form(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
     prompts = [{"text": "bright spot", "boxes": [{"box": [0, 0, 25, 30], "label": "positive"}]}]
     response = client.post(
         "/segment",
@@ -114,7 +116,7 @@ def test_prompts_travel_as_json_in_a_form(client: TestClient, bench: Bench, png:
         },
     )
     assert response.json()["results"][0]["masks"][0]["box"] == [20.0, 10.0, 25.0, 18.0]
-    asked = bench.segmenter.asked[0]
+    asked = service.segmenter.asked[0]
     assert (asked.threshold, asked.nms_iou, asked.max_masks) == (0.25, 0.75, 3)
 
 
@@ -145,14 +147,16 @@ def test_an_unknown_concept_says_so_and_wants_review(client: TestClient, png: by
     assert response.json()["needs_review"] is True
 
 
-def test_a_doubtful_mask_wants_review(client: TestClient, bench: Bench, png: bytes) -> None:
-    bench.segmenter.score = 0.4
+def test_a_doubtful_mask_wants_review(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
+    service.segmenter.score = 0.4
     response = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
     assert response.json()["needs_review"] is True
 
 
 def test_areas_are_physical_only_where_the_file_states_its_spacing(
-    client: TestClient, bench: Bench, png: bytes
+    client: TestClient, service: ServiceUnderTest, png: bytes
 ) -> None:
     from api.render.segment import area_mm2
     from tests.api.doubles import read, to_mask

@@ -8,7 +8,7 @@ from api.http.app import create_app
 from api.settings import Settings
 from segmenter.errors import NoWorker, TransportDown
 from tests.api.conftest import BASE_URL
-from tests.api.doubles import CONCEPTS, MODEL, Bench
+from tests.api.doubles import CONCEPTS, MODEL, ServiceUnderTest
 from tests.api.problems_seen import problem
 
 KEY = "a-key-of-some-length-0123"
@@ -17,9 +17,9 @@ GUARDED = ["/capabilities", "/images/img_" + "0" * 64, "/agent/runs/run_1", "/ag
 
 
 @pytest.fixture
-def guarded(bench: Bench) -> Iterator[TestClient]:
+def guarded(service: ServiceUnderTest) -> Iterator[TestClient]:
     settings = Settings(api_keys=(SecretStr(KEY), SecretStr(OTHER_KEY)))
-    app = create_app(settings, bench.opener())
+    app = create_app(settings, service.opener())
     with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False) as opened:
         yield opened
 
@@ -40,8 +40,10 @@ def test_capabilities_say_what_can_be_asked_for(client: TestClient) -> None:
     assert found["egress"] == "off"
 
 
-def test_capabilities_without_a_worker_are_unavailable(client: TestClient, bench: Bench) -> None:
-    bench.segmenter.failure = NoWorker("nobody")
+def test_capabilities_without_a_worker_are_unavailable(
+    client: TestClient, service: ServiceUnderTest
+) -> None:
+    service.segmenter.failure = NoWorker("nobody")
     response = client.get("/capabilities")
     problem(response, 503, "no-worker")
     assert int(response.headers["retry-after"]) >= 1
@@ -53,10 +55,10 @@ def test_a_live_process_says_so(client: TestClient) -> None:
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v1/health/ready"])
 def test_head_says_what_get_says_without_a_body(
-    client: TestClient, bench: Bench, path: str
+    client: TestClient, service: ServiceUnderTest, path: str
 ) -> None:
     assert (client.head(path).status_code, client.head(path).content) == (200, b"")
-    bench.workers = ()
+    service.workers = ()
     assert client.head(path).status_code == client.get(path).status_code
 
 
@@ -68,15 +70,15 @@ def test_ready_means_a_worker_with_a_model(client: TestClient) -> None:
     }
 
 
-def test_without_a_worker_it_is_not_ready(client: TestClient, bench: Bench) -> None:
-    bench.workers = ()
+def test_without_a_worker_it_is_not_ready(client: TestClient, service: ServiceUnderTest) -> None:
+    service.workers = ()
     response = client.get("/health/ready")
     assert "no worker" in problem(response, 503, "not-ready")["detail"]
     assert "retry-after" in response.headers
 
 
-def test_without_a_queue_it_is_not_ready(client: TestClient, bench: Bench) -> None:
-    bench.workers_failure = TransportDown("redis://user:secret@host is out")
+def test_without_a_queue_it_is_not_ready(client: TestClient, service: ServiceUnderTest) -> None:
+    service.workers_failure = TransportDown("redis://user:secret@host is out")
     response = client.get("/health/ready")
     assert "queue" in problem(response, 503, "not-ready")["detail"]
     assert "secret" not in response.text
@@ -133,7 +135,7 @@ def test_health_needs_no_key(guarded: TestClient) -> None:
 
 
 def test_callers_do_not_share_idempotency_keys(
-    guarded: TestClient, bench: Bench, png: bytes
+    guarded: TestClient, service: ServiceUnderTest, png: bytes
 ) -> None:
     for key in (KEY, OTHER_KEY):
         guarded.post(
@@ -142,7 +144,7 @@ def test_callers_do_not_share_idempotency_keys(
             data={"request": "the spot"},
             headers={"X-API-Key": key, "Idempotency-Key": "1"},
         )
-    assert len(bench.agent.requests) == 2
+    assert len(service.agent.requests) == 2
 
 
 def test_every_answer_wears_the_security_headers(client: TestClient) -> None:
@@ -182,8 +184,8 @@ def test_the_loopback_has_several_names(client: TestClient, host: str) -> None:
     assert client.get("/health/live", headers={"Host": host}).status_code == 200
 
 
-def test_hosts_can_be_named(bench: Bench) -> None:
-    app = create_app(Settings(allowed_hosts=("seg.clinic.example",)), bench.opener())
+def test_hosts_can_be_named(service: ServiceUnderTest) -> None:
+    app = create_app(Settings(allowed_hosts=("seg.clinic.example",)), service.opener())
     with TestClient(app, base_url="http://seg.clinic.example") as client:
         assert client.get("/health/live").status_code == 200
         assert client.get("/health/live", headers={"Host": "127.0.0.1"}).status_code == 403

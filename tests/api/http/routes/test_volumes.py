@@ -11,13 +11,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.http.app import create_app
-from api.http.dependencies import Parts
+from api.http.dependencies import AppServices
 from api.settings import Settings
 from segmenter.contract import Rle
 from segmenter.masks import rle
 from segmenter.services import open_embedded
 from tests.api.conftest import BASE_URL
-from tests.api.doubles import Bench, read
+from tests.api.doubles import ServiceUnderTest, read
 from tests.api.problems_seen import fields, problem
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
 from tests.segmenter.volumes.sequences import (
@@ -41,20 +41,20 @@ def backend() -> ThresholdBackend:
 
 
 @pytest.fixture
-def client(bench: Bench, backend: ThresholdBackend) -> Iterator[TestClient]:
+def client(service: ServiceUnderTest, backend: ThresholdBackend) -> Iterator[TestClient]:
     settings = Settings(max_upload_bytes=1000, max_volume_bytes=LIMIT)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Parts]:
+    async def opened() -> AsyncIterator[AppServices]:
         asked = settings.for_segmenter()
         async with open_embedded(backend, read, asked, formats=RawFormats()) as services:
-            yield Parts(
+            yield AppServices(
                 segmenter=services.segmenter,
                 images=services.images,
                 records=services.records,
                 volumes=services.volumes,
-                agent=bench.agent,
-                live_workers=bench.live_workers,
+                agent=service.agent,
+                live_workers=service.live_workers,
                 planners=("rules",),
             )
 

@@ -144,7 +144,7 @@ def test_the_place_alone_is_not_the_thing_in_it(vocabulary, site):
 
 
 def test_what_the_agent_may_ask_for_another_term_is_never_answered(vocabulary):
-    asked = [(term.label, p) for term in load_lexicon().file.terms for p in term.ladder]
+    asked = [(term.label, p) for term in load_lexicon().file.terms for p in term.phrases]
     others = [(label, phrase) for label, phrase in asked if label not in NAMES]
     assert len(others) > 50
     assert [pair for pair in others if vocabulary.look_up(pair[1]).concepts] == []

@@ -10,15 +10,15 @@ from transformers import Sam3TrackerVideoInferenceSession  # noqa: E402
 
 from segmenter.backends.sam3.backend import Sam3Backend  # noqa: E402
 from segmenter.backends.sam3.mask_cleanup import SMALL_AREA, small_parts, tidy  # noqa: E402
-from segmenter.backends.sam3.memory import Follower  # noqa: E402
+from segmenter.backends.sam3.memory import ObjectMemory  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_pixels  # noqa: E402
 from segmenter.backends.sam3.video import Sam3Sequence  # noqa: E402
 from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.backends.sequence import (  # noqa: E402
     LOST,
     FrameByFrame,
+    FrameStep,
     SequencePrompt,
-    Step,
     sequence_backend,
 )
 from segmenter.contract import Box, Prompt  # noqa: E402
@@ -44,7 +44,7 @@ def backend(network):
     return Sam3Backend(network, weights_id="tiny")
 
 
-def film(count: int) -> ArrayFrames:
+def video(count: int) -> ArrayFrames:
     return ArrayFrames(
         np.random.default_rng(2).integers(0, 256, (count, *SHAPE, 3), dtype=np.uint8)
     )
@@ -64,17 +64,17 @@ def features_of(network, frames, index):
 @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
 def test_an_object_is_followed_as_transformers_follows_it(network, reverse):
     """Twenty-four frames: longer than any memory, so what we forget would be missed."""
-    frames = film(24)
+    frames = video(24)
     order = list(range(24))[:: -1 if reverse else 1]
-    video = torch.cat([to_pixels(frames.frame(i), network.image_size) for i in range(24)])
+    pixels = torch.cat([to_pixels(frames.frame(i), network.image_size) for i in range(24)])
     model, session = (
         reference(network),
-        Sam3TrackerVideoInferenceSession(video=video, dtype=torch.float32),
+        Sam3TrackerVideoInferenceSession(video=pixels, dtype=torch.float32),
     )
     session.add_mask_inputs(session.obj_id_to_idx(0), order[0], torch.tensor(drawn())[None, None])
     session.obj_with_new_inputs.append(0)
     model(session, frame_idx=order[0])
-    ours = Follower(
+    ours = ObjectMemory(
         network.tracker, features_of(network, frames, order[0]), order[0], drawn(), frames=24
     )
     for index in order[1:]:
@@ -84,9 +84,9 @@ def test_an_object_is_followed_as_transformers_follows_it(network, reverse):
         assert seen.belief == pytest.approx(float(theirs.object_score_logits.sigmoid()), abs=1e-5)
 
 
-def test_memory_stays_bounded_however_long_the_film_is(network):
-    frames = film(60)
-    follower = Follower(
+def test_memory_stays_bounded_however_long_the_video_is(network):
+    frames = video(60)
+    follower = ObjectMemory(
         network.tracker, features_of(network, frames, 0), 0, drawn(), frames=frames.count
     )
     kept = []
@@ -109,8 +109,8 @@ def test_weights_with_a_tracker_follow_and_others_look_frame_by_frame(backend):
 
 def test_a_box_shows_an_object_that_is_followed_both_ways(backend):
     box = FrameBox(frame=2, box=Box(x0=10, y0=6, x1=46, y1=32))
-    steps = (Step(2, None), Step(3, 2), Step(4, 3), Step(1, 2), Step(0, 1))
-    found = run(backend, film(5), SequencePrompt(None, box, 0.0), steps)
+    steps = (FrameStep(2, None), FrameStep(3, 2), FrameStep(4, 3), FrameStep(1, 2), FrameStep(0, 1))
+    found = run(backend, video(5), SequencePrompt(None, box, 0.0), steps)
     assert list(found) == [2, 3, 4, 1, 0]
     assert [len(found[index].masks) for index in range(5)] == [1] * 5
     assert found[4].concept is None
@@ -118,9 +118,12 @@ def test_a_box_shows_an_object_that_is_followed_both_ways(backend):
 
 def test_a_job_goes_on_from_what_was_found_before(backend):
     box = FrameBox(frame=0, box=Box(x0=10, y0=6, x1=46, y1=32))
-    prompt, steps = SequencePrompt(None, box, 0.0), (Step(0, None), Step(1, 0), Step(2, 1))
-    whole = run(backend, film(3), prompt, steps)
-    rest = run(backend, film(3), prompt, steps[1:], {0: whole[0]})
+    prompt, steps = (
+        SequencePrompt(None, box, 0.0),
+        (FrameStep(0, None), FrameStep(1, 0), FrameStep(2, 1)),
+    )
+    whole = run(backend, video(3), prompt, steps)
+    rest = run(backend, video(3), prompt, steps[1:], {0: whole[0]})
     # Frame 1 knows of frame 0 alone either way.
     assert rest[1].masks[0].rle == whole[1].masks[0].rle
     assert list(rest) == [1, 2]
@@ -128,16 +131,18 @@ def test_a_job_goes_on_from_what_was_found_before(backend):
 
 def test_what_is_not_there_to_follow_is_lost(backend):
     box = FrameBox(frame=0, box=Box(x0=10, y0=6, x1=46, y1=32))
-    found = run(backend, film(2), SequencePrompt(None, box, 1.0), (Step(0, None), Step(1, 0)))
+    found = run(
+        backend, video(2), SequencePrompt(None, box, 1.0), (FrameStep(0, None), FrameStep(1, 0))
+    )
     assert found[1].masks == ()
     assert found[1].reason == LOST
 
 
 def test_a_text_is_looked_for_on_every_frame(backend):
-    frames = film(3)
+    frames = video(3)
     (alone,) = backend.predict(backend.embed(frames.frame(1)), [Prompt(text="mass")], threshold=0.0)
     best = rle.encode(alone.masks[0].mask)
-    steps = (Step(0, None), Step(1, 0), Step(2, 1))
+    steps = (FrameStep(0, None), FrameStep(1, 0), FrameStep(2, 1))
     found = run(backend, frames, SequencePrompt("mass", None, 0.0), steps)
     assert best in [mask.rle for mask in found[1].masks]
     for result in found.values():

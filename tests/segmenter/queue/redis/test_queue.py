@@ -12,7 +12,7 @@ from segmenter.contract import Prompt, SegmentRequest
 from segmenter.errors import TransportDown
 from segmenter.queue.redis.scripts import DEAD_LETTERS_TTL_S, Keys
 from segmenter.redis_connection import open_client
-from segmenter.services import HANG_EXIT_STATUS, Services, open_redis
+from segmenter.services import HANG_EXIT_STATUS, SegmenterServices, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
 from tests.segmenter.queue.queues import (
@@ -49,7 +49,7 @@ def worker_process(url: str, settings: SegmenterSettings, delay_s: float = 0.0) 
         assert process.wait(PATIENCE_S) in (0, -9)
 
 
-async def workers_alive(services: Services, count: int) -> None:
+async def workers_alive(services: SegmenterServices, count: int) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while True:
             if len(await services.segmenter.workers(timeout_s=PATIENCE_S)) == count:
@@ -57,7 +57,7 @@ async def workers_alive(services: Services, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def upload(services: Services) -> SegmentRequest:
+async def upload(services: SegmenterServices) -> SegmentRequest:
     ref = await services.images.put(encode_raw(bright_square()))
     return SegmentRequest(image=ref, prompts=(Prompt(text=BRIGHT),))
 
@@ -151,7 +151,7 @@ def test_callers_do_not_notice_that_redis_was_away(durable_redis, prefix):
     asyncio.run(scenario())
 
 
-def ask(services: Services, request: SegmentRequest) -> asyncio.Task:
+def ask(services: SegmenterServices, request: SegmentRequest) -> asyncio.Task:
     return asyncio.create_task(services.segmenter.segment(request, timeout_s=DEADLINE_S))
 
 

@@ -47,7 +47,7 @@ def test_the_averaged_weights_follow_the_trained_ones(drawings):
         (average - first).norm() > 0
         for average, first in zip(state.average.parameters(), start.model.parameters(), strict=True)
     ]
-    # The film layers start at zero and may lie idle for concepts not yet drawn.
+    # The video layers start at zero and may lie idle for concepts not yet drawn.
     assert np.mean(moved) > 0.9
 
 

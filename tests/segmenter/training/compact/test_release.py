@@ -33,7 +33,7 @@ def model():
         # Statistics and modulation away from their starting values, or folding proves nothing.
         network(pixels, torch.arange(8))
         for name, value in network.named_parameters():
-            if "film" in name:
+            if "video" in name:
                 value.normal_(0, 0.2)
     return network.eval()
 

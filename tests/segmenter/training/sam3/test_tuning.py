@@ -13,7 +13,7 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from api.cli.main import main  # noqa: E402
 from segmenter.backends.sam3.backend import Sam3Backend  # noqa: E402
-from segmenter.backends.sam3.network import Question  # noqa: E402
+from segmenter.backends.sam3.network import DetectorPrompt  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_pixels  # noqa: E402
 from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.contract import Prompt  # noqa: E402
@@ -82,9 +82,9 @@ def test_every_layer_answers_and_the_last_one_as_the_service_does(pictures):
         network.encode(to_pixels(read_rgb(each), network.image_size)).clone() for each in pictures
     ]
     questions = [
-        Question("mass"),
-        Question("cyst"),
-        Question("mass", ((0.5, 0.5, 0.2, 0.2),), (True,)),
+        DetectorPrompt("mass"),
+        DetectorPrompt("cyst"),
+        DetectorPrompt("mass", ((0.5, 0.5, 0.2, 0.2),), (True,)),
     ]
     found = detector.answer(encoded, questions)
     assert found.logits.shape == (3, 3, 16)

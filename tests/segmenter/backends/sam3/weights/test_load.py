@@ -11,7 +11,7 @@ from safetensors.torch import save_file  # noqa: E402 - after the check for the 
 
 from benchmarks.sam3.vectors import differences  # noqa: E402
 from segmenter.backends.sam3.errors import WeightsError  # noqa: E402
-from segmenter.backends.sam3.network import Question  # noqa: E402
+from segmenter.backends.sam3.network import DetectorPrompt  # noqa: E402
 from segmenter.backends.sam3.weights import load as sam3_load  # noqa: E402
 from segmenter.backends.sam3.weights.checkpoint import read_config  # noqa: E402
 from segmenter.backends.sam3.weights.convert import convert  # noqa: E402
@@ -207,10 +207,10 @@ def test_the_hash_tells_base_and_adapter_apart(tmp_path, original, adapted):
 def test_a_batch_answers_as_single_questions_do(adapted):
     features = adapted.features(adapted.encode(torch.load(CASES, weights_only=True)["pixels"]))
     questions = [
-        Question("truck"),
-        Question("wheel", ((0.3, 0.62, 0.12, 0.2), (0.7, 0.4, 0.3, 0.25)), (True, False)),
-        Question(None, ((0.5, 0.5, 0.4, 0.3),), (True,)),
-        Question("truck"),
+        DetectorPrompt("truck"),
+        DetectorPrompt("wheel", ((0.3, 0.62, 0.12, 0.2), (0.7, 0.4, 0.3, 0.25)), (True, False)),
+        DetectorPrompt(None, ((0.5, 0.5, 0.4, 0.3),), (True,)),
+        DetectorPrompt("truck"),
     ]
     together = adapted.detect(features, questions)
     for row, question in enumerate(questions):
@@ -222,8 +222,8 @@ def test_a_batch_answers_as_single_questions_do(adapted):
 
 def test_a_kept_encoding_gives_the_same_bits(adapted):
     encoded = adapted.encode(torch.load(CASES, weights_only=True)["pixels"])
-    first = adapted.detect(adapted.features(encoded), [Question("truck")])
-    again = adapted.detect(adapted.features(encoded.clone()), [Question("truck")])
+    first = adapted.detect(adapted.features(encoded), [DetectorPrompt("truck")])
+    again = adapted.detect(adapted.features(encoded.clone()), [DetectorPrompt("truck")])
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
@@ -232,7 +232,7 @@ def test_half_precision_of_the_vision_encoder_stays_near():
     plain, half = load_network(TINY), load_network(TINY, vision_dtype=torch.bfloat16)
     assert (half.vision_dtype, half.detector_dtype) == (torch.bfloat16, torch.float32)
     boxes = [
-        each.detect(each.features(each.encode(pixels)), [Question("truck")]).boxes
+        each.detect(each.features(each.encode(pixels)), [DetectorPrompt("truck")]).boxes
         for each in (plain, half)
     ]
     difference = float((boxes[0] - boxes[1]).abs().max())

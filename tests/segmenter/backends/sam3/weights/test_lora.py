@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="SAM 3 needs the extra 'sam3'")
 pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from segmenter.backends.sam3.errors import WeightsError  # noqa: E402
-from segmenter.backends.sam3.network import Question  # noqa: E402
+from segmenter.backends.sam3.network import DetectorPrompt  # noqa: E402
 from segmenter.backends.sam3.weights import load as sam3_load  # noqa: E402 - after the check for the extra
 from tests.segmenter.backends.sam3.vectors import (  # noqa: E402
     CASES,
@@ -47,7 +47,7 @@ def of_rank(tensors, rank):
 
 def answer(network):
     pixels = torch.load(CASES, weights_only=True)["pixels"]
-    question = Question("wheel", ((0.3, 0.6, 0.1, 0.2),), (True,))
+    question = DetectorPrompt("wheel", ((0.3, 0.6, 0.1, 0.2),), (True,))
     return network.detect(network.features(network.encode(pixels)), [question])
 
 
