@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from agent.schemas.runs import Call, Candidate, Inspection, Plan, Round, TargetResult, Usage
+from agent.schemas.plan import Call, Plan
+from agent.schemas.rounds import Candidate, Inspection, Round, Usage
+from agent.schemas.runs import TargetResult
 from segmenter.contract import BinaryMask, Box, Capabilities, ImageRef, RgbImage
 
 

@@ -10,9 +10,8 @@ from contextlib import suppress
 
 from agent import errors as agent_errors
 from agent.errors import AgentError, InvalidRequest, TurnNotCome
-from agent.loop.context import Watch
 from agent.runs.threads import LOCK_GRACE_S, new_run_id
-from agent.schemas.runs import AgentRequest, RunRecord
+from agent.schemas.runs import AgentRequest, RunRecord, Watch
 from agent.service import AgentContext, AgentService
 from segmenter.errors import (
     DeadlineExceeded,

@@ -27,24 +27,20 @@ from agent.errors import (
 from agent.language.commands import is_undo
 from agent.language.lexicon import load_lexicon
 from agent.loop.checkpoints import Checkpoints
-from agent.loop.context import AgentSettings, RunContext, Tools, Watch
+from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
+from agent.loop.state import AgentState
 from agent.planners.rules import RulesPlanner
 from agent.runs.events import EventLog
-from agent.runs.log import AnswerLog, Budget, RunLog, RunStart
+from agent.runs.log import AnswerLog, RunLog, RunStart
 from agent.runs.pictures import Pictures
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.replay import Recording
 from agent.runs.result import CANCELLED, broken_off, to_record
 from agent.runs.threads import LOCK_GRACE_S, Threads, append_run, new_run_id, new_thread_id
-from agent.schemas.runs import (
-    AgentRequest,
-    AgentState,
-    RunEvent,
-    RunRecord,
-    Status,
-    ThreadRecord,
-)
+from agent.schemas.rounds import Status
+from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, ThreadRecord, Watch
+from agent.settings import AgentSettings, Budget
 from segmenter.contract import ImageRef, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TransportDown
 

@@ -5,8 +5,8 @@ import base64
 import time
 from collections.abc import Iterable
 
+from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
-from api.http.dependencies import AppServices
 from api.render.segment import mask_ids, to_segment_answer
 from api.schemas.answers import SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody

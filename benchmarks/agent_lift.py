@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agent.schemas.runs import MAX_ROUNDS, RunRecord
-from api.bootstrap.parts import Setup, open_services
+from agent.schemas.plan import MAX_ROUNDS
+from agent.schemas.runs import RunRecord
+from api.bootstrap.parts import open_services
+from api.bootstrap.setup import Setup
 from api.settings import Settings
 from benchmarks.evaluation.cases import first_images, read_cases
 from benchmarks.evaluation.truth import read_mask

@@ -20,7 +20,8 @@ from agent.contract import PlanQuestion
 from agent.language.lexicon import load_lexicon
 from agent.masks.quality import WEIGHTS, Features, measure, score
 from agent.planners.rules import plan_request
-from agent.schemas.runs import Candidate, Target
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, Prompt, RgbImage

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from segmenter.backends.contract import Backend, Embedding
-from segmenter.backends.sequence import SequenceFormats, sequence_backend
+from segmenter.backends.sequence import sequence_backend
 from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
+from segmenter.formats.frames import SequenceFormats
 from segmenter.formats.limits import Limits
 from segmenter.formats.volume_files import all_formats
 from segmenter.queue.contract import Consumer, Producer, RunQueue

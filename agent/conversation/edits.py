@@ -10,17 +10,9 @@ from agent.masks.selection import cut_pieces, select, to_mask
 from agent.planners.targets import REGION_LABEL
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import Flaw
-from agent.schemas.runs import (
-    Candidate,
-    Issue,
-    ResultMask,
-    Selection,
-    Status,
-    Target,
-    TargetResult,
-    ThreadRecord,
-    Verdict,
-)
+from agent.schemas.plan import Selection, Target
+from agent.schemas.rounds import Candidate, Issue, Status, Verdict
+from agent.schemas.runs import ResultMask, TargetResult, ThreadRecord
 from segmenter.contract import Box
 from segmenter.masks.rle import decode
 

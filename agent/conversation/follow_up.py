@@ -22,23 +22,16 @@ from agent.conversation.edits import (
     reopen,
     repeat_words,
 )
+from agent.conversation.opening import Opening
 from agent.errors import InvalidRequest
 from agent.language.commands import Command, is_undo, read_command
 from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
 from agent.language.modality import known_modality, modality_of_name, modality_of_tag
 from agent.language.request import Mention, Reading, read_request
-from agent.loop.context import Opening
 from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
-from agent.schemas.runs import (
-    AgentRequest,
-    Edit,
-    Issue,
-    Selection,
-    Status,
-    Target,
-    TargetResult,
-    ThreadRecord,
-)
+from agent.schemas.plan import Selection, Target
+from agent.schemas.rounds import Issue, Status
+from agent.schemas.runs import AgentRequest, Edit, TargetResult, ThreadRecord
 
 _ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
 

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.schemas.runs import MAX_CONCEPT_WORDS, MAX_REQUEST_CHARS
+from agent.schemas.plan import MAX_CONCEPT_WORDS
+from agent.schemas.runs import MAX_REQUEST_CHARS
 from segmenter.contract import Fraction, Frozen
 
 # Marks end a clause; every other sign only separates words.

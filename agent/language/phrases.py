@@ -15,7 +15,7 @@ from agent.language.function_words import (
     STOP_WORDS,
 )
 from agent.language.lexicon import Lexicon, Term
-from agent.schemas.runs import MAX_CONCEPT_WORDS
+from agent.schemas.plan import MAX_CONCEPT_WORDS
 
 Words = tuple[str, ...]
 

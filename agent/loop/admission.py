@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from agent.contract import PlanQuestion
+from agent.conversation.opening import Opening
 from agent.language.lexicon import load_lexicon, normalise
 from agent.language.modality import (
     known_modality,
@@ -10,12 +11,12 @@ from agent.language.modality import (
     modality_of_tag,
     modality_of_words,
 )
-from agent.loop.context import Opening
 from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
 from agent.policy.calls import CallLimits, admit
 from agent.policy.next_calls import first_calls, repair_calls, widening_calls
-from agent.schemas.runs import MAX_TARGETS, Call, Plan, Target, TargetResult
+from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
+from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt
 
 MAX_NOTE_CHARS = 500

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from agent.loop.context import RunContext
 from agent.loop.state import RoundResult
 from agent.masks.selection import cut_pieces, needs_pieces, to_mask
-from agent.schemas.runs import Call, Candidate, Failure, Target
+from agent.schemas.plan import Call, Target
+from agent.schemas.rounds import Candidate, Failure
 from segmenter.contract import (
     Capabilities,
     ImageRef,

@@ -23,7 +23,8 @@ from agent.policy.ledger import (
     sets_of,
 )
 from agent.policy.next_calls import SAME_MASK_IOU
-from agent.schemas.runs import Candidate, Issue, Target, Usage, Verdict, Win
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate, Issue, Usage, Verdict, Win
 from segmenter.masks.geometry import mask_iou
 
 # Six MLLM calls a run at most: one plan, three inspections, one comparison of two.

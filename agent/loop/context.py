@@ -5,30 +5,21 @@ kept packed, one bit a pixel, so 80 masks of a 4-megapixel image take 40 MB.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.contract import Planner
-from agent.policy.next_calls import Flaw
-from agent.runs.log import Budget, RunLog, RunStep
-from agent.schemas.runs import (
-    AgentRequest,
-    Call,
-    Candidate,
-    RunEvent,
-    Target,
-    TargetResult,
-    Usage,
-    Verdict,
-)
+from agent.conversation.opening import Opening
+from agent.runs.log import RunLog
+from agent.schemas.rounds import Candidate, Usage
+from agent.schemas.runs import AgentRequest, RunEvent, RunStep, Watch
+from agent.settings import AgentSettings, Budget
 from segmenter.contract import (
     BinaryMask,
-    Box,
     Capabilities,
-    Frozen,
     ImageRef,
     ImageStore,
     ModelInfo,
@@ -36,73 +27,6 @@ from segmenter.contract import (
     Segmenter,
 )
 from segmenter.masks.rle import decode
-
-Watch = Callable[[RunEvent], Awaitable[None]]
-
-
-class Prices(Frozen):
-    """What an MLLM costs, in any currency, per million tokens."""
-
-    input_per_million: float
-    output_per_million: float
-
-    def of(self, usage: Usage) -> float:
-        """Return what so much costs."""
-        return (
-            usage.input_tokens * self.input_per_million
-            + usage.output_tokens * self.output_per_million
-        ) / 1e6
-
-
-class AgentSettings(Frozen):
-    """Limits of the agent.
-
-    Attributes:
-        run_timeout_s: what a whole run may take; then it ends with what it has.
-        step_timeout_s: what one step of a planner or the tool may take.
-        record_ttl_s: how long runs and threads are kept.
-        prompts_version: for the provenance.
-        run_tokens: what the MLLM of one run may read and write together; None for no limit.
-        prices: what a million tokens cost; None where nobody said.
-    """
-
-    run_timeout_s: float = 120.0
-    step_timeout_s: float = 60.0
-    record_ttl_s: float = 24 * 3600.0
-    prompts_version: str = "1"
-    run_tokens: int | None = None
-    prices: Prices | None = None
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What a run starts from: a fresh image, or what a thread holds after a person's word.
-
-    Attributes:
-        kept: targets of earlier runs that stay as they are.
-        reopened: targets to work on again.
-        incumbents: ids of the sets that stand for the reopened ones.
-        flaws: what the person said is wrong with a reopened one, and their box if they drew one.
-        boxes: the person's box for a reopened one.
-        asks_planner: the request may name something new.
-    """
-
-    kept: tuple[TargetResult, ...] = ()
-    reopened: tuple[Target, ...] = ()
-    incumbents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    flaws: Mapping[str, Flaw] = field(default_factory=dict)
-    boxes: Mapping[str, Box] = field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
-    candidates: tuple[Candidate, ...] = ()
-    tried: tuple[Call, ...] = ()
-    modality: str = "unknown"
-    next_mask: int = 1
-    next_target: int = 1
-    asks_planner: bool = True
-
-    def drawn(self) -> dict[str, Box | None]:
-        """Return for each reopened target the person's box for it, None without one."""
-        return {target.id: self.boxes.get(target.id) for target in self.reopened}
 
 
 @dataclass(frozen=True)

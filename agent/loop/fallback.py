@@ -10,7 +10,7 @@ from agent.errors import MllmError, MllmUnavailable
 from agent.loop.context import RunContext
 from agent.policy.ledger import Ids, wins_comparison
 from agent.policy.next_calls import MAX_FAILURES
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")

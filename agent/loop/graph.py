@@ -25,7 +25,7 @@ from langsmith import tracing_context
 from agent.loop import nodes
 from agent.loop.checkpoints import Checkpoints
 from agent.loop.context import RunContext
-from agent.schemas.runs import AgentState
+from agent.loop.state import AgentState
 
 # Six steps, and three more for each round after the first; LangGraph's default is 10007.
 RECURSION_LIMIT = 30

@@ -11,6 +11,7 @@ from agent.loop.fallback import ask_for_inspection, ask_for_plan
 from agent.loop.recheck import look_again
 from agent.loop.round_view import Frame, find_duplicates, grade, inherit, to_look
 from agent.loop.state import (
+    AgentState,
     RoundResult,
     answers_of,
     dump_incumbents,
@@ -32,7 +33,8 @@ from agent.policy.ledger import record_verdicts
 from agent.policy.next_calls import MAX_FAILURES, Progress, next_step
 from agent.policy.outcome import RunSummary, end_run
 from agent.policy.refine import next_calls, open_targets, trim_inspection
-from agent.schemas.runs import AgentState, Failure, Plan, Round
+from agent.schemas.plan import Plan
+from agent.schemas.rounds import Failure, Round
 from segmenter.errors import ImageNotFound, SegmenterError
 
 TIME_OVER = Failure(kind="DeadlineExceeded", message="The time for this run was over.")

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from agent.contract import Inspected, RoundView
 from agent.loop.context import RunContext
 from agent.loop.fallback import Judgement, ask_for_inspection
-from agent.schemas.runs import Call, Candidate, Inspection, Issue, Verdict
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Candidate, Inspection, Issue, Verdict
 
 LOOKS = 3
 

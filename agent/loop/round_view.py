@@ -9,7 +9,8 @@ from agent.loop.state import RoundResult
 from agent.masks.quality import measure, score
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import SAME_MASK_IOU
-from agent.schemas.runs import Candidate, Plan, Round, Target, Verdict
+from agent.schemas.plan import Plan, Target
+from agent.schemas.rounds import Candidate, Round, Verdict
 from segmenter.masks.geometry import box_iou, mask_iou
 
 # Boxes of masks that overlap by SAME_MASK_IOU overlap at least so much, but for hair-thin tails.

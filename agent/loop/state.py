@@ -1,25 +1,40 @@
 """The state in typed form, read from and written to the JSON that LangGraph carries. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar, cast
+from typing import Literal, TypedDict, TypeVar, cast
 
 from agent.policy.ledger import Ids
-from agent.schemas.runs import (
-    AgentState,
-    Call,
-    Failure,
-    Inspection,
-    Plan,
-    Round,
-    Usage,
-    Verdict,
-    Win,
-)
+from agent.schemas.plan import Call, Plan
+from agent.schemas.rounds import Failure, Inspection, Round, Usage, Verdict, Win
 from segmenter.contract import Fraction, Frozen
 
 Record = TypeVar("Record", bound=Frozen)
 # As many lines as six failed steps can leave.
 MAX_FALLBACKS = 12
+
+
+class AgentState(TypedDict, total=False):
+    """LangGraph's state: JSON-ready dumps of small records, ids and words.
+
+    Masks and thread records are heavy and ride in the run's context (`agent.loop.context`).
+    """
+
+    run_id: str
+    kept_steps: int
+    plan: dict[str, object] | None
+    pending: list[dict[str, object]]
+    kept: list[str]
+    latest: dict[str, object] | None
+    rounds: list[dict[str, object]]
+    incumbents: dict[str, list[str]]
+    verdicts: list[dict[str, object]]
+    usage: dict[str, object]
+    fallbacks: list[str]
+    failures: int
+    step: Literal["refine", "finish"]
+    comparisons: int
+    error: dict[str, object] | None
+    outcome: dict[str, object] | None
 
 
 class RoundResult(Frozen):

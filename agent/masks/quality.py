@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.masks.components import dilate, erode, fill_holes, find_runs
-from agent.schemas.runs import Candidate, Target
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, RgbImage
 from segmenter.masks.geometry import mask_box
 

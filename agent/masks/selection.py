@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.masks.components import Runs, fill_holes, find_runs
-from agent.schemas.runs import Candidate, Selection, Target
+from agent.schemas.plan import Selection, Target
+from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, Box, Mask
 from segmenter.masks.geometry import mask_box
 from segmenter.masks.rle import encode

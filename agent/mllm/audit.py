@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from agent.mllm.contract import Picture
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 logger = logging.getLogger(__name__)
 

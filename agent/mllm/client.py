@@ -10,7 +10,7 @@ from agent.mllm.contract import Answer, Picture
 from agent.mllm.json.extract import extract, without_thoughts
 from agent.mllm.json.schema import Schema
 from agent.mllm.wire import Reply
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 # So much of its own words a model needs to see what was wrong.
 MAX_REPAIR_CHARS = 2_000

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 
 @dataclass(frozen=True)

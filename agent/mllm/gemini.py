@@ -33,7 +33,7 @@ from agent.mllm.wire import (
     names_structure,
     schema_words,
 )
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 # Thinking counts as output; less can end in an empty, billed answer (reference/mllm.md, 1).
 MAX_OUTPUT_TOKENS = 8192

@@ -31,7 +31,7 @@ from agent.mllm.wire import (
     names_structure,
     schema_words,
 )
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 MAX_OUTPUT_TOKENS = 8192
 TokenLimit = Literal["max_completion_tokens", "max_tokens"]

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from agent.errors import MllmReplyError
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 
 # What asks for structured output is called differently by every server that cannot do it.
 _UNSUPPORTED_HINTS = (

@@ -20,7 +20,8 @@ from agent.planners.prompts import render_comparison, render_inspect, render_pla
 from agent.planners.redaction import redact
 from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
-from agent.schemas.runs import Target, Usage
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Usage
 from segmenter.contract import RgbImage
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.contract import RoundView
 from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
-from agent.schemas.runs import Candidate
+from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, Box
 from segmenter.masks.geometry import mask_box
 

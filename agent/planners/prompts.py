@@ -16,7 +16,9 @@ from agent.contract import PlanQuestion, RoundView
 from agent.mllm.box_formats import BoxStyle
 from agent.planners.panels import ShownPanel, panel_label
 from agent.planners.replies import BoxCoordinates, from_box
-from agent.schemas.runs import MAX_ROUNDS, Call, Issue, Round, Target, TargetResult, Verdict
+from agent.schemas.plan import MAX_ROUNDS, Call, Target
+from agent.schemas.rounds import Issue, Round, Verdict
+from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
 NAMES = ("plan.md", "inspect.md", "compare.md")

@@ -25,15 +25,8 @@ from agent.planners.reply_schemas import (
     parse,
     sound_items,
 )
-from agent.schemas.runs import (
-    MAX_CALLS_PER_ROUND,
-    MAX_TARGETS,
-    Call,
-    Inspection,
-    Plan,
-    Target,
-    Verdict,
-)
+from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target
+from agent.schemas.rounds import Inspection, Verdict
 from segmenter.contract import Box, BoxPrompt, is_finite_box
 from segmenter.masks.geometry import clip_box
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.decode import clean_text
-from agent.schemas.runs import Issue
+from agent.schemas.rounds import Issue
 
 MAX_LABEL_CHARS = 60
 MAX_NOTE_CHARS = 400

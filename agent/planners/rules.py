@@ -15,17 +15,8 @@ from agent.policy.calls import CallLimits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls
 from agent.policy.outcome import ABSENT_PRESENCE
-from agent.schemas.runs import (
-    MAX_TARGETS,
-    Call,
-    Candidate,
-    Inspection,
-    Issue,
-    Plan,
-    Target,
-    Usage,
-    Verdict,
-)
+from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
+from agent.schemas.rounds import Candidate, Inspection, Issue, Usage, Verdict
 
 # Quality from which the rules accept a mask; from the second on they show it, but as uncertain.
 # Chosen on validation images of the train split (`python -m benchmarks.fit_quality`, 547 questions,

@@ -5,16 +5,11 @@ from typing import Literal
 
 from agent.contract import PlanQuestion
 from agent.language.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
-from agent.language.modality import (
-    UNKNOWN,
-    known_modality,
-    measure,
-    modality_of_tag,
-    possible_modalities,
-)
+from agent.language.modality import UNKNOWN, known_modality, modality_of_tag
 from agent.language.request import Mention, Modifiers, Reading, read_request
+from agent.planners.image_facts import measure, possible_modalities
 from agent.policy.calls import knows
-from agent.schemas.runs import MAX_TARGETS, Selection, Target
+from agent.schemas.plan import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
 # Later phrases of a phrases are hardly ever reached in three rounds.

@@ -4,12 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from agent.language.lexicon import to_concept
-from agent.schemas.runs import (
-    MAX_CALLS_PER_ROUND,
-    Call,
-    Round,
-    Target,
-)
+from agent.schemas.plan import MAX_CALLS_PER_ROUND, Call, Target
+from agent.schemas.rounds import Round
 from segmenter.contract import MAX_BOXES, BoxPrompt, Capabilities, ImageRef
 from segmenter.masks.geometry import box_iou, clip_box
 

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from agent.masks.quality import FRAME_SHARE
 from agent.masks.selection import select
-from agent.schemas.runs import Candidate, Target, Verdict
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate, Verdict
 
 Ids = tuple[str, ...]
 Grade = Literal["accept", "partial", "open", "reject"]

@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from agent.policy.calls import CallLimits, admit, knows
-from agent.schemas.runs import (
-    Call,
-    Candidate,
-    Issue,
-    Target,
-)
+from agent.schemas.plan import Call, Target
+from agent.schemas.rounds import Candidate, Issue
 from segmenter.contract import Box, BoxPrompt, Capabilities
 from segmenter.masks.geometry import grow_box
 

@@ -6,18 +6,9 @@ from typing import NamedTuple
 from agent.policy.calls import CallLimits
 from agent.policy.ledger import Grade, Ids, grade_of
 from agent.policy.next_calls import is_searched
-from agent.schemas.runs import (
-    Failure,
-    Issue,
-    Outcome,
-    Plan,
-    Round,
-    Status,
-    Target,
-    TargetOutcome,
-    TargetResult,
-    Verdict,
-)
+from agent.schemas.plan import Plan, Target
+from agent.schemas.rounds import Failure, Issue, Outcome, Round, Status, TargetOutcome, Verdict
+from agent.schemas.runs import TargetResult
 
 # Below it the tool itself says that the concept is not there. Set by hand, not fitted.
 ABSENT_PRESENCE = 0.3

@@ -7,7 +7,8 @@ from agent.contract import RoundView
 from agent.policy.calls import CallLimits, admit
 from agent.policy.ledger import Ids, grade_of
 from agent.policy.next_calls import Flaw, repair_calls, widening_calls
-from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
+from agent.schemas.plan import Call, Plan, Target
+from agent.schemas.rounds import Candidate, Inspection, Issue, Round, Verdict
 from segmenter.contract import Box
 
 MAX_MISSING_CHARS = 300

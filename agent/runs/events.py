@@ -13,8 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pydantic import TypeAdapter
 
 from agent.errors import RunCancelled, RunNotFound
-from agent.loop.context import Watch
-from agent.schemas.runs import RunEvent
+from agent.schemas.runs import RunEvent, Watch
 from segmenter.contract import RecordStore
 from segmenter.errors import TransportDown
 

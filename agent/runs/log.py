@@ -11,40 +11,17 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from agent.errors import RecordingGap, RunNotFound
-from agent.schemas.runs import (
-    AgentRequest,
-    Candidate,
-    Failure,
-    Inspection,
-    Plan,
-    ThreadRecord,
-    Usage,
-)
-from segmenter.contract import (
-    Capabilities,
-    Frozen,
-    ModelInfo,
-    RecordStore,
-    SegmentResult,
-)
+from agent.schemas.plan import Plan
+from agent.schemas.rounds import Failure, Inspection, Usage
+from agent.schemas.runs import AgentRequest, RunStep, ThreadRecord
+from agent.settings import Budget
+from segmenter.contract import Capabilities, Frozen, RecordStore, SegmentResult
 from segmenter.errors import TransportDown
 
 logger = logging.getLogger(__name__)
 # Before the id of a run that has begun and not ended.
 UNDER_WAY = "under-way:"
 Kept = TypeVar("Kept", bound=Frozen)
-
-
-class Budget(Frozen):
-    """What a run may spend.
-
-    Attributes:
-        seconds: from the moment the request was taken on, waiting included.
-        tokens: of the MLLM, in and out together; None for no limit.
-    """
-
-    seconds: float
-    tokens: int | None = None
 
 
 class RunStart(Frozen):
@@ -80,18 +57,6 @@ class LoggedAnswer(Frozen):
     result: SegmentResult | None = None
     capabilities: Capabilities | None = None
     failure: Failure | None = None
-
-
-class RunStep(Frozen):
-    """What a step added to the context.
-
-    Attributes:
-        next_mask: number of the next mask id after it.
-    """
-
-    candidates: tuple[Candidate, ...]
-    next_mask: int
-    model: ModelInfo | None
 
 
 class AnswerLog:

@@ -5,7 +5,8 @@ import asyncio
 from agent.drawing.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.errors import InvalidRequest, ThreadNotFound
 from agent.runs.threads import Threads
-from agent.schemas.runs import Candidate, ResultMask, Round, RunRecord
+from agent.schemas.rounds import Candidate, Round
+from agent.schemas.runs import ResultMask, RunRecord
 from segmenter.contract import ImageStore
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks.rle import decode

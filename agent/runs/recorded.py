@@ -13,7 +13,7 @@ from agent import errors as agent_errors
 from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.errors import MllmError, MllmUnavailable
 from agent.runs.log import AnswerLog, LoggedAnswer
-from agent.schemas.runs import Failure, Usage
+from agent.schemas.rounds import Failure, Usage
 from segmenter import errors as segmenter_errors
 from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError

@@ -7,13 +7,16 @@ from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.conversation.follow_up import open_thread
 from agent.errors import RecordingGap
 from agent.language.lexicon import load_lexicon
-from agent.loop.context import AgentSettings, RunContext, Tools
+from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
+from agent.loop.state import AgentState
 from agent.planners.rules import RulesPlanner
 from agent.runs.log import AnswerLog, LoggedAnswer, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.result import to_record
-from agent.schemas.runs import AgentState, PlannerInfo, RunRecord, TargetResult, Usage
+from agent.schemas.rounds import Usage
+from agent.schemas.runs import PlannerInfo, RunRecord, TargetResult
+from agent.settings import AgentSettings
 from segmenter.contract import (
     Capabilities,
     Frozen,

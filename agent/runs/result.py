@@ -5,27 +5,22 @@ from datetime import datetime
 
 from agent.loop.context import RunContext
 from agent.loop.state import (
+    AgentState,
     failure_of,
     plan_of,
     rounds_of,
     usage_of,
     verdicts_of,
 )
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate, Failure, Outcome, Status, TargetOutcome, Verdict
 from agent.schemas.runs import (
-    AgentState,
-    Candidate,
-    Failure,
-    Outcome,
     PlannerInfo,
     Provenance,
     ResultMask,
     RunRecord,
-    Status,
-    Target,
-    TargetOutcome,
     TargetResult,
     ThreadRecord,
-    Verdict,
 )
 from segmenter.contract import Spacing
 

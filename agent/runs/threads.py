@@ -13,7 +13,8 @@ from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
 from agent.language.commands import is_undo
 from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
-from agent.schemas.runs import RunRecord, Status, TargetResult, ThreadRecord
+from agent.schemas.rounds import Status
+from agent.schemas.runs import RunRecord, TargetResult, ThreadRecord
 from segmenter.contract import ImageStore, RecordStore
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")

@@ -1,214 +1,17 @@
 """What a run knows: small, frozen, JSON-ready records. Never pixels, arrays or clients."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from enum import StrEnum
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from segmenter.contract import Box, BoxPrompt, Fraction, Frozen, ImageRef, Mask, ModelInfo
+from agent.schemas.plan import MAX_ROUNDS, Call, Plan, Target
+from agent.schemas.rounds import Candidate, Round, Status, Usage
+from segmenter.contract import Box, Frozen, ImageRef, ModelInfo
 
-# The paper's number of rounds (section 4.4).
-MAX_ROUNDS = 3
 # One request holds a clinical sentence or a few, not a report.
 MAX_REQUEST_CHARS = 2000
-MAX_TARGETS = 4
-MAX_CALLS_PER_ROUND = 4
-MAX_CONCEPT_WORDS = 3
-
-
-class Status(StrEnum):
-    """How a target, or a whole run, ended."""
-
-    FOUND = "found"
-    NOT_FOUND = "not_found"
-    UNCERTAIN = "uncertain"
-    FAILED = "failed"
-
-
-class Issue(StrEnum):
-    """What is wrong with a mask."""
-
-    NONE = "none"
-    WRONG_STRUCTURE = "wrong_structure"
-    WRONG_SIDE = "wrong_side"
-    TOO_LARGE = "too_large"
-    TOO_SMALL = "too_small"
-    LEAK = "leak"
-    MISSING_PARTS = "missing_parts"
-    FRAGMENTED = "fragmented"
-    NOT_PRESENT = "not_present"
-
-
-class Selection(Frozen):
-    """Which of a target's masks are wanted, decided by code.
-
-    Attributes:
-        side: ``left`` or ``right`` as seen in the image, after translating the request's meaning.
-        rank: ``largest`` or ``smallest``.
-        limit: at most so many masks.
-    """
-
-    side: Literal["left", "right"] | None = None
-    rank: Literal["largest", "smallest"] | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
-
-
-class Target(Frozen):
-    """One thing the request asks for.
-
-    Attributes:
-        id: ``t1``, ``t2`` ... stable within a thread.
-        label: the caller's word for it, normalised.
-        phrases: phrases to try, first choice first; each a concept of one to three words. Empty
-            when only a box says what is meant.
-        count: how many are expected.
-        where: the planner's words on the place, or "".
-        area_share: least and greatest plausible share of the image, [0, 1].
-        known: False when neither the lexicon nor the planner knows the term.
-        frame: whose left and right the request's words mean on this image, as far as the first
-            run could tell; None where nothing was read.
-    """
-
-    id: str
-    label: str
-    phrases: tuple[str, ...]
-    count: Literal["one", "several", "unknown"] = "unknown"
-    where: str = ""
-    selection: Selection = Selection()
-    area_share: tuple[float, float] = (0.0, 1.0)
-    known: bool = True
-    frame: Literal["patient", "image"] | None = None
-
-
-class Call(Frozen):
-    """One prompt to the tool, made for one target.
-
-    Attributes:
-        threshold: lowered joint-score threshold, or None for the model's own.
-    """
-
-    target: str
-    concept: str | None
-    boxes: tuple[BoxPrompt, ...] = ()
-    threshold: Fraction | None = None
-
-
-class Plan(Frozen):
-    """What the planner made of the request.
-
-    Attributes:
-        modality: short word ("ultrasound"), or "unknown".
-        note: the planner's remark for a person, plain text, capped.
-    """
-
-    decision: Literal["segment", "absent", "unclear"]
-    modality: str
-    targets: tuple[Target, ...]
-    calls: tuple[Call, ...]
-    note: str = ""
-
-
-class Candidate(Frozen):
-    """A mask some call gave. Candidates are never deleted.
-
-    Attributes:
-        id: ``m1``, ``m2`` ... stable within a thread.
-        quality: the rules' score, [0, 1], or None before inspection.
-        derived_from: id of the candidate it was cut out of by code, or None.
-    """
-
-    id: str
-    target: str
-    round: int
-    call: int
-    concept: str | None
-    mask: Mask
-    quality: Fraction | None = None
-    derived_from: str | None = None
-
-
-class Verdict(Frozen):
-    """The inspector's word on one candidate.
-
-    Attributes:
-        better_than_incumbent: only meaningful when both were in one sheet.
-        by: ``rules``, ``mllm`` or ``client`` (a person's edit, above any model's word).
-    """
-
-    candidate: str
-    verdict: Literal["accept", "partial", "reject"]
-    issue: Issue = Issue.NONE
-    better_than_incumbent: Literal["yes", "no", "same"] = "same"
-    by: Literal["rules", "mllm", "client"] = "rules"
-
-
-class Inspection(Frozen):
-    """One look at a round: verdicts, and what to do next.
-
-    Attributes:
-        complete: per target id, whether nothing is missing any more.
-        next: what the inspector proposes; policy decides.
-    """
-
-    verdicts: tuple[Verdict, ...]
-    complete: dict[str, bool] = Field(default_factory=dict)
-    missing: str = ""
-    next: Literal["stop", "segment", "absent"] = "stop"
-    calls: tuple[Call, ...] = ()
-
-
-class Win(Frozen):
-    """An entry of the ledger: a judged replacement of the incumbent of a target."""
-
-    target: str
-    round: int
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    reason: str
-
-
-class Round(Frozen):
-    """Segment and inspect, once. Rounds only ever get appended.
-
-    Attributes:
-        number: from 1.
-        candidates: ids of the candidates this round gave.
-        reasons: per call, why it gave no mask ("" if it gave one).
-        presence: per call, the model's belief that the concept is in the image, [0, 1].
-        known: per call, False if the model cannot look for the concept at all.
-    """
-
-    number: int
-    calls: tuple[Call, ...]
-    candidates: tuple[str, ...]
-    reasons: tuple[str, ...]
-    inspection: Inspection
-    planner: str
-    wins: tuple[Win, ...] = ()
-    presence: tuple[Fraction, ...] = ()
-    known: tuple[bool, ...] = ()
-
-
-class Usage(Frozen):
-    """What the MLLM cost."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """In and out together."""
-        return self.input_tokens + self.output_tokens
-
-    def plus(self, other: "Usage") -> "Usage":
-        """Return the sum."""
-        return Usage(
-            calls=self.calls + other.calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-        )
 
 
 class PlannerInfo(Frozen):
@@ -387,50 +190,16 @@ class RunEvent(Frozen):
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
 
-class TargetOutcome(Frozen):
-    """How one target ended, by candidate id."""
+class RunStep(Frozen):
+    """What a step added to the context.
 
-    target: str
-    status: Status
-    masks: tuple[str, ...]
-    reason: str = ""
-
-
-class Outcome(Frozen):
-    """How a run ended, by candidate id."""
-
-    status: Status
-    targets: tuple[TargetOutcome, ...]
-    needs_review: bool
-    message: str
-
-
-class Failure(Frozen):
-    """Why a run failed: the domain error's name and plain words."""
-
-    kind: str
-    message: str
-
-
-class AgentState(TypedDict, total=False):
-    """LangGraph's state: JSON-ready dumps of small records, ids and words.
-
-    Masks and thread records are heavy and ride in the run's context (`agent.loop.context`).
+    Attributes:
+        next_mask: number of the next mask id after it.
     """
 
-    run_id: str
-    kept_steps: int
-    plan: dict[str, object] | None
-    pending: list[dict[str, object]]
-    kept: list[str]
-    latest: dict[str, object] | None
-    rounds: list[dict[str, object]]
-    incumbents: dict[str, list[str]]
-    verdicts: list[dict[str, object]]
-    usage: dict[str, object]
-    fallbacks: list[str]
-    failures: int
-    step: Literal["refine", "finish"]
-    comparisons: int
-    error: dict[str, object] | None
-    outcome: dict[str, object] | None
+    candidates: tuple[Candidate, ...]
+    next_mask: int
+    model: ModelInfo | None
+
+
+Watch = Callable[[RunEvent], Awaitable[None]]

@@ -2,17 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pydantic import SecretStr
 
 from agent.contract import Planner
 from agent.loop.checkpoints import open_checkpoints, sqlite_path
-from agent.loop.context import AgentSettings, Prices
 from agent.mllm.box_formats import BOX_STYLES
 from agent.mllm.contract import Mllm
 from agent.planners.mllm import MllmPlanner
@@ -21,14 +19,13 @@ from agent.planners.rules import RulesPlanner
 from agent.queued import QueuedAgent
 from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
-from agent.service import AgentContext
+from agent.service import AgentContext, AgentService
+from agent.settings import AgentSettings, Prices
 from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
-from api.http.dependencies import AppServices
-from api.settings import Settings, SettingsError, redis_place, variable
-from segmenter.backends.compact.backend import CompactBackend
-from segmenter.backends.contract import Backend
-from segmenter.contract import RecordStore
-from segmenter.errors import NoWorker, TransportDown
+from api.bootstrap.setup import Setup
+from api.settings import Settings
+from segmenter.contract import ImageStore, RecordStore, Segmenter
+from segmenter.errors import NoWorker
 from segmenter.formats.limits import Limits
 from segmenter.queue.contract import RunQueue
 from segmenter.queue.messages import WorkerInfo
@@ -39,17 +36,10 @@ from segmenter.services import (
     open_embedded,
     open_redis,
     open_runs,
-    run_worker,
 )
 from segmenter.storage.images import Decode
 from segmenter.storage.sql import SqliteRecordStore
-
-SAM3_INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[sam3]'"
-
-
-class WeightsFault(RuntimeError):
-    """The model's weights are missing or damaged."""
-
+from segmenter.volumes.jobs import Volumes
 
 # The worker inside registers at once; only a broken one takes longer.
 EMBEDDED_START_S = 10.0
@@ -58,77 +48,24 @@ EMBEDDED_POLL_S = 0.05
 RUN_POLL_S = 0.5
 # Whoever asks whether the service is ready wants to know soon.
 QUEUE_TIMEOUT_S = 3.0
-# A host that swallows packets lets a connection hang; the retries before end within the other.
-CONNECT_TIMEOUT_S = 5.0
-
-
-def load_backend(settings: Settings) -> Backend[Any]:
-    """Load the model that the settings name; takes about a second.
-
-    Raises:
-        WeightsFault: its weights are missing or not the ones they should be.
-    """
-    if settings.backend == "sam3":
-        return _load_sam3(settings)
-    try:
-        return CompactBackend()
-    except (OSError, ValueError) as error:
-        raise WeightsFault(
-            f"the bundled model does not load ({type(error).__name__}): medsam3 doctor tells more"
-        ) from error
-
-
-def _load_sam3(settings: Settings) -> Backend[Any]:
-    """Load SAM 3; its packages are big and not everybody's, so they are imported here.
-
-    Raises:
-        WeightsFault: a package or the weights are missing, or the weights are not of SAM 3.
-    """
-    if settings.sam3_weights is None:
-        raise WeightsFault(f"{variable('backend')}=sam3 needs {variable('sam3_weights')}")
-    try:
-        from segmenter.backends.sam3.errors import WeightsError
-        from segmenter.backends.sam3.factory import Sam3Options, open_sam3
-    except ModuleNotFoundError as error:
-        raise WeightsFault(f"SAM 3 needs {error.name}: {SAM3_INSTALL}") from error
-    options = Sam3Options(
-        weights=settings.sam3_weights,
-        lora=settings.sam3_lora,
-        lora_config=settings.sam3_lora_config,
-        alpha=settings.sam3_lora_alpha,
-        merged=settings.sam3_merge,
-        device=settings.sam3_device,
-        vision_dtype=settings.sam3_vision_dtype,
-        detector_dtype=settings.sam3_detector_dtype,
-        compiled=settings.sam3_compile,
-    )
-    try:
-        return open_sam3(options)
-    except (WeightsError, OSError) as error:
-        raise WeightsFault(f"the SAM 3 weights do not load: {error}") from error
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What every command starts from."""
+class AppServices:
+    """Everything behind the routes.
 
-    settings: Settings
-    load: Callable[[Settings], Backend[Any]] = load_backend
+    Attributes:
+        live_workers: who is alive now; raises TransportDown.
+        planners: kinds that can be asked for; the first is the default.
+    """
 
-    def embedded(self) -> "Setup":
-        """Keep everything in this process, whatever queue is configured."""
-        return replace(self, settings=self.settings.model_copy(update={"redis_url": None}))
-
-    def loaded(self) -> "Setup":
-        """Load the model now, if a worker will run in this process.
-
-        Raises:
-            WeightsFault: it does not load.
-        """
-        if self.settings.redis_url is not None:
-            return self
-        backend = self.load(self.settings)
-        return replace(self, load=lambda settings: backend)
+    segmenter: Segmenter
+    images: ImageStore
+    records: RecordStore
+    volumes: Volumes
+    agent: AgentService
+    live_workers: Callable[[], Awaitable[Sequence[WorkerInfo]]]
+    planners: tuple[str, ...]
 
 
 @asynccontextmanager
@@ -139,7 +76,7 @@ async def open_services(setup: Setup) -> AsyncIterator[SegmenterServices]:
         NoWorker: the worker in this process did not start.
     """
     settings = setup.settings
-    asked, read = settings.for_segmenter(), _decoder(settings)
+    asked, read = settings.for_segmenter(), decoder_of(settings)
     if settings.redis_url is not None:
         async with open_redis(settings.redis_url.get_secret_value(), read, asked) as services:
             yield services
@@ -163,7 +100,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[AppServices]:
         SettingsError: the default planner cannot work.
         WeightsFault: the model does not load.
     """
-    async with _open_agent(setup) as (services, agent, planners):
+    async with open_agent(setup) as (services, agent, planners):
         settings = setup.settings
         yield AppServices(
             segmenter=services.segmenter,
@@ -178,7 +115,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[AppServices]:
 
 
 @asynccontextmanager
-async def _open_agent(
+async def open_agent(
     setup: Setup,
 ) -> AsyncIterator[tuple[SegmenterServices, QueuedAgent, Mapping[str, Planner]]]:
     """Open the agent, and carry runs out in this process if it has slots for them."""
@@ -236,49 +173,8 @@ async def _carrying_out(
         await running
 
 
-async def run_agent_process(setup: Setup, stop: asyncio.Event) -> None:
-    """Carry agent runs out from Redis until `stop` is set."""
-    if setup.settings.redis_url is None:
-        raise SettingsError(f"an agent worker needs {variable('redis_url')}")
-    async with _open_agent(setup):
-        await stop.wait()
-
-
-async def _left_undone(records: RecordStore) -> list[str]:
-    """Return runs whose process ended before them; with Redis their jobs are still queued."""
-    if not isinstance(records, SqliteRecordStore):
-        return []
-    return [key.removeprefix(UNDER_WAY) for key in await records.keys(UNDER_WAY)]
-
-
 def _secret(url: SecretStr | None) -> str | None:
     return None if url is None else url.get_secret_value()
-
-
-async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
-    """Answer jobs from Redis until `stop` is set."""
-    settings = setup.settings
-    if settings.redis_url is None:
-        raise SettingsError(f"a worker needs {variable('redis_url')}")
-    backend = await asyncio.to_thread(setup.load, settings)
-    url, read = settings.redis_url.get_secret_value(), _decoder(settings)
-    await run_worker(url, backend, read, settings.for_segmenter(), stop=stop)
-
-
-async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:
-    """Ask Redis who is alive.
-
-    Raises:
-        TransportDown: it does not answer; says where it should be.
-    """
-    url = setup.settings.redis_url
-    assert url is not None
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S), open_services(setup) as services:
-            return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
-    except (TransportDown, TimeoutError) as error:
-        reason = f" ({error})" if str(error) else ""
-        raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error
 
 
 def _planners(settings: Settings, mllms: Mapping[Kind, Mllm]) -> dict[str, Planner]:
@@ -308,7 +204,8 @@ def _prices(settings: Settings) -> Prices | None:
     )
 
 
-def _decoder(settings: Settings) -> Decode:
+def decoder_of(settings: Settings) -> Decode:
+    """Return the decoder of all formats within the bounds of the settings."""
     return decoder(Limits(max_bytes=settings.max_upload_bytes))
 
 
@@ -318,3 +215,10 @@ async def _until_alive(services: SegmenterServices) -> None:
         if time.monotonic() > deadline:
             raise NoWorker("the worker in this process did not start")
         await asyncio.sleep(EMBEDDED_POLL_S)
+
+
+async def _left_undone(records: RecordStore) -> list[str]:
+    """Return runs whose process ended before them; with Redis their jobs are still queued."""
+    if not isinstance(records, SqliteRecordStore):
+        return []
+    return [key.removeprefix(UNDER_WAY) for key in await records.keys(UNDER_WAY)]

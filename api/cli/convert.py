@@ -3,7 +3,8 @@
 import argparse
 from pathlib import Path
 
-from api.bootstrap.parts import SAM3_INSTALL, Setup
+from api.bootstrap.backends import SAM3_INSTALL
+from api.bootstrap.setup import Setup
 from api.cli.output import OK, Commands, UsageFault, say
 
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "ftfy", "yaml")

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from agent.drawing.overlay import Panel, draw_sheet
-from api.bootstrap.parts import Setup
+from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
 from api.cli.predict import ask, masks_of
 from api.schemas.requests import AgentBody

@@ -12,10 +12,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from api.bootstrap.parts import SAM3_INSTALL, Setup, WeightsFault, live_workers, open_parts
+from api.bootstrap.backends import SAM3_INSTALL, WeightsFault
+from api.bootstrap.parts import open_parts
 from api.bootstrap.planners import build_mllms, close_all
+from api.bootstrap.processes import live_workers
+from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show
-from api.http.routes.capabilities import CAPABILITIES_TIMEOUT_S, to_capabilities
+from api.http.routes.capabilities import CAPABILITIES_TIMEOUT_S
+from api.render.capabilities import to_capabilities
 from api.settings import Settings, SettingsError, refuse_unguarded
 from segmenter.backends.contract import Backend, DescribedBackend
 from segmenter.contract import Prompt

@@ -12,7 +12,8 @@ from typing import Any
 
 from agent.errors import AgentError, InvalidRequest, PlannerNotConfigured
 from api import VERSION
-from api.bootstrap.parts import Setup, WeightsFault, load_backend
+from api.bootstrap.backends import WeightsFault, load_backend
+from api.bootstrap.setup import Setup
 from api.cli import convert, demo, doctor, predict, replay, serve, train, volume
 from api.cli.output import BAD_INPUT, FAILED, Command, UsageFault, say
 from api.errors import ApiError, InvalidFields

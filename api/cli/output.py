@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from api.bootstrap.parts import Setup
+from api.bootstrap.setup import Setup
 from api.schemas.answers import MaskOut
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster.image import encode_mask_png

@@ -8,8 +8,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
-from agent.schemas.runs import MAX_ROUNDS
-from api.bootstrap.parts import Setup, open_parts
+from agent.schemas.plan import MAX_ROUNDS
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.cli.output import (
     FAILED,
     OK,
@@ -23,10 +24,10 @@ from api.cli.output import (
     show,
     write_results,
 )
-from api.http.problems import faults_in, to_faults
 from api.operations import answer_prompts, check_request
 from api.render.runs import to_run_answer
 from api.schemas.answers import MaskOut, SegmentAnswer
+from api.schemas.faults import faults_in, to_faults
 from api.schemas.requests import AgentBody, SegmentBody
 from api.schemas.run_answers import RunAnswer
 from api.schemas.shortcuts import box_of_text, with_prompts

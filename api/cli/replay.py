@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from agent.runs.replay import Recording, differences, replay
 from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
-from api.bootstrap.parts import Setup, open_services
+from api.bootstrap.parts import open_services
+from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, read_image, say
 from api.settings import variable
 from segmenter.contract import RgbImage

@@ -10,14 +10,10 @@ from functools import partial
 
 import uvicorn
 
-from api.bootstrap.parts import (
-    Setup,
-    live_workers,
-    open_parts,
-    run_agent_process,
-    run_worker_process,
-)
+from api.bootstrap.parts import open_parts
 from api.bootstrap.planners import build_mllms, close_all
+from api.bootstrap.processes import live_workers, run_agent_process, run_worker_process
+from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say
 from api.http.app import create_app
 from api.json_logs import set_up_logs

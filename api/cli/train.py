@@ -2,13 +2,11 @@
 
 import argparse
 
-from api.bootstrap.parts import SAM3_INSTALL, Setup, WeightsFault
+from api.bootstrap.backends import SAM3_INSTALL, WeightsFault
+from api.bootstrap.setup import Setup
 from api.cli.output import OK, Commands, UsageFault, say
-from segmenter.training.compact.options import (
-    add_export_options,
-    add_sam3_options,
-    add_stages_options,
-)
+from segmenter.training.compact.options import add_export_options, add_stages_options
+from segmenter.training.sam3.options import add_sam3_options
 
 INSTALL = "pip install torch==2.13.0, then pip install 'medsam3-agent[train]'"
 TRAINING_PACKAGES = ("torch", "onnx", "onnxscript")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from api.bootstrap.parts import Setup, open_services
+from api.bootstrap.parts import open_services
+from api.bootstrap.setup import Setup
 from api.cli import predict as cli_predict
 from api.cli.output import OK, Commands, UsageFault, read_image, say, show
 from api.cli.volume_files import draw_overview, write_volume
@@ -21,12 +22,12 @@ from api.render.volumes import to_frames, to_volume
 from api.schemas.shortcuts import box_of_text
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
 from api.schemas.volume_requests import VolumeBody, window_of_text
-from segmenter.backends.sequence import window_of
 from segmenter.formats.sequences import is_sequence
 from segmenter.formats.volume_files import all_formats
 from segmenter.queue.messages import to_error
 from segmenter.volumes.contract import VolumeStatus
 from segmenter.volumes.jobs import Volumes
+from segmenter.volumes.plan import window_of
 from segmenter.volumes.store import ReadSome
 
 POLL_S = 0.1

@@ -7,9 +7,9 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from api import VERSION
+from api.bootstrap.parts import AppServices
 from api.http.auth import Keyring
 from api.http.background import Background
-from api.http.dependencies import AppServices
 from api.http.middleware import (
     ANY_HOST,
     LOOPBACK_HOSTS,
@@ -20,7 +20,7 @@ from api.http.middleware import (
 )
 from api.http.openapi.document import TITLE, describe
 from api.http.problems import install
-from api.http.routes import agent, capabilities, images, runs, segment, threads, volumes
+from api.http.routes import agent, capabilities, health, images, runs, segment, threads, volumes
 from api.render.volumes import PATH as VOLUME_PATH
 from api.settings import Settings
 from segmenter.settings import MEBIBYTE
@@ -33,6 +33,7 @@ ROUTERS = (
     runs.router,
     threads.router,
     capabilities.router,
+    health.router,
 )
 VERSION_PREFIX = "/v1"
 # Beside the image: form fields and JSON around it.

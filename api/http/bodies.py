@@ -12,14 +12,8 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
-from api.errors import (
-    BodyTooSlow,
-    FieldFault,
-    InvalidFields,
-    MalformedBody,
-    UnsupportedMediaType,
-)
-from api.http.problems import faults_in, to_faults
+from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
+from api.schemas.faults import faults_in, to_faults
 from api.schemas.shortcuts import (
     BOX,
     CONCEPT,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from agent.runs.events import TERMINAL
 from agent.schemas.runs import RunEvent
-from api.http.dependencies import Agent
+from agent.service import AgentService
 
 POLL_S = 0.2
 HEARTBEAT_S = 15.0
@@ -16,7 +16,9 @@ HEARTBEAT = ": still there\n\n"
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-async def stream(agent: Agent, run_id: str, *, after: int, lifetime_s: float) -> AsyncIterator[str]:
+async def stream(
+    agent: AgentService, run_id: str, *, after: int, lifetime_s: float
+) -> AsyncIterator[str]:
     """Yield events beyond number `after` as they come, until the terminal one.
 
     A run whose process died has none; after `lifetime_s` the stream says that it failed.

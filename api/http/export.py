@@ -2,8 +2,8 @@
 
 from contextlib import AbstractAsyncContextManager
 
+from api.bootstrap.parts import AppServices
 from api.http.app import create_app
-from api.http.dependencies import AppServices
 from api.http.openapi.document import EXPORTED, export
 from api.settings import Settings
 

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
 from api.http.bodies import MAX_FIELD_BYTES, MAX_FIELDS
-from api.http.problems import faults_in, to_faults
+from api.schemas.faults import faults_in, to_faults
 from api.schemas.shortcuts import BOX, box_of_text
 from api.schemas.volume_requests import VolumeBody, window_of_text
 from segmenter.volumes.contract import MAX_FILES

@@ -1,18 +1,8 @@
 """Writes runs and threads as answers: pure translation."""
 
-from fastapi.responses import JSONResponse
-
-from agent.schemas.runs import (
-    Call,
-    Candidate,
-    Provenance,
-    ResultMask,
-    Round,
-    RunRecord,
-    TargetResult,
-    ThreadRecord,
-    Verdict,
-)
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Candidate, Round, Verdict
+from agent.schemas.runs import Provenance, ResultMask, RunRecord, TargetResult, ThreadRecord
 from api.render.segment import to_image, to_mask, to_model, to_usage
 from api.schemas import answers
 from api.schemas import run_answers as answers_run
@@ -157,10 +147,3 @@ def to_running(run_id: str) -> RunningAnswer:
     return RunningAnswer(
         id=run_id, run_url=url, events_url=f"{url}/events", cancel_url=f"{url}/cancel"
     )
-
-
-def running_response(run_id: str) -> JSONResponse:
-    """Answer 202 with the same, as headers too."""
-    answer = to_running(run_id)
-    headers = {"Location": answer.run_url, "Retry-After": RETRY_AFTER_S}
-    return JSONResponse(answer.model_dump(mode="json"), status_code=202, headers=headers)

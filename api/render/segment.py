@@ -5,9 +5,7 @@ The one: whether a person should look at a direct result (`needs_review`).
 
 from collections.abc import Iterator, Mapping
 
-from agent.schemas.runs import (
-    Usage,
-)
+from agent.schemas.rounds import Usage
 from api.schemas import answers
 from segmenter.contract import (
     ImageRef,

@@ -5,9 +5,8 @@ The decision: whether a person should look at the result (`needs_review`).
 
 from collections.abc import Sequence
 
-from agent.schemas.runs import Usage
-from api.errors import kind_of
-from api.http.problems import TYPE_PREFIX
+from agent.schemas.rounds import Usage
+from api.problem_kinds import TYPE_PREFIX, kind_of
 from api.render.segment import REVIEW_BELOW, to_model, to_usage
 from api.schemas import volume_answers as answers
 from api.schemas.answers import ProvenanceOut, RleOut, SpacingOut

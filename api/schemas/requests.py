@@ -18,7 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from agent.schemas.runs import MAX_REQUEST_CHARS, MAX_ROUNDS, AgentRequest, Edit
+from agent.schemas.plan import MAX_ROUNDS
+from agent.schemas.runs import MAX_REQUEST_CHARS, AgentRequest, Edit
 from segmenter.contract import (
     MAX_BOXES,
     MAX_MASKS,
@@ -312,14 +313,3 @@ class ImageBody(Body):
     """One image; in a form it is a file."""
 
     image: ImageText | None = None
-
-
-def form_schema(body: type[Body], extra: dict[str, Any]) -> dict[str, Any]:
-    """Describe the multipart form that stands for a JSON body; `extra`: what only it has."""
-    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
-    fields = {**schema["properties"], **extra}
-    fields["image"] = {"type": "string", "format": "binary", "description": "the file"}
-    for name in ("prompts", "edits"):
-        if name in fields:
-            fields[name] = {"type": "string", "description": f"JSON, as {name} in the JSON body"}
-    return {"type": "object", "properties": fields, "additionalProperties": False}

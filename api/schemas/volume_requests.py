@@ -6,8 +6,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from api.errors import FieldFault, InvalidFields
 from api.schemas.requests import Body, BoxIn, ConceptText, Label
-from segmenter.contract import Fraction
-from segmenter.volumes.contract import FrameBox, GreyWindow, VolumeRequest
+from segmenter.contract import Fraction, FrameBox
+from segmenter.volumes.contract import GreyWindow, VolumeRequest
 
 WINDOW_SCHEMA = {
     "type": "array",

@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.schemas.runs import ResultMask, RunRecord, Status
-from api.http.dependencies import AppServices
+from agent.schemas.rounds import Status
+from agent.schemas.runs import ResultMask, RunRecord
+from api.bootstrap.parts import AppServices
 from api.operations import answer_prompts, check_request, stored_image
 from api.schemas.answers import ConceptResult
 from api.schemas.requests import AgentBody, SegmentBody

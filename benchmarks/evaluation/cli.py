@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from api.bootstrap.parts import Setup, WeightsFault
+from api.bootstrap.backends import WeightsFault
+from api.bootstrap.setup import Setup
 from api.cli.output import Commands, UsageFault
 from api.settings import Settings
 from segmenter.backends.compact.backend import CompactBackend

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from agent.errors import PlannerNotConfigured
 from agent.planners.prompts import PROMPTS_VERSION
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import AppServices, open_parts
+from api.bootstrap.setup import Setup
 from api.cli.output import UsageFault, say
-from api.http.dependencies import AppServices
 from api.settings import Settings
 from benchmarks.evaluation.asking import MAX_JITTER, PHRASE, Manner, Planner
 from benchmarks.evaluation.cases import (

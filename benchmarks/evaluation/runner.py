@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from agent.errors import AgentError
+from api.bootstrap.parts import AppServices
 from api.errors import ApiError, InvalidFields
-from api.http.dependencies import AppServices
 from benchmarks.evaluation.asking import Manner, Reply, ask
 from benchmarks.evaluation.metrics import score_answer, unite
 from benchmarks.evaluation.records import MODES, Case, Mode, Score

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from agent.mllm.box_formats import THOUSANDTHS_STYLE
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
-from agent.schemas.runs import MAX_ROUNDS, AgentRequest, RunRecord
+from agent.schemas.plan import MAX_ROUNDS
+from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService
 from benchmarks.evaluation.records import Case
 from benchmarks.lift.oracle import Errors, Oracle, Wire

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from agent.drawing.overlay import Panel, draw_sheet
-from agent.schemas.runs import Candidate, Round, RunRecord
+from agent.schemas.rounds import Candidate, Round
+from agent.schemas.runs import RunRecord
 from segmenter.contract import BinaryMask, Box, RgbImage
 from segmenter.masks import rle
 

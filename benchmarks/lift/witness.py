@@ -7,7 +7,7 @@ import numpy as np
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.planners.mllm import MllmPlanner
 from agent.planners.panels import choose_panels
-from agent.schemas.runs import Usage
+from agent.schemas.rounds import Usage
 from benchmarks.lift.oracle import Oracle
 from segmenter.contract import BinaryMask
 

@@ -7,42 +7,15 @@ The seam for models: `SequenceBackend`. A model that tracks by itself (SAM 3 vid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
 from segmenter.backends.contract import Backend, Embedding
 from segmenter.backends.postprocess import select
-from segmenter.contract import Box, BoxPrompt, Prompt, PromptResult, RgbImage
-from segmenter.formats.decoded import Window
+from segmenter.contract import Box, BoxPrompt, FrameBox, FrameMasks, Prompt, PromptResult, RgbImage
 from segmenter.formats.frames import Frames
-from segmenter.volumes.contract import (
-    FrameBox,
-    FrameMasks,
-    VolumeRecord,
-    VolumeRequest,
-    VolumeShape,
-)
 
 # As for one image (`segmenter.contract.SegmentRequest`).
 NMS_IOU = 0.5
 MAX_FRAME_MASKS = 20
 LOST = "not found on the frame beside it, so there is nothing to follow"
-
-
-class SequenceFormats(Protocol):
-    """Reads sequences and writes label maps; synchronous and slow."""
-
-    def open(self, files: Sequence[bytes], *, window: Window | None, preset: str | None) -> Frames:
-        """Open the one sequence that some files hold.
-
-        Raises:
-            UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt.
-        """
-        ...
-
-    def write_label_map(self, labels: npt.NDArray[np.uint16], frames: Frames) -> bytes:
-        """Write labels, uint16, shape (F, H, W) of shown frames, as ``.nii.gz`` of the source."""
-        ...
 
 
 class FrameStep(NamedTuple):
@@ -139,26 +112,6 @@ class FrameByFrame(Generic[Embedding]):
         )
 
 
-def needed(steps: Sequence[FrameStep]) -> set[int]:
-    """Return the frames looked at before `steps` beside which they go on."""
-    ahead = {step.frame for step in steps}
-    return {step.beside for step in steps if step.beside is not None} - ahead
-
-
-def plan(record: VolumeRecord) -> tuple[FrameStep, ...]:
-    """Order the frames of a job: from the frame of the box (else the first) up, then down."""
-    box = record.request.box
-    start = record.first if box is None else box.frame
-    up = [FrameStep(index, index - 1) for index in range(start + 1, record.last + 1)]
-    down = [FrameStep(index, index + 1) for index in range(start - 1, record.first - 1, -1)]
-    return (FrameStep(start, None), *up, *down)
-
-
-def prompt_of(request: VolumeRequest) -> SequencePrompt:
-    """Take what a model needs to know from a request."""
-    return SequencePrompt(request.text, request.box, request.threshold)
-
-
 def best_box(result: PromptResult) -> Box | None:
     """Return the box of the best mask; None where nothing was found."""
     return result.masks[0].box if result.masks else None
@@ -177,26 +130,3 @@ def prompt_for(prompt: SequencePrompt, index: int, beside: Box | None) -> Prompt
     if beside is not None:
         return Prompt(text=prompt.text, boxes=(BoxPrompt(box=beside),))
     return None if prompt.text is None else Prompt(text=prompt.text)
-
-
-def shape_of(frames: Frames) -> VolumeShape:
-    """Describe an opened sequence."""
-    geometry = frames.geometry
-    return VolumeShape(
-        frames=frames.count,
-        height=frames.height,
-        width=frames.width,
-        format=frames.format,
-        modality=frames.modality,
-        rendering=frames.rendering,
-        axis=geometry.axis,
-        spacing=geometry.spacing,
-        slice_mm=geometry.slice_mm,
-        fps=geometry.fps,
-    )
-
-
-def window_of(request: VolumeRequest) -> Window | None:
-    """Return the grey window that a request asks for."""
-    asked = request.window
-    return None if asked is None else Window(asked.center, asked.width)

@@ -4,6 +4,7 @@ Indices of shown frames are (column, row, frame). Millimetres are in NIfTI's pat
 grows to the patient's right, y to the front, z to the head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
+from segmenter.formats.decoded import Window
 from segmenter.formats.grey_levels import Grey, Stored, Tone, in_bands, to_rgb
 
 Affine = npt.NDArray[np.float64]
@@ -195,3 +197,19 @@ def spacings(affine: Affine) -> tuple[float, float, float]:
     """Return the distances of neighbouring columns, rows and frames, millimetres."""
     columns, rows, frames = np.linalg.norm(affine[:3, :3], axis=0)
     return float(columns), float(rows), float(frames)
+
+
+class SequenceFormats(Protocol):
+    """Reads sequences and writes label maps; synchronous and slow."""
+
+    def open(self, files: Sequence[bytes], *, window: Window | None, preset: str | None) -> Frames:
+        """Open the one sequence that some files hold.
+
+        Raises:
+            UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt.
+        """
+        ...
+
+    def write_label_map(self, labels: npt.NDArray[np.uint16], frames: Frames) -> bytes:
+        """Write labels, uint16, shape (F, H, W) of shown frames, as ``.nii.gz`` of the source."""
+        ...

@@ -16,16 +16,16 @@ from segmenter.settings import VolumeSettings
 
 @dataclass(frozen=True)
 class AllFormats:
-    """`segmenter.backends.sequence.SequenceFormats` under these limits."""
+    """`segmenter.formats.frames.SequenceFormats` under these limits."""
 
     limits: Limits
 
     def open(self, files: Sequence[bytes], *, window: Window | None, preset: str | None) -> Frames:
-        """See `segmenter.backends.sequence.SequenceFormats`."""
+        """See `segmenter.formats.frames.SequenceFormats`."""
         return open_frames(files, self.limits, window=window, preset=preset)
 
     def write_label_map(self, labels: npt.NDArray[np.uint16], frames: Frames) -> bytes:
-        """See `segmenter.backends.sequence.SequenceFormats`."""
+        """See `segmenter.formats.frames.SequenceFormats`."""
         return write_label_map(labels, frames)
 
 

@@ -14,9 +14,10 @@ from segmenter.contract import (
     MAX_TEXT_CHARS,
     Box,
     Fraction,
+    FrameBox,
     Frozen,
+    Index,
     ModelInfo,
-    PromptResult,
     Rle,
     Spacing,
 )
@@ -24,18 +25,10 @@ from segmenter.queue.messages import Failure, JobId
 
 Axis = Literal["depth", "time"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Index = Annotated[int, Field(ge=0)]
 
 # A long CT has about 1000 slices; more files than this are not one series.
 MAX_FILES = 4096
 PUBLIC_PREFIX = "vol_"
-
-
-class FrameBox(Frozen):
-    """A box on one frame: the object in it is followed from there, both ways."""
-
-    frame: Index
-    box: Box
 
 
 class GreyWindow(Frozen):
@@ -142,13 +135,6 @@ class VolumeRecord(Frozen):
     def total(self) -> int:
         """Number of frames to look at."""
         return self.last - self.first + 1
-
-
-class FrameMasks(Frozen):
-    """What the model found on one frame, before objects are told apart."""
-
-    index: Index
-    result: PromptResult
 
 
 class FrameObject(Frozen):

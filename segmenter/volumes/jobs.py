@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from segmenter.backends.sequence import SequenceFormats, shape_of, window_of
 from segmenter.errors import (
     InputError,
     JobFailed,
     VolumeNotDone,
     VolumeNotFound,
 )
+from segmenter.formats.frames import SequenceFormats
 from segmenter.queue.contract import Producer, cancelled
 from segmenter.queue.messages import Answer, Job, failed
 from segmenter.volumes.contract import (
@@ -30,7 +30,7 @@ from segmenter.volumes.contract import (
     VolumeShape,
     VolumeStatus,
 )
-from segmenter.volumes.plan import frame_range
+from segmenter.volumes.plan import frame_range, shape_of, window_of
 from segmenter.volumes.store import ReadSome, VolumeStore
 from segmenter.volumes.summary import to_frame_result
 

@@ -1,8 +1,13 @@
 """Whether a request fits its sequence: the range of frames, and the box on one of them. Pure."""
 
+from collections.abc import Sequence
+
+from segmenter.backends.sequence import FrameStep, SequencePrompt
 from segmenter.errors import InvalidPrompt
+from segmenter.formats.decoded import Window
+from segmenter.formats.frames import Frames
 from segmenter.masks.geometry import clip_box
-from segmenter.volumes.contract import VolumeRequest, VolumeShape
+from segmenter.volumes.contract import VolumeRecord, VolumeRequest, VolumeShape
 
 
 def frame_range(request: VolumeRequest, shape: VolumeShape) -> tuple[int, int]:
@@ -30,3 +35,46 @@ def _check_box(request: VolumeRequest, last: int, shape: VolumeShape) -> None:
     if clip_box(request.box.box, width=shape.width, height=shape.height) is None:
         message = f"lies outside of frames of {shape.width} x {shape.height} pixels"
         raise InvalidPrompt(message, field="box.box")
+
+
+def needed(steps: Sequence[FrameStep]) -> set[int]:
+    """Return the frames looked at before `steps` beside which they go on."""
+    ahead = {step.frame for step in steps}
+    return {step.beside for step in steps if step.beside is not None} - ahead
+
+
+def plan(record: VolumeRecord) -> tuple[FrameStep, ...]:
+    """Order the frames of a job: from the frame of the box (else the first) up, then down."""
+    box = record.request.box
+    start = record.first if box is None else box.frame
+    up = [FrameStep(index, index - 1) for index in range(start + 1, record.last + 1)]
+    down = [FrameStep(index, index + 1) for index in range(start - 1, record.first - 1, -1)]
+    return (FrameStep(start, None), *up, *down)
+
+
+def prompt_of(request: VolumeRequest) -> SequencePrompt:
+    """Take what a model needs to know from a request."""
+    return SequencePrompt(request.text, request.box, request.threshold)
+
+
+def shape_of(frames: Frames) -> VolumeShape:
+    """Describe an opened sequence."""
+    geometry = frames.geometry
+    return VolumeShape(
+        frames=frames.count,
+        height=frames.height,
+        width=frames.width,
+        format=frames.format,
+        modality=frames.modality,
+        rendering=frames.rendering,
+        axis=geometry.axis,
+        spacing=geometry.spacing,
+        slice_mm=geometry.slice_mm,
+        fps=geometry.fps,
+    )
+
+
+def window_of(request: VolumeRequest) -> Window | None:
+    """Return the grey window that a request asks for."""
+    asked = request.window
+    return None if asked is None else Window(asked.center, asked.width)

@@ -12,21 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from segmenter.backends.sequence import (
-    FrameStep,
-    SequenceBackend,
-    SequenceFormats,
-    needed,
-    plan,
-    prompt_of,
-    window_of,
-)
-from segmenter.contract import ModelInfo, PromptResult
+from segmenter.backends.sequence import FrameStep, SequenceBackend
+from segmenter.contract import FrameMasks, ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
-from segmenter.formats.frames import Frames
+from segmenter.formats.frames import Frames, SequenceFormats
 from segmenter.queue.contract import Requeue
 from segmenter.queue.messages import Answer, failed, to_failure
-from segmenter.volumes.contract import Ending, FrameMasks, Progress, VolumeRecord
+from segmenter.volumes.contract import Ending, Progress, VolumeRecord
+from segmenter.volumes.plan import needed, plan, prompt_of, window_of
 from segmenter.volumes.store import VolumeStore
 from segmenter.volumes.summary import Findings
 

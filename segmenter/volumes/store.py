@@ -12,13 +12,12 @@ from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from segmenter.contract import RecordStore
+from segmenter.contract import FrameMasks, RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
 from segmenter.storage.images import BlobStore
 from segmenter.volumes.contract import (
     MAX_FILES,
     Ending,
-    FrameMasks,
     Progress,
     Upload,
     VolumeRecord,

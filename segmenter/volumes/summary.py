@@ -5,15 +5,9 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from segmenter.contract import ModelInfo
+from segmenter.contract import FrameMasks, ModelInfo
 from segmenter.errors import JobFailed
-from segmenter.volumes.contract import (
-    FrameMasks,
-    FrameObject,
-    FrameResult,
-    VolumeResult,
-    VolumeShape,
-)
+from segmenter.volumes.contract import FrameObject, FrameResult, VolumeResult, VolumeShape
 from segmenter.volumes.linking import SliceLinker, TooManyObjects, paint
 
 

@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
-from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, Target, Usage, Verdict
+from agent.schemas.plan import Call, Plan, Target
+from agent.schemas.rounds import Inspection, Usage, Verdict
+from agent.schemas.runs import AgentRequest
 from agent.service import AgentContext, AgentService, AgentSettings
 from segmenter.contract import (
     BinaryMask,

@@ -3,7 +3,8 @@
 import numpy as np
 
 from agent.contract import PlanQuestion, RoundView
-from agent.schemas.runs import Call, Candidate, Inspection, Issue, Plan, Round, Target, Verdict
+from agent.schemas.plan import Call, Plan, Target
+from agent.schemas.rounds import Candidate, Inspection, Issue, Round, Verdict
 from segmenter.contract import (
     BinaryMask,
     Box,

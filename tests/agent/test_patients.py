@@ -12,7 +12,8 @@ from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
 from agent.planners.redaction import redact
 from agent.planners.rules import RulesPlanner
-from agent.schemas.runs import RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import RunRecord
 from api.bootstrap.planners import is_guarded
 from api.settings import Settings
 from segmenter.formats.decode import decode, describe

@@ -11,7 +11,8 @@ from agent.errors import (
     ThreadNotFound,
 )
 from agent.runs.threads import new_run_id
-from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import AgentRequest, RunEvent, RunRecord
 from agent.service import AgentContext, AgentService, AgentSettings
 from segmenter.contract import ImageRef, RgbImage, SegmentRequest, SegmentResult
 from segmenter.errors import ImageNotFound

@@ -9,26 +9,19 @@ from datetime import UTC, datetime
 import numpy as np
 
 from agent.errors import InvalidRequest, RunNotFound, ThreadNotFound
+from agent.schemas.plan import Call, Plan, Target
+from agent.schemas.rounds import Candidate, Inspection, Round, Status, Usage, Verdict
 from agent.schemas.runs import (
     AgentRequest,
-    Call,
-    Candidate,
-    Inspection,
-    Plan,
     PlannerInfo,
     Provenance,
     ResultMask,
-    Round,
     RunEvent,
     RunRecord,
-    Status,
-    Target,
     TargetResult,
     ThreadRecord,
-    Usage,
-    Verdict,
 )
-from api.http.dependencies import AppServices
+from api.bootstrap.parts import AppServices
 from segmenter.contract import (
     BinaryMask,
     Box,

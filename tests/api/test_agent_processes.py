@@ -13,7 +13,8 @@ import pytest
 from agent.queued import QueuedAgent
 from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.settings import Settings
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.problems_seen import problem

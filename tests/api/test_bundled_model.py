@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.http.app import create_app
 from api.settings import Settings
 from segmenter.backends.compact.backend import METADATA, WEIGHTS

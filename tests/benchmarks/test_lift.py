@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.bootstrap.parts import Setup, open_services
+from api.bootstrap.parts import open_services
+from api.bootstrap.setup import Setup
 from api.settings import Settings
 from benchmarks.agent_lift import Line, summarise, table
 from benchmarks.evaluation.records import Case

@@ -10,16 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from api import VERSION
-from api.errors import FRAMEWORK_KINDS, INTERNAL, KINDS, Kind
 from api.http.openapi import examples, volume_examples
-from api.http.problems import MEDIA_TYPE, TYPE_PREFIX, Problem
-from api.schemas.requests import (
-    AgentBody,
-    Body,
-    ImageBody,
-    SegmentBody,
-    form_schema,
-)
+from api.http.openapi.bodies import form_schema
+from api.http.problems import MEDIA_TYPE, Problem
+from api.problem_kinds import FRAMEWORK_KINDS, INTERNAL, KINDS, TYPE_PREFIX, Kind
+from api.schemas.requests import AgentBody, Body, ImageBody, SegmentBody
 from api.schemas.volume_requests import VolumeBody
 
 DISCLAIMER = "not a medical device"

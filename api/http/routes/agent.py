@@ -7,15 +7,18 @@ from fastapi import APIRouter, Header, Request, Response
 from agent.errors import AgentError
 from agent.runs.events import TERMINAL
 from agent.runs.threads import new_run_id
-from agent.schemas.runs import AgentRequest, RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import AgentRequest, RunRecord
+from agent.service import AgentService
 from api.errors import RunFailed
 from api.http.auth import Caller
 from api.http.bodies import read_body
-from api.http.dependencies import Agent, background_of, once_of, parts_of
+from api.http.dependencies import background_of, once_of, parts_of
 from api.http.idempotency import IdempotencyKey, fingerprint_of, record_key
 from api.http.openapi.document import AGENT_BODY, problems
+from api.http.routes.runs import running_response
 from api.operations import check_request, stored_image
-from api.render.runs import running_response, to_run_answer
+from api.render.runs import to_run_answer
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer, RunningAnswer
 from segmenter.errors import SegmenterError, TransportDown
@@ -84,7 +87,7 @@ async def _begun(request: Request, asked: AgentRequest, caller: str, key: str | 
     return running_response(run_id)
 
 
-async def _run_behind(agent: Agent, asked: AgentRequest, run_id: str) -> None:
+async def _run_behind(agent: AgentService, asked: AgentRequest, run_id: str) -> None:
     try:
         await agent.run(asked, run_id=run_id)
     except (AgentError, SegmenterError) as error:
@@ -107,11 +110,13 @@ async def _run_once(
     )
 
 
-async def _finished(agent: Agent, asked: AgentRequest, run_id: str | None = None) -> RunRecord:
+async def _finished(
+    agent: AgentService, asked: AgentRequest, run_id: str | None = None
+) -> RunRecord:
     return _answerable(await agent.run(asked, run_id=run_id))
 
 
-async def _recalled(agent: Agent, run_id: str) -> RunRecord:
+async def _recalled(agent: AgentService, run_id: str) -> RunRecord:
     return _answerable(await agent.run_record(run_id))
 
 

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import AppServices, parts_of
+from api.http.dependencies import parts_of
 from api.http.openapi.document import IMAGE_BODY, problems
 from api.render.segment import to_image
 from api.schemas.answers import ImageOut

@@ -4,17 +4,18 @@ from collections.abc import Awaitable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from agent.errors import InvalidRequest, RunNotFound
 from agent.runs.events import TERMINAL
+from api.bootstrap.parts import AppServices
 from api.errors import PictureGone, PictureNotFound, RunFailed
 from api.http.auth import authenticated
-from api.http.dependencies import AppServices, parts_of, settings_of
+from api.http.dependencies import parts_of, settings_of
 from api.http.events import HEADERS, stream
 from api.http.idempotency import GRACE_S
 from api.http.openapi.document import event_response, png_response, problems
-from api.render.runs import running_response, to_run_answer, to_running
+from api.render.runs import RETRY_AFTER_S, to_run_answer, to_running
 from api.schemas.run_answers import RunAnswer, RunningAnswer
 from segmenter.errors import ImageNotFound
 
@@ -153,3 +154,10 @@ async def _drawn(picture: Awaitable[bytes], missing: str) -> bytes:
         raise PictureNotFound(missing) from error
     except ImageNotFound as error:
         raise PictureGone("the run is there, but its image has expired") from error
+
+
+def running_response(run_id: str) -> JSONResponse:
+    """Answer 202 with the same, as headers too."""
+    answer = to_running(run_id)
+    headers = {"Location": answer.run_url, "Retry-After": RETRY_AFTER_S}
+    return JSONResponse(answer.model_dump(mode="json"), status_code=202, headers=headers)

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
+from api.bootstrap.parts import AppServices
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import AppServices, parts_of, settings_of
+from api.http.dependencies import parts_of, settings_of
 from api.http.openapi.document import SEGMENT_BODY, problems
 from api.operations import answer_prompts
 from api.schemas.answers import SegmentAnswer

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
+from api.bootstrap.parts import AppServices
 from api.http.auth import authenticated
-from api.http.dependencies import AppServices, parts_of
+from api.http.dependencies import parts_of
 from api.http.openapi.document import problems
 from api.render.runs import to_thread_answer
 from api.schemas.run_answers import ThreadAnswer

@@ -6,9 +6,10 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
+from api.bootstrap.parts import AppServices
 from api.errors import KeyReused
 from api.http.auth import Caller, authenticated
-from api.http.dependencies import AppServices, parts_of
+from api.http.dependencies import parts_of
 from api.http.idempotency import IdempotencyKey
 from api.http.openapi.document import problems
 from api.http.openapi.volumes import VOLUME_BODY, nifti_response

@@ -14,11 +14,10 @@ from segmenter.backends.sam3.memory import ObjectMemory, TrackedMask
 from segmenter.backends.sam3.postprocess import cut_one
 from segmenter.backends.sam3.tracker import Sam3Tracker, TrackerFeatures
 from segmenter.backends.sequence import LOST, MAX_FRAME_MASKS, FrameStep, SequencePrompt
-from segmenter.contract import BinaryMask, BoxPrompt, Mask, Prompt, PromptResult
+from segmenter.contract import BinaryMask, BoxPrompt, FrameMasks, Mask, Prompt, PromptResult
 from segmenter.formats.frames import Frames
 from segmenter.masks import rle
 from segmenter.masks.geometry import box_iou, mask_iou
-from segmenter.volumes.contract import FrameMasks
 
 # Source of these: Sam3VideoConfig of transformers, after facebookresearch/sam3.
 DETECTION_NMS_IOU = 0.1

@@ -95,8 +95,6 @@ _PIXEL_GROUP = 0x7FE0
 _PIXEL_DATA = 0x7FE00010
 _FLOAT_PIXELS: tuple[BaseTag | int, ...] = (0x7FE00008, 0x7FE00009)
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-
-
 _Stop = Callable[[BaseTag, str | None, int], bool]
 
 

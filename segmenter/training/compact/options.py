@@ -48,19 +48,3 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="settings, TOML; else those of the checkpoint, or of its stage if it has none",
     )
-
-
-def add_sam3_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of fine-tuning SAM 3."""
-    parser.add_argument(
-        "config", type=Path, help="settings, TOML; or sam3-busi, sam3-cup, sam3-isic, sam3-kvasir"
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of sets, or of COCO train/ and valid/"
-    )
-    parser.add_argument(
-        "--weights", type=Path, required=True, help="SAM 3, as for MEDSAM3_SAM3_WEIGHTS"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--steps", type=int, help="end after so many more steps")
-    parser.add_argument("--resume", action="store_true", help="go on where it stopped")

@@ -115,9 +115,10 @@ def load_sam3_settings(path: Path) -> Sam3Settings:
     Raises:
         ValueError: no such file, or a field that is unknown or out of its range, named.
     """
-    found = path if path.exists() else CONFIGS / f"{path.name.removesuffix('.toml')}.toml"
+    own = path.name.removesuffix(".toml").removeprefix("sam3-")
+    found = path if path.exists() else CONFIGS / f"{own}.toml"
     if not found.is_file():
-        known = ", ".join(sorted(each.stem for each in CONFIGS.glob("sam3-*.toml")))
+        known = ", ".join(sorted(each.stem for each in CONFIGS.glob("*.toml")))
         raise ValueError(f"no settings at {str(path)!r}; the package has {known}")
     try:
         return Sam3Settings.model_validate(tomllib.loads(found.read_text(encoding="utf-8")))

@@ -5,7 +5,8 @@ import pytest
 
 from agent.conversation.fit_boxes import fit_boxes
 from agent.errors import InvalidRequest
-from agent.schemas.runs import Edit, RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import Edit, RunRecord
 from segmenter.contract import Box, PromptResult
 from tests.agent.doubles import (
     MIDDLE,

@@ -4,7 +4,8 @@ import pytest
 
 from agent.errors import InvalidRequest, ThreadBusy, ThreadNotFound
 from agent.language.commands import Command, read_command
-from agent.schemas.runs import RunRecord, Status, ThreadRecord
+from agent.schemas.rounds import Status
+from agent.schemas.runs import RunRecord, ThreadRecord
 from segmenter.contract import PromptResult
 from segmenter.errors import JobFailed
 from tests.agent.doubles import (

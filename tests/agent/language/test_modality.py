@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from agent.language.lexicon import load_lexicon, normalise
-from agent.language.modality import (
-    UNKNOWN,
-    measure,
-    modality_of_tag,
-    modality_of_words,
-    possible_modalities,
-)
+from agent.language.modality import UNKNOWN, modality_of_tag, modality_of_words
+from agent.planners.image_facts import measure, possible_modalities
 from segmenter.contract import RgbImage
 
 LEXICON = load_lexicon()

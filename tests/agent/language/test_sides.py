@@ -7,7 +7,8 @@ import pytest
 from agent.language.lexicon import load_lexicon
 from agent.language.modality import UNKNOWN, modality_of_name
 from agent.language.request import read_request
-from agent.schemas.runs import AgentRequest, RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import AgentRequest, RunRecord
 from segmenter.contract import ImageRef, PromptResult
 from tests.agent.doubles import (
     ScriptedPlanner,

@@ -1,6 +1,7 @@
 import asyncio
 
-from agent.schemas.runs import Edit, RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import Edit, RunRecord
 from segmenter.contract import PromptResult
 from tests.agent.doubles import (
     MIDDLE,

@@ -1,7 +1,7 @@
 import pytest
 
 from agent.loop.candidates import to_request
-from agent.schemas.runs import Call
+from agent.schemas.plan import Call
 from tests.agent.doubles import capabilities, image_ref
 
 OWN = {"polyp": 0.4, "lungs": 0.1}

@@ -12,12 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.contract import RoundView
+from agent.conversation.opening import Opening
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.loop.context import AgentSettings, Opening, RunContext, Tools
+from agent.loop.context import RunContext, Tools
 from agent.loop.graph import RECURSION_LIMIT, build_graph, walk
+from agent.loop.state import AgentState
 from agent.planners.rules import RulesPlanner
 from agent.policy.calls import is_tried
-from agent.schemas.runs import AgentRequest, AgentState, Call, Inspection, RunRecord, Status
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Inspection, Status
+from agent.schemas.runs import AgentRequest, RunRecord
+from agent.settings import AgentSettings
 from segmenter.contract import BoxPrompt, Frozen
 from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull, TransportDown
 from tests.agent.doubles import (

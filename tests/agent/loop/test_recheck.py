@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from agent.loop.recheck import decide
-from agent.schemas.runs import Call, Inspection, RunRecord, Status, Verdict
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Inspection, Status, Verdict
+from agent.schemas.runs import RunRecord
 from segmenter.contract import BoxPrompt
 from tests.agent.doubles import (
     MIDDLE,

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from agent.schemas.runs import Call, Edit, RunRecord, Status
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Status
+from agent.schemas.runs import Edit, RunRecord
 from segmenter.contract import PromptResult
 from tests.agent.doubles import (
     MIDDLE,

@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as npst
 from agent.masks.components import dilate, erode, fill_holes, find_runs
 from agent.masks.quality import WEIGHTS, Features, measure, plausible_size, score
 from agent.masks.selection import clean, cut_pieces
-from agent.schemas.runs import Candidate
+from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask
 from tests.agent.doubles import MIDDLE, picture, square, target, to_mask
 

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
-from agent.schemas.runs import RunRecord, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
 from tests.agent.doubles import (
     MemoryImages,

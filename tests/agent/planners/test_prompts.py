@@ -21,7 +21,8 @@ from agent.planners.prompts import (
     render_plan,
 )
 from agent.planners.replies import BoxCoordinates
-from agent.schemas.runs import Status, TargetResult
+from agent.schemas.rounds import Status
+from agent.schemas.runs import TargetResult
 from segmenter.contract import Box
 from tests.agent.examples import HEIGHT, TOOL, WIDTH, question, rectangle, round_view
 

@@ -26,7 +26,7 @@ from agent.planners.replies import (
     to_winner,
 )
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
-from agent.schemas.runs import Issue
+from agent.schemas.rounds import Issue
 from segmenter.contract import Box
 
 IMAGE, SHOWN = Size(400, 200), Size(800, 400)

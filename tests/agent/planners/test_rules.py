@@ -6,7 +6,8 @@ import pytest
 from agent.contract import PlanQuestion, RoundView
 from agent.language.lexicon import load_lexicon
 from agent.planners.rules import RulesPlanner, plan_request
-from agent.schemas.runs import Candidate, Issue, Plan
+from agent.schemas.plan import Plan
+from agent.schemas.rounds import Candidate, Issue
 from segmenter.contract import Box, RgbImage
 from tests.agent.doubles import (
     MIDDLE,

@@ -15,7 +15,7 @@ from agent.policy.ledger import (
     sets_of,
     wins_comparison,
 )
-from agent.schemas.runs import Candidate, Verdict
+from agent.schemas.rounds import Candidate, Verdict
 from tests.agent.doubles import SIZE, square, target, to_mask
 
 Word = Literal["accept", "partial", "reject"]

@@ -12,7 +12,8 @@ from agent.policy.next_calls import (
     repair_calls,
     widening_calls,
 )
-from agent.schemas.runs import Call, Candidate, Issue
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Candidate, Issue
 from segmenter.contract import Box, BoxPrompt, Capabilities
 from tests.agent.doubles import box, capabilities, image_ref, square, target, to_mask
 

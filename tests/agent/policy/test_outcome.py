@@ -2,7 +2,8 @@ import pytest
 
 from agent.policy.calls import CallLimits, limits_after
 from agent.policy.outcome import RunSummary, absence_votes, end_run, end_target
-from agent.schemas.runs import Call, Failure, Inspection, Issue, Plan, Round, Status, Verdict
+from agent.schemas.plan import Call, Plan
+from agent.schemas.rounds import Failure, Inspection, Issue, Round, Status, Verdict
 from segmenter.contract import Capabilities
 from tests.agent.doubles import capabilities, image_ref, plan_for, target
 

@@ -13,12 +13,13 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from agent.loop.checkpoints import open_checkpoints
-from agent.loop.context import AgentSettings, RunContext
+from agent.loop.context import RunContext
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
 from agent.queued import QueuedAgent
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
+from agent.settings import AgentSettings
 from segmenter.formats.limits import Limits
 from segmenter.services import decoder, open_redis, open_runs
 from segmenter.settings import QueueSettings, SegmenterSettings

@@ -15,12 +15,15 @@ from typing import Literal
 import pytest
 
 from agent.loop.checkpoints import MAX_STATE_BYTES, Checkpoints, open_checkpoints, strict_serializer
-from agent.loop.context import AgentSettings, RunContext
+from agent.loop.context import RunContext
 from agent.queued import QueuedAgent
 from agent.runs.replay import differences, replay
 from agent.runs.threads import new_run_id
-from agent.schemas.runs import AgentRequest, Call, Inspection, Plan, RunRecord, Status, Usage
+from agent.schemas.plan import Call, Plan
+from agent.schemas.rounds import Inspection, Status, Usage
+from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService
+from agent.settings import AgentSettings
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits

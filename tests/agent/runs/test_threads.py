@@ -7,22 +7,20 @@ import pytest
 
 from agent.errors import InvalidRequest, ThreadBusy
 from agent.language.commands import is_undo
-from agent.loop.context import AgentSettings, Prices
 from agent.runs.result import bounded
 from agent.runs.threads import MAX_THREAD_RUNS, Threads, append_run, new_run_id, new_thread_id
+from agent.schemas.plan import Call
+from agent.schemas.rounds import Candidate, Status, Usage
 from agent.schemas.runs import (
-    Call,
-    Candidate,
     PlannerInfo,
     Provenance,
     ResultMask,
     RunEvent,
     RunRecord,
-    Status,
     TargetResult,
     ThreadRecord,
-    Usage,
 )
+from agent.settings import AgentSettings, Prices
 from segmenter.contract import Box
 from segmenter.masks.rle import encode
 from segmenter.settings import StoreSettings

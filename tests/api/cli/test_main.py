@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.bootstrap.parts import WeightsFault
+from api.bootstrap.backends import WeightsFault
 from api.cli.main import main
 from api.settings import Settings
 from segmenter.backends.contract import Backend

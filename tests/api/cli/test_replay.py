@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.cli.main import main
 from api.http.app import create_app
 from api.settings import Settings

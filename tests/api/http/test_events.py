@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 
 from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.errors import TooManyRequests
 from api.http.app import create_app
 from api.http.background import Background

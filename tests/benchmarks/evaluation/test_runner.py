@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.bootstrap.parts import Setup, open_parts
+from api.bootstrap.parts import open_parts
+from api.bootstrap.setup import Setup
 from api.settings import Settings
 from benchmarks.evaluation.asking import Manner, box_of, direct_body
 from benchmarks.evaluation.cases import first_images, read_cases, with_phrases

@@ -32,7 +32,7 @@ class ArrayFrames:
 
 
 class RawFormats:
-    """A `segmenter.backends.sequence.SequenceFormats` for `encode_frames`."""
+    """A `segmenter.formats.frames.SequenceFormats` for `encode_frames`."""
 
     def open(self, files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
         content = b"".join(files)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from segmenter.contract import Box, Prompt, SegmentRequest
+from segmenter.contract import Box, FrameBox, Prompt, SegmentRequest
 from segmenter.errors import (
     BrokenImage,
     ImageTooLarge,
@@ -20,7 +20,7 @@ from segmenter.errors import (
 from segmenter.masks import rle
 from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
-from segmenter.volumes.contract import FrameBox, VolumeRequest, VolumeStatus
+from segmenter.volumes.contract import VolumeRequest, VolumeStatus
 from segmenter.volumes.store import PIECE_BYTES, ReadSome
 from tests.doubles import (
     BRIGHT,

@@ -10,7 +10,7 @@ from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
 from agent.mllm.json.extract import extract
 from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
-from agent.schemas.runs import Call
+from agent.schemas.plan import Call
 
 BODIES = 10_000
 IMAGE = Size(400, 200)

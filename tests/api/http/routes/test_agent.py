@@ -10,7 +10,8 @@ from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
 from agent.language.commands import read_command
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
-from agent.schemas.runs import MAX_REQUEST_CHARS, Status
+from agent.schemas.rounds import Status
+from agent.schemas.runs import MAX_REQUEST_CHARS
 from api.http.app import create_app
 from api.schemas.requests import EDITS_ALONE
 from api.settings import Settings

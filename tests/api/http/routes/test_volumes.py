@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from api.bootstrap.parts import AppServices
 from api.http.app import create_app
-from api.http.dependencies import AppServices
 from api.settings import Settings
 from segmenter.contract import Rle
 from segmenter.masks import rle

@@ -10,7 +10,12 @@ from segmenter.backends.sam3.backend import Sam3Backend, to_prediction, to_quest
 from segmenter.backends.sam3.network import Detections  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_centred, to_picture, to_pixels  # noqa: E402
 from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
-from segmenter.contract import Box, BoxPrompt, PointPrompt, Prompt  # noqa: E402
+from segmenter.contract import (  # noqa: E402
+    Box,
+    BoxPrompt,
+    PointPrompt,
+    Prompt,
+)
 from segmenter.errors import InvalidPrompt  # noqa: E402
 from tests.segmenter.backends.sam3.vectors import LORA, LORA_CONFIG, TINY, needs_vectors  # noqa: E402
 

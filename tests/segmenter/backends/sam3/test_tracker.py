@@ -18,7 +18,13 @@ from segmenter.backends.sam3.tracker import ObjectPrompt, is_ambiguous  # noqa: 
 from segmenter.backends.sam3.weights.convert import convert  # noqa: E402
 from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.backends.sam3.weights.tracker_names import translate  # noqa: E402
-from segmenter.contract import Box, BoxPrompt, PointPrompt, Prompt, Rle  # noqa: E402
+from segmenter.contract import (  # noqa: E402
+    Box,
+    BoxPrompt,
+    PointPrompt,
+    Prompt,
+    Rle,
+)
 from segmenter.errors import InvalidPrompt  # noqa: E402
 from segmenter.masks import rle  # noqa: E402
 from tests.segmenter.backends.sam3.trackers import (  # noqa: E402

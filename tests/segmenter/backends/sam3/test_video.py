@@ -21,9 +21,12 @@ from segmenter.backends.sequence import (  # noqa: E402
     SequencePrompt,
     sequence_backend,
 )
-from segmenter.contract import Box, Prompt  # noqa: E402
+from segmenter.contract import (  # noqa: E402
+    Box,
+    FrameBox,
+    Prompt,
+)
 from segmenter.masks import rle  # noqa: E402
-from segmenter.volumes.contract import FrameBox  # noqa: E402
 from tests.segmenter.backends.sam3.test_tracker import reference  # noqa: E402
 from tests.segmenter.backends.sam3.trackers import wide_weights  # noqa: E402
 from tests.segmenter.backends.sam3.vectors import TINY, beside, needs_vectors  # noqa: E402

@@ -1,0 +1,41 @@
+"""What a run starts from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from agent.policy.next_calls import Flaw
+from agent.schemas.plan import Call, Target
+from agent.schemas.rounds import Candidate, Verdict
+from agent.schemas.runs import TargetResult
+from segmenter.contract import Box
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a run starts from: a fresh image, or what a thread holds after a person's word.
+
+    Attributes:
+        kept: targets of earlier runs that stay as they are.
+        reopened: targets to work on again.
+        incumbents: ids of the sets that stand for the reopened ones.
+        flaws: what the person said is wrong with a reopened one, and their box if they drew one.
+        boxes: the person's box for a reopened one.
+        asks_planner: the request may name something new.
+    """
+
+    kept: tuple[TargetResult, ...] = ()
+    reopened: tuple[Target, ...] = ()
+    incumbents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flaws: Mapping[str, Flaw] = field(default_factory=dict)
+    boxes: Mapping[str, Box] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    tried: tuple[Call, ...] = ()
+    modality: str = "unknown"
+    next_mask: int = 1
+    next_target: int = 1
+    asks_planner: bool = True
+
+    def drawn(self) -> dict[str, Box | None]:
+        """Return for each reopened target the person's box for it, None without one."""
+        return {target.id: self.boxes.get(target.id) for target in self.reopened}

@@ -1,0 +1,47 @@
+"""Worker processes: of the model, and of agent runs; and who of them is alive."""
+
+import asyncio
+
+from api.bootstrap.parts import QUEUE_TIMEOUT_S, decoder_of, open_agent, open_services
+from api.bootstrap.setup import Setup
+from api.settings import SettingsError, redis_place, variable
+from segmenter.errors import TransportDown
+from segmenter.queue.messages import WorkerInfo
+from segmenter.services import run_worker
+
+# A host that swallows packets lets a connection hang; the retries before end within the other.
+CONNECT_TIMEOUT_S = 5.0
+
+
+async def run_agent_process(setup: Setup, stop: asyncio.Event) -> None:
+    """Carry agent runs out from Redis until `stop` is set."""
+    if setup.settings.redis_url is None:
+        raise SettingsError(f"an agent worker needs {variable('redis_url')}")
+    async with open_agent(setup):
+        await stop.wait()
+
+
+async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
+    """Answer jobs from Redis until `stop` is set."""
+    settings = setup.settings
+    if settings.redis_url is None:
+        raise SettingsError(f"a worker needs {variable('redis_url')}")
+    backend = await asyncio.to_thread(setup.load, settings)
+    url, read = settings.redis_url.get_secret_value(), decoder_of(settings)
+    await run_worker(url, backend, read, settings.for_segmenter(), stop=stop)
+
+
+async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:
+    """Ask Redis who is alive.
+
+    Raises:
+        TransportDown: it does not answer; says where it should be.
+    """
+    url = setup.settings.redis_url
+    assert url is not None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S), open_services(setup) as services:
+            return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
+    except (TransportDown, TimeoutError) as error:
+        reason = f" ({error})" if str(error) else ""
+        raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error

@@ -1,0 +1,68 @@
+"""The service's abilities as an answer. Pure."""
+
+from typing import get_args
+
+from agent.schemas.plan import MAX_ROUNDS, MAX_TARGETS
+from agent.schemas.runs import MAX_REQUEST_CHARS
+from api import VERSION
+from api.http.openapi.document import DISCLAIMER
+from api.render.segment import to_model
+from api.schemas.answers import CapabilitiesAnswer, LimitsOut, PlannersOut
+from api.schemas.requests import MAX_EDITS
+from api.settings import Settings
+from segmenter.contract import (
+    MAX_BOXES,
+    MAX_MASKS,
+    MAX_POINTS,
+    MAX_PROMPTS,
+    MAX_TEXT_CHARS,
+    Capabilities,
+)
+from segmenter.formats.limits import DEFAULT_LIMITS
+from segmenter.formats.sniff import Format
+
+MASK_FORMATS = ("coco-rle", "png")
+
+
+def to_capabilities(
+    found: Capabilities, planners: tuple[str, ...], settings: Settings
+) -> CapabilitiesAnswer:
+    """Join what the model says and what this service allows."""
+    return CapabilitiesAnswer(
+        version=VERSION,
+        model=to_model(found.model),
+        concepts=found.concepts,
+        prompts=found.prompts,
+        negative_boxes=found.negative_boxes,
+        threshold=found.threshold,
+        thresholds=found.thresholds,
+        adapters=found.adapters,
+        postprocess=found.postprocess,
+        planners=PlannersOut(available=planners, default=planners[0]),
+        egress=settings.egress,
+        image_formats=get_args(Format),
+        mask_formats=MASK_FORMATS,
+        limits=_limits(settings),
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _limits(settings: Settings) -> LimitsOut:
+    return LimitsOut(
+        max_upload_bytes=settings.max_upload_bytes,
+        max_pixels=DEFAULT_LIMITS.max_pixels,
+        max_side=DEFAULT_LIMITS.max_side,
+        max_prompts=MAX_PROMPTS,
+        max_boxes=MAX_BOXES,
+        max_points=MAX_POINTS,
+        max_masks=MAX_MASKS,
+        max_text_chars=MAX_TEXT_CHARS,
+        max_request_chars=MAX_REQUEST_CHARS,
+        max_targets=MAX_TARGETS,
+        max_edits=MAX_EDITS,
+        max_rounds=MAX_ROUNDS,
+        segment_timeout_s=settings.segment_timeout_s,
+        run_timeout_s=settings.run_timeout_s,
+        image_ttl_s=settings.image_ttl_s,
+        record_ttl_s=settings.record_ttl_s,
+    )

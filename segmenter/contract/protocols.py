@@ -1,0 +1,76 @@
+"""What callers use: the segmenter and the stores."""
+
+from typing import Protocol
+
+from segmenter.contract.images import ImageRef, RgbImage
+from segmenter.contract.prompts import SegmentRequest
+from segmenter.contract.results import Capabilities, SegmentResult
+
+
+class Segmenter(Protocol):
+    """What callers use; `segmenter.client.QueuedSegmenter` implements it over a queue."""
+
+    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
+        """Run all prompts of `request` on its image.
+
+        Raises:
+            ImageNotFound, InvalidPrompt, QueueFull, NoWorker, TransportDown, DeadlineExceeded,
+            JobFailed: see `segmenter.errors`.
+        """
+        ...
+
+    async def capabilities(self, *, timeout_s: float) -> Capabilities:
+        """Return what the live worker's model can do; raises NoWorker when there is none."""
+        ...
+
+
+class ImageStore(Protocol):
+    """Uploaded bytes, content-addressed, bounded, expiring."""
+
+    async def put(self, content: bytes) -> ImageRef:
+        """Decode (off the event loop), check, store and describe an upload.
+
+        Raises:
+            UnsupportedImage, BrokenImage, ImageTooLarge.
+        """
+        ...
+
+    async def ref(self, image_id: str) -> ImageRef:
+        """Return the reference of a stored image by its public id; refreshes its life.
+
+        Raises:
+            ImageNotFound.
+        """
+        ...
+
+    async def pixels(self, ref: ImageRef) -> RgbImage:
+        """Return the decoded image: uint8, shape (H, W, 3), RGB, upright.
+
+        Raises:
+            ImageNotFound.
+        """
+        ...
+
+    async def delete(self, ref: ImageRef) -> None:
+        """Forget the image; not an error when it is gone already."""
+        ...
+
+
+class RecordStore(Protocol):
+    """Small expiring records (runs, threads, image descriptions) under string keys."""
+
+    async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
+        """Store or replace."""
+        ...
+
+    async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
+        """Store only if the key is free; the answer says whether it was."""
+        ...
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the record, or None when it is not there (never stored, expired, deleted)."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget the record; not an error when it is gone already."""
+        ...
