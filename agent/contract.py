@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from agent.language.request import Reading
 from agent.schemas.plan import Call, Plan
 from agent.schemas.rounds import Candidate, Inspection, Round, Usage
 from agent.schemas.runs import TargetResult
@@ -15,7 +16,7 @@ class PlanQuestion:
     """Everything a planner may know before the first call.
 
     Attributes:
-        request: the caller's words; data, never instructions to code.
+        reading: what the caller's words say.
         pixels: uint8, shape (H, W, 3), RGB, upright.
         box: the caller's own box for what the request asks for, or None.
         drawn: a person's box for each target that is worked on again, None without one; the
@@ -25,7 +26,7 @@ class PlanQuestion:
         modality: our name of it, as earlier runs of the thread knew it, or ``unknown``.
     """
 
-    request: str
+    reading: Reading
     image: ImageRef
     pixels: RgbImage
     capabilities: Capabilities
@@ -34,6 +35,11 @@ class PlanQuestion:
     first_target: int = 1
     modality: str = "unknown"
     drawn: Mapping[str, Box | None] = field(default_factory=dict)
+
+    @property
+    def request(self) -> str:
+        """The caller's own words; data, never instructions to code."""
+        return self.reading.text
 
     def box_of(self, target_id: str) -> Box | None:
         """Return the box that a person drew for a target, None without one."""

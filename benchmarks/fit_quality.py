@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from agent.contract import PlanQuestion
 from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.masks.quality import WEIGHTS, Features, measure, score
 from agent.planners.rules import plan_request
 from agent.schemas.plan import Target
@@ -61,7 +62,7 @@ def judged(rows: Sequence[Row]) -> Iterator[Judged]:
         pixels, truth = read_picture(row), read_target(row)
         height, width = truth.shape
         image = ImageRef(sha256="0" * 64, width=width, height=height, format="jpeg")
-        question = PlanQuestion(row.concept, image, pixels, capabilities)
+        question = PlanQuestion(read_request(row.concept, lexicon), image, pixels, capabilities)
         targets = plan_request(question, lexicon).targets
         target = next(one for one in targets if row.concept in one.phrases)
         prompt = Prompt(text=row.concept)

@@ -26,6 +26,7 @@ AGENT_MAY_SEE = (
     "segmenter.masks.geometry",
     "segmenter.masks.rle",
     "segmenter.formats*",
+    "segmenter.words*",
     "segmenter.queue.contract",
     "segmenter.queue.messages",
 )
@@ -76,6 +77,7 @@ OWNERS = {
     ),
     "monai": ("benchmarks/evaluation/surfaces.py", "benchmarks/evaluation/instances.py"),
     "matplotlib": ("benchmarks/evaluation/plots.py",),
+    "rapidfuzz": ("segmenter/words/typos.py",),
     "tqdm": ("benchmarks/evaluation/runner.py",),
     "nibabel": ("segmenter/formats/nifti.py", "benchmarks/paper/nifti.py"),
     "av": ("segmenter/formats/video.py",),

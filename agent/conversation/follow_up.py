@@ -24,11 +24,11 @@ from agent.conversation.edits import (
 )
 from agent.conversation.opening import Opening
 from agent.errors import InvalidRequest
-from agent.language.commands import Command, is_undo, read_command
+from agent.language.commands import Command, is_undo
 from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
 from agent.language.modality import known_modality, modality_of_name, modality_of_tag
 from agent.language.request import Mention, Reading, read_request
-from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, image_side, later_frame
+from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, later_frame, to_selection
 from agent.schemas.plan import Selection, Target
 from agent.schemas.rounds import Issue, Status
 from agent.schemas.runs import AgentRequest, Edit, TargetResult, ThreadRecord
@@ -49,25 +49,25 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
         next_mask=thread.next_mask,
     )
     repeat_words(opened)
+    reading = read_request(request.request, lexicon)
     if thread.runs and is_undo(request.request):
         # The thread is as it was before already.
-        return _opening(opened, thread.modality, asks_planner=False)
+        return _opening(opened, reading, thread.modality, asks_planner=False)
     for edit in request.edits:
         _apply_edit(edit, opened)
-    reading = read_request(request.request, lexicon)
-    command = read_command(request.request)
     is_new = _names_new(reading, opened)
     modality = known_now(thread, reading.modality, lexicon)
-    spoken = _apply_words(command, reading, opened, modality) if thread.targets else False
+    spoken = _apply_words(reading, opened, modality) if thread.targets else False
     if request.box is not None and not reading.asked and opened.targets:
         reopen(last_target(opened), opened, box=request.box)
         spoken = True
     asks_planner = is_new or not (spoken or request.edits)
-    return _opening(opened, modality, asks_planner=asks_planner)
+    return _opening(opened, reading, modality, asks_planner=asks_planner)
 
 
-def _opening(opened: OpenThread, modality: str, *, asks_planner: bool) -> Opening:
+def _opening(opened: OpenThread, reading: Reading, modality: str, *, asks_planner: bool) -> Opening:
     return Opening(
+        reading=reading,
         kept=tuple(one for key, one in opened.targets.items() if key not in opened.reopened),
         reopened=tuple(opened.reopened.values()),
         incumbents={key: mask_ids(opened.targets[key]) for key in opened.reopened},
@@ -116,12 +116,13 @@ def _phrases(label: str | None) -> tuple[str, ...]:
     return (concept,) if concept else ()
 
 
-def _apply_words(command: Command, reading: Reading, opened: OpenThread, modality: str) -> bool:
+def _apply_words(reading: Reading, opened: OpenThread, modality: str) -> bool:
     """Do what the request says of masks that are there; tell whether it said anything.
 
     Raises:
         InvalidRequest: it orders something of a mask that is not there.
     """
+    command = reading.command
     masks = [one for one in command.masks if one in opened.candidates]
     strangers = [one for one in command.masks if one not in opened.candidates]
     if strangers and (command.act is not None or command.only):
@@ -184,8 +185,8 @@ def _selections(reading: Reading, opened: OpenThread, modality: str) -> dict[str
     for key, modifiers in wanted:
         if modifiers.side is None and modifiers.rank is None:
             continue
-        side = image_side(modifiers, later_frame(opened.targets[key].target, modality, lexicon))
-        selections[key] = Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+        frame = later_frame(opened.targets[key].target, modality, lexicon)
+        selections[key] = to_selection(modifiers, frame)
     return selections
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agent.language.request import Reading
 from agent.policy.next_calls import Flaw
 from agent.schemas.plan import Call, Target
 from agent.schemas.rounds import Candidate, Verdict
@@ -15,6 +16,7 @@ class Opening:
     """What a run starts from: a fresh image, or what a thread holds after a person's word.
 
     Attributes:
+        reading: what the request says.
         kept: targets of earlier runs that stay as they are.
         reopened: targets to work on again.
         incumbents: ids of the sets that stand for the reopened ones.
@@ -23,6 +25,7 @@ class Opening:
         asks_planner: the request may name something new.
     """
 
+    reading: Reading
     kept: tuple[TargetResult, ...] = ()
     reopened: tuple[Target, ...] = ()
     incumbents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -2,25 +2,27 @@
 
 import itertools
 import re
-from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from agent.language.function_words import word_set
 from agent.language.lexicon import normalise
+from segmenter.words.phrases import Words
+
+Act = Literal["remove", "wrong", "accept", "tighter", "looser"]
 
 _MASK_ID = re.compile(r"m[1-9][0-9]{0,5}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _MASK_WORDS = frozenset({"mask", "outline", "segmentation", "number"})
 _JOINS = frozenset({"and", ",", "or"})
-_REMOVE = frozenset(["remove", "delete", "drop", "discard", "forget", "erase"])
-_WRONG = frozenset(
-    ["wrong", "incorrect", "bad", "false", "reject", "not", "mistaken", "inaccurate"]
-)
-_ACCEPT = frozenset(
-    ["accept", "good", "correct", "keep", "fine", "ok", "okay", "perfect", "confirm"]
-)
-_TIGHTER = frozenset(["tighter", "smaller", "shrink", "tight", "narrower"])
-_LOOSER = frozenset(["looser", "larger", "bigger", "wider", "grow", "expand", "extend"])
-_TOO = {
+# The first act of which a word is said is meant.
+_ACTS: dict[Act, frozenset[str]] = {
+    "remove": word_set("remove delete drop discard forget erase"),
+    "wrong": word_set("wrong incorrect bad false reject not mistaken inaccurate"),
+    "tighter": word_set("tighter smaller shrink tight narrower"),
+    "looser": word_set("looser larger bigger wider grow expand extend"),
+    "accept": word_set("accept good correct keep fine ok okay perfect confirm"),
+}
+_TOO: dict[str, Act] = {
     "large": "tighter",
     "big": "tighter",
     "wide": "tighter",
@@ -29,11 +31,7 @@ _TOO = {
 }
 _ONLY = frozenset({"only", "just", "keep"})
 _UNDO = frozenset({"undo", "revert"})
-_UNDO_FILLERS = frozenset(
-    ["that", "it", "this", "the", "last", "step", "change", "please", "again"]
-)
-
-Act = Literal["remove", "wrong", "accept", "tighter", "looser"]
+_UNDO_FILLERS = word_set("that it this the last step change please again")
 
 
 class Command(NamedTuple):
@@ -50,19 +48,18 @@ class Command(NamedTuple):
     only: bool
 
 
-def read_command(text: str) -> Command:
+def read_command(words: Words) -> Command:
     """Read the masks a follow-up names and what it wants of them."""
-    words = normalise(text)
-    return Command(masks=_masks(words), act=_act(words), only=bool(_ONLY & set(words)))
+    return Command(masks=_masks(words), act=_act(words), only=not _ONLY.isdisjoint(words))
 
 
 def is_undo(text: str) -> bool:
     """Tell whether a follow-up takes the last run back, and says nothing else."""
     words = {word for word in normalise(text) if word.isalnum()}
-    return bool(words & _UNDO) and words <= _UNDO | _UNDO_FILLERS
+    return not _UNDO.isdisjoint(words) and words <= _UNDO | _UNDO_FILLERS
 
 
-def _masks(words: Sequence[str]) -> tuple[str, ...]:
+def _masks(words: Words) -> tuple[str, ...]:
     """Return the ids named, as in "mask 2 and 3" or "m2"."""
     ids: list[str] = []
     counting = False
@@ -78,16 +75,8 @@ def _masks(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ids))
 
 
-def _act(words: Sequence[str]) -> Act | None:
+def _act(words: Words) -> Act | None:
     for before, after in itertools.pairwise(words):
         if before == "too" and after in _TOO:
-            return "tighter" if _TOO[after] == "tighter" else "looser"
-    said = set(words)
-    acts: tuple[tuple[Act, frozenset[str]], ...] = (
-        ("remove", _REMOVE),
-        ("wrong", _WRONG),
-        ("tighter", _TIGHTER),
-        ("looser", _LOOSER),
-        ("accept", _ACCEPT),
-    )
-    return next((act for act, marks in acts if said & marks), None)
+            return _TOO[after]
+    return next((act for act, marks in _ACTS.items() if not marks.isdisjoint(words)), None)

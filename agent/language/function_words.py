@@ -1,38 +1,39 @@
 """English words that carry structure, not anatomy: negations, sides, numbers, small talk."""
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
 CLAUSE_MARKS = frozenset(",;.:?!")
-CONJUNCTIONS = _words("and or plus also nor along together")
-DETERMINERS = _words(
+CONJUNCTIONS = word_set("and or plus also nor along together")
+DETERMINERS = word_set(
     "the a an this that these those its their his her my our your any some all every each "
     "both one two three four other another such"
 )
-LOCATIVES = _words(
+LOCATIVES = word_set(
     "in within inside on of from at near around behind beside under over adjacent next "
     "surrounding along above below between"
 )
-NEGATIONS = _words(
+NEGATIONS = word_set(
     "no not without except excluding exclude ignore ignoring skip omit omitting never neither "
     "minus leave avoid avoiding instead"
 )
 # "do not miss any polyp" wants the polyp.
-NEGATION_CANCELS = _words("miss forget overlook skip ignore omit exclude only just")
-NEGATION_ENDS = _words(
+NEGATION_CANCELS = word_set("miss forget overlook skip ignore omit exclude only just")
+NEGATION_ENDS = word_set(
     "but only just segment outline mark find show delineate contour detect locate highlight "
     "trace please rather draw"
 )
-IMAGE_WORDS = _words("image picture photo screen frame scan slice photograph film")
+IMAGE_WORDS = word_set("image picture photo screen frame scan slice photograph film")
 # What may stand between a side and the image it is a side of: "left half of this picture".
-IMAGE_SIDE_LINKS = _words("side half part hand edge corner border of in on the this that my our")
-LARGEST = _words("largest biggest main dominant greatest larger bigger primary")
+IMAGE_SIDE_LINKS = word_set("side half part hand edge corner border of in on the this that my our")
+LARGEST = word_set("largest biggest main dominant greatest larger bigger primary")
 SMALLEST = frozenset(["smallest", "tiniest", "littlest", "smaller"])
-SEVERAL = _words("all both every each several multiple many")
+SEVERAL = word_set("all both every each several multiple many")
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "2": 2, "3": 3, "4": 4, "5": 5}
-QUESTION_STARTS = _words(
+QUESTION_STARTS = word_set(
     "is are was were do does did can could has have where what which how why any"
 )
 # Everything in a request that is never the thing to outline. A noun that is missing here costs an
@@ -50,7 +51,7 @@ STOP_WORDS = (
     | SEVERAL
     | QUESTION_STARTS
     | frozenset(NUMBERS)
-    | _words(  # verbs
+    | word_set(  # verbs
         "to be been being am will would should shall may might must let make give get want need "
         "like help identify label annotate mask masks segmentation segmenting outlining annotation "
         "look looking see seen seem appear contain contains present visible shown "

@@ -1,9 +1,7 @@
 """The words of the trade: terms, synonyms, phrases and priors, read from `prompts/lexicon.json`."""
 
 import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,57 +12,14 @@ from pydantic import Field
 from agent.schemas.plan import MAX_CONCEPT_WORDS
 from agent.schemas.runs import MAX_REQUEST_CHARS
 from segmenter.contract import Fraction, Frozen
+from segmenter.words.modalities import modality_words
+from segmenter.words.phrases import PhraseTable, Words
+from segmenter.words.spelling import fold, plain, singular
 
 # Marks end a clause; every other sign only separates words.
 _TOKEN = re.compile(r"[a-z0-9]+|[,;.:?!]")
-_POSSESSIVE = re.compile(r"['\u2019]s\b")
-_CONTRACTION = re.compile(r"n['\u2019]t\b")
-_BRITISH = (
-    (re.compile(r"\btumour"), "tumor"),
-    (re.compile(r"oedema"), "edema"),
-    (re.compile(r"haem"), "hem"),
-    (re.compile(r"\boesoph"), "esoph"),
-    (re.compile(r"\bfoet"), "fet"),
-    (re.compile(r"\bnaev"), "nev"),
-    (re.compile(r"\bleukaem"), "leukem"),
-    (re.compile(r"\bischaem"), "ischem"),
-    (re.compile(r"\bgrey\b"), "gray"),
-    (re.compile(r"colour"), "color"),
-    (re.compile(r"\bfibre"), "fiber"),
-    (re.compile(r"\bcentre"), "center"),
-    (re.compile(r"isation\b"), "ization"),
-)
-_IRREGULAR = {
-    "nuclei": "nucleus",
-    "metastases": "metastasis",
-    "vertebrae": "vertebra",
-    "teeth": "tooth",
-    "mitoses": "mitosis",
-    "diagnoses": "diagnosis",
-    "nevi": "nevus",
-    "thrombi": "thrombus",
-    "emboli": "embolus",
-    "fetuses": "fetus",
-    "uteri": "uterus",
-    "ovaries": "ovary",
-    "calculi": "calculus",
-    "atria": "atrium",
-    "hemorrhages": "hemorrhage",
-    "carcinomata": "carcinoma",
-    "sinuses": "sinus",
-    "viruses": "virus",
-    "abscesses": "abscess",
-    "masses": "mass",
-    "biopsies": "biopsy",
-}
-# Words that end in s and are singular, or the same in both numbers.
-_SINGULAR_ENDINGS = ("ss", "us", "is", "as")
-_PLURAL_AS = {
-    "areas": "area",
-    "melanomas": "melanoma",
-    "carcinomas": "carcinoma",
-    "gliomas": "glioma",
-}
+# The longest word of the lexicon has 16 letters; three such words stay under MAX_TEXT_CHARS.
+MAX_CONCEPT_WORD_CHARS = 32
 
 
 class Term(Frozen):
@@ -84,7 +39,7 @@ class ModalityEntry(Frozen):
 
     Attributes:
         dicom: codes of the tag (0008,0060).
-        words: what requests call it, normalised.
+        words: what requests call it; `segmenter.words.modalities` adds their synonyms.
         side: ``patient`` where by convention the patient's left is the image's right.
     """
 
@@ -109,77 +64,46 @@ class Lexicon:
     """The file, indexed by normalised words.
 
     Attributes:
-        phrases: words of a phrase -> the terms it may mean, in the order of the file.
-        longest: greatest number of words in a phrase.
+        phrases: the terms that a phrase may mean; the one that is called so comes first, the
+            others follow in the order of the file.
+        modalities: our name of a modality by the words that name it.
     """
 
     file: LexiconFile
-    phrases: Mapping[tuple[str, ...], tuple[Term, ...]]
-    modality_words: Mapping[tuple[str, ...], str]
-    longest: int
+    phrases: PhraseTable[tuple[Term, ...]]
+    modalities: PhraseTable[str]
 
-    def terms_of(self, words: Sequence[str]) -> tuple[Term, ...]:
+    def terms_of(self, words: Words) -> tuple[Term, ...]:
         """Return the terms a phrase may mean, () for an unknown one."""
-        return self.phrases.get(tuple(words), ())
+        return self.phrases.get(words) or ()
 
 
-def normalise(text: str) -> tuple[str, ...]:
+def normalise(text: str) -> Words:
     """Turn text into lower-case singular words in American spelling, and clause marks.
 
     At most `MAX_REQUEST_CHARS` characters are read.
     """
-    folded = unicodedata.normalize("NFKC", text[:MAX_REQUEST_CHARS]).casefold()
-    folded = _POSSESSIVE.sub("", _CONTRACTION.sub(" not", folded))
-    for pattern, american in _BRITISH:
-        folded = pattern.sub(american, folded)
-    return tuple(singular(token) for token in _TOKEN.findall(folded))
-
-
-def singular(word: str) -> str:
-    """Return the singular of an English noun; other words come back unharmed or nearly so."""
-    if word in _IRREGULAR:
-        return _IRREGULAR[word]
-    if len(word) < 4 or not word.endswith("s"):
-        return word
-    if word.endswith("mas"):
-        return word[:-1]
-    if word in _PLURAL_AS:
-        return _PLURAL_AS[word]
-    if word.endswith(_SINGULAR_ENDINGS):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("ches", "shes", "xes", "sses")):
-        return word[:-2]
-    return word[:-1]
+    return tuple(map(singular, _TOKEN.findall(fold(text[:MAX_REQUEST_CHARS]))))
 
 
 @cache
 def load_lexicon() -> Lexicon:
     """Read and index the lexicon that is shipped with the code."""
     text = resources.files("prompts").joinpath("lexicon.json").read_text(encoding="utf-8")
-    return index_lexicon(LexiconFile.model_validate_json(text))
-
-
-def index_lexicon(file: LexiconFile) -> Lexicon:
-    """Index labels, phrases and synonyms by their normalised words.
-
-    Of several terms under one phrase the one that is called so comes first.
-    """
-    phrases: defaultdict[tuple[str, ...], list[Term]] = defaultdict(list)
+    file = LexiconFile.model_validate_json(text)
+    phrases: defaultdict[Words, list[Term]] = defaultdict(list)
     for term in file.terms:
-        for phrase in dict.fromkeys(map(normalise, (term.label, *term.phrases, *term.synonyms))):
-            named = phrase == normalise(term.label)
-            phrases[phrase].insert(0 if named else len(phrases[phrase]), term)
-    words = {
-        normalise(word): name for name, entry in file.modalities.items() for word in entry.words
+        label = normalise(term.label)
+        for phrase in {label, *map(normalise, (*term.phrases, *term.synonyms))}:
+            phrases[phrase].insert(0 if phrase == label else len(phrases[phrase]), term)
+    modalities = {
+        normalise(phrase): name
+        for name, entry in file.modalities.items()
+        for word in entry.words
+        for phrase in modality_words(word)
     }
-    return Lexicon(
-        file=file,
-        phrases={phrase: tuple(terms) for phrase, terms in phrases.items()},
-        modality_words=words,
-        longest=max(map(len, phrases)),
-    )
+    terms = {phrase: tuple(found) for phrase, found in phrases.items()}
+    return Lexicon(file, PhraseTable(terms), PhraseTable(modalities))
 
 
 def to_concept(text: str) -> str | None:
@@ -188,11 +112,6 @@ def to_concept(text: str) -> str | None:
     Lower-case letters, digits, spaces and hyphens, at most three words; whatever else was in it
     is dropped, so a concept can never hold a path, a format string or a sentence.
     """
-    folded = unicodedata.normalize("NFKC", text[:MAX_REQUEST_CHARS]).casefold()
-    words = [word.strip("-") for word in re.sub(r"[^a-z0-9-]+", " ", folded).split()]
-    kept = [word[:MAX_CONCEPT_WORD_CHARS] for word in words if word][:MAX_CONCEPT_WORDS]
-    return " ".join(kept) or None
-
-
-# The longest word of the lexicon has 16 letters; three such words stay under MAX_TEXT_CHARS.
-MAX_CONCEPT_WORD_CHARS = 32
+    words = re.sub(r"[^a-z0-9-]+", " ", plain(text[:MAX_REQUEST_CHARS])).split()
+    kept = [word[:MAX_CONCEPT_WORD_CHARS] for raw in words if (word := raw.strip("-"))]
+    return " ".join(kept[:MAX_CONCEPT_WORDS]) or None

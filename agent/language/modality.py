@@ -1,8 +1,7 @@
 """Which modality an image is of: by its tag, else the request, else simple image facts."""
 
-from collections.abc import Sequence
-
 from agent.language.lexicon import Lexicon, normalise
+from segmenter.words.phrases import Words
 
 UNKNOWN = "unknown"
 
@@ -31,11 +30,6 @@ def known_modality(*names: str) -> str:
     return next((name for name in names if name != UNKNOWN), UNKNOWN)
 
 
-def modality_of_words(words: Sequence[str], lexicon: Lexicon) -> str:
+def modality_of_words(words: Words, lexicon: Lexicon) -> str:
     """Return the modality a request names first, `UNKNOWN` for none."""
-    for start in range(len(words)):
-        for size in (3, 2, 1):
-            name = lexicon.modality_words.get(tuple(words[start : start + size]))
-            if name is not None and len(words) >= start + size:
-                return name
-    return UNKNOWN
+    return next((found.meaning for found in lexicon.modalities.find(words)), UNKNOWN)

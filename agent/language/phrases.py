@@ -1,6 +1,7 @@
 """Finds the words of a request that name something, are excluded, or only say where. Pure."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from agent.language.function_words import (
@@ -16,8 +17,7 @@ from agent.language.function_words import (
 )
 from agent.language.lexicon import Lexicon, Term
 from agent.schemas.plan import MAX_CONCEPT_WORDS
-
-Words = tuple[str, ...]
+from segmenter.words.phrases import Words
 
 
 class Span(NamedTuple):
@@ -44,41 +44,27 @@ def repeat_shared_noun(words: Words, lexicon: Lexicon) -> Words:
 
 def find_terms(words: Words, lexicon: Lexicon) -> list[Span]:
     """Find the lexicon's phrases, the longest first at every place."""
-    spans: list[Span] = []
-    at = 0
-    while at < len(words):
-        for size in range(min(lexicon.longest, len(words) - at), 0, -1):
-            terms = lexicon.terms_of(words[at : at + size])
-            if terms:
-                spans.append(Span(at, at + size, _composed(words, at, at + size, terms, lexicon)))
-                break
-        at = spans[-1].end if spans and spans[-1].end > at else at + 1
-    return spans
+    return [_settled(words, Span(*found), lexicon) for found in lexicon.phrases.find(words)]
 
 
-def _composed(
-    words: Words, start: int, end: int, terms: tuple[Term, ...], lexicon: Lexicon
-) -> tuple[Term, ...]:
+def _settled(words: Words, span: Span, lexicon: Lexicon) -> Span:
     """Settle an ambiguous word by another one: "tumor ... liver" is a liver tumor."""
-    if len(terms) == 1:
-        return terms
-    for context in (*words[:start], *words[end:]):
-        composed = lexicon.terms_of((context, *words[start:end]))
+    if len(span.terms) == 1:
+        return span
+    for context in (*words[: span.start], *words[span.end :]):
+        composed = lexicon.terms_of((context, *words[span.start : span.end]))
         if composed and context not in STOP_WORDS:
-            return composed
-    return terms
+            return span._replace(terms=composed)
+    return span
 
 
 def without_context(words: Words, spans: list[Span], lexicon: Lexicon) -> list[Span]:
     """Drop organs that only say what image it is ("breast ultrasound") and doubled words."""
     kept: list[Span] = []
     for span in spans:
-        after = words[span.end : span.end + 3]
-        names_image = any(
-            after[:size] in lexicon.modality_words for size in range(1, len(after) + 1)
-        ) or (after[:1] and after[0] in IMAGE_WORDS)
-        is_modality = words[span.start : span.end] in lexicon.modality_words
-        if names_image or is_modality:
+        of_image = not IMAGE_WORDS.isdisjoint(words[span.end : span.end + 1])
+        of_modality = lexicon.modalities.find_at(words, span.end)
+        if of_image or of_modality or lexicon.modalities.get(words[span.start : span.end]):
             continue
         if kept and kept[-1].end == span.start:
             span = _compound(kept.pop(), span)
@@ -117,12 +103,12 @@ def _ends_negation(word: str, before: str) -> bool:
 
 def is_location(words: Words, span: Span) -> bool:
     """Tell whether the span says where something is ("in the left lung")."""
-    at = span.start - 1
-    while at >= 0 and (words[at] in DETERMINERS or words[at] in STOP_WORDS - LOCATIVES):
-        if words[at] in CONJUNCTIONS:
+    for word in reversed(words[: span.start]):
+        if word in LOCATIVES:
+            return True
+        if word in CONJUNCTIONS or word not in STOP_WORDS:
             return False
-        at -= 1
-    return at >= 0 and words[at] in LOCATIVES
+    return False
 
 
 def unknown_spans(
@@ -130,7 +116,7 @@ def unknown_spans(
 ) -> list[Span]:
     """Find nouns the lexicon does not hold: the head noun, or one joined to known ones."""
     taken = {at for span in spans for at in range(span.start, span.end)}
-    taken |= _modality_positions(words, lexicon)
+    taken |= {at for name in lexicon.modalities.find(words) for at in range(name.start, name.end)}
     runs = [run for run in _content_runs(words, taken) if not is_negated(words, run)]
     if not [span for span in wanted if not is_location(words, span)]:
         heads = [run for run in runs if not is_location(words, run)] or runs
@@ -139,39 +125,21 @@ def unknown_spans(
 
 
 def _content_runs(words: Words, taken: set[int]) -> Iterator[Span]:
-    start: int | None = None
-    for at in range(len(words) + 1):
-        is_content = (
-            at < len(words)
-            and at not in taken
-            and words[at] not in STOP_WORDS
-            and words[at] not in CLAUSE_MARKS
-            and not words[at].isdigit()
-        )
-        if is_content and start is None:
-            start = at
-        elif not is_content and start is not None:
+    def is_content(at: int) -> bool:
+        word = words[at]
+        return at not in taken and word not in STOP_WORDS | CLAUSE_MARKS and not word.isdigit()
+
+    for content, places in groupby(range(len(words)), is_content):
+        if content:
             # The head of an English noun phrase is its last word.
-            yield Span(max(start, at - MAX_CONCEPT_WORDS), at, ())
-            start = None
+            run = list(places)[-MAX_CONCEPT_WORDS:]
+            yield Span(run[0], run[-1] + 1, ())
 
 
 def _is_joined(words: Words, run: Span, wanted: Sequence[Span]) -> bool:
     """Tell whether unknown words stand beside known ones: "the polyp and the zorblax"."""
-    at = run.start - 1
-    while at >= 0 and words[at] in DETERMINERS:
-        at -= 1
-    before = at >= 0 and (words[at] in CONJUNCTIONS or words[at] == ",")
+    before = next((word for word in reversed(words[: run.start]) if word not in DETERMINERS), "")
+    joined = before in CONJUNCTIONS or before == ","
     known_before = any(span.end <= run.start for span in wanted)
     ends = run.end == len(words) or words[run.end] in CLAUSE_MARKS | CONJUNCTIONS | LOCATIVES
-    return before and known_before and ends
-
-
-def _modality_positions(words: Words, lexicon: Lexicon) -> set[int]:
-    return {
-        position
-        for at in range(len(words))
-        for size in (1, 2, 3)
-        if words[at : at + size] in lexicon.modality_words
-        for position in range(at, min(at + size, len(words)))
-    }
+    return joined and known_before and ends

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
+from agent.language.commands import Command, read_command
 from agent.language.function_words import (
     CLAUSE_MARKS,
     CONJUNCTIONS,
@@ -20,7 +22,6 @@ from agent.language.lexicon import Lexicon, Term, normalise
 from agent.language.modality import modality_of_words
 from agent.language.phrases import (
     Span,
-    Words,
     find_terms,
     is_location,
     is_negated,
@@ -28,7 +29,9 @@ from agent.language.phrases import (
     unknown_spans,
     without_context,
 )
+from segmenter.words.phrases import Words
 
+_BREAKS = CLAUSE_MARKS | CONJUNCTIONS
 _SIDES: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
 
 
@@ -68,32 +71,32 @@ class Mention:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a request says.
+    """What a request says; read once, and handed to whoever acts on it.
 
     Attributes:
+        text: the caller's own words; data, never instructions to code.
         asked: things to outline, in the order of the request.
         excluded: things the request says it does not want.
         modality: as named in the request, or ``unknown``.
         modifiers: of the whole request, for requests without a noun ("only the left one").
+        command: what it wants of masks that are there.
     """
 
-    words: Words
+    text: str
     asked: tuple[Mention, ...]
     excluded: tuple[Mention, ...]
     modality: str
     modifiers: Modifiers
-    is_question: bool
+    command: Command
 
 
 def read_request(text: str, lexicon: Lexicon) -> Reading:
     """Read a request with the lexicon's words."""
-    words = repeat_shared_noun(normalise(text), lexicon)
+    said = normalise(text)
+    words = repeat_shared_noun(said, lexicon)
     spans = without_context(words, find_terms(words, lexicon), lexicon)
-    # "Do not outline it" orders; "Do you see it" asks.
-    asks = words[:1] != () and words[0] in QUESTION_STARTS and words[1:2] != ("not",)
-    is_question = "?" in words or asks
     negated = {span for span in spans if is_negated(words, span)}
-    if len(negated) == len(spans) and is_question:
+    if len(negated) == len(spans) and _is_question(words):
         negated = set()
     wanted = [span for span in spans if span not in negated]
     unknown = unknown_spans(words, spans, wanted, lexicon)
@@ -101,24 +104,34 @@ def read_request(text: str, lexicon: Lexicon) -> Reading:
     heads = sorted({*wanted, *unknown} - set(located)) or wanted
     places = [span for span in located if span not in heads]
     return Reading(
-        words=words,
+        text=text,
         asked=_merge([_mention(words, span, heads, places) for span in heads]),
-        excluded=tuple(_mention(words, span, [span], []) for span in sorted(negated)),
+        excluded=tuple(
+            Mention(words[span.start : span.end], span.terms) for span in sorted(negated)
+        ),
         modality=modality_of_words(words, lexicon),
         modifiers=_modifiers(words),
-        is_question=is_question,
+        command=read_command(said),
     )
+
+
+def _is_question(words: Words) -> bool:
+    """Tell whether a request asks: "Do not outline it" orders; "Do you see it" asks."""
+    asks = not QUESTION_STARTS.isdisjoint(words[:1]) and words[1:2] != ("not",)
+    return "?" in words or asks
 
 
 def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[Span]) -> Mention:
     """Gather what stands around a span, up to its neighbours among the heads."""
     before = max((head.end for head in heads if head.end <= span.start), default=0)
     after = min((head.start for head in heads if head.start >= span.end), default=len(words))
-    left = _since_break(words[before : span.start])
-    right = _until_break(words[span.end : after])
+    left = [*takewhile(lambda word: word not in _BREAKS, reversed(words[before : span.start]))]
+    left.reverse()
+    ends = _BREAKS | NEGATIONS
+    right = [*takewhile(lambda word: word not in ends, words[span.end : after])]
     # The "left" of "of the left ventricle" is part of a name and no side.
     named = {at for place in places for at in range(place.start, place.end)}
-    beside = (w for at, w in enumerate(right, span.end) if at not in named)
+    beside = (word for at, word in enumerate(right, span.end) if at not in named)
     place = next(
         (place for place in places if span.end <= place.start < span.end + len(right)), None
     )
@@ -130,22 +143,7 @@ def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[S
     )
 
 
-def _since_break(words: Words) -> Words:
-    """Return the words after the last clause mark, or after a joint unless it joins sides."""
-    for at in range(len(words) - 1, -1, -1):
-        if words[at] in CLAUSE_MARKS | CONJUNCTIONS:
-            return words[at + 1 :]
-    return words
-
-
-def _until_break(words: Words) -> Words:
-    for at, word in enumerate(words):
-        if word in CLAUSE_MARKS | CONJUNCTIONS or word in NEGATIONS:
-            return words[:at]
-    return words
-
-
-def _modifiers(words: Words) -> Modifiers:
+def _modifiers(words: Sequence[str]) -> Modifiers:
     """Read side, rank and number from the words around a term."""
     sides = [_SIDES[word] for word in words if word in _SIDES]
     rank: Literal["largest", "smallest"] | None = None
@@ -163,7 +161,7 @@ def _modifiers(words: Words) -> Modifiers:
     )
 
 
-def _frame(words: Words) -> Literal["patient", "image"] | None:
+def _frame(words: Sequence[str]) -> Literal["patient", "image"] | None:
     """Tell whose sides are meant: "left of the image" is the image's, "left lung in the image" not.
 
     Most requests name the image somewhere; only what is tied to the side itself says anything.
@@ -174,9 +172,9 @@ def _frame(words: Words) -> Literal["patient", "image"] | None:
     return "image" if any(_is_of_image(words, at) for at in sides) else None
 
 
-def _is_of_image(words: Words, at: int) -> bool:
+def _is_of_image(words: Sequence[str], at: int) -> bool:
     after = next((word for word in words[at + 1 :] if word not in IMAGE_SIDE_LINKS), "")
-    return after in IMAGE_WORDS or words[at - 1 : at] in {(word,) for word in IMAGE_WORDS}
+    return after in IMAGE_WORDS or not IMAGE_WORDS.isdisjoint(words[at - 1 : at])
 
 
 def _merge(mentions: list[Mention]) -> tuple[Mention, ...]:

@@ -9,7 +9,6 @@ from agent.language.modality import (
     known_modality,
     modality_of_name,
     modality_of_tag,
-    modality_of_words,
 )
 from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
@@ -51,15 +50,8 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         plan = plan_request(question, load_lexicon()).model_copy(update={"decision": "absent"})
     names = _thread_ids(plan.targets, question)
     modality = _modality(plan, question)
-    targets = [
-        enrich(
-            target.model_copy(update={"id": names[target.id]}),
-            question,
-            modality=modality,
-            alone=len(plan.targets) == 1,
-        )
-        for target in plan.targets
-    ]
+    renumbered = [target.model_copy(update={"id": names[target.id]}) for target in plan.targets]
+    targets = enrich(renumbered, question, modality)
     taken = {target.id for target in targets}
     # What a person speaks of comes first: a reopened target that is cut off would be lost.
     first = [one for one in reopened.targets if one.id not in taken]
@@ -93,7 +85,7 @@ def _modality(plan: Plan, question: PlanQuestion) -> str:
     return known_modality(
         modality_of_tag(question.image.modality, lexicon),
         modality_of_name(plan.modality, lexicon),
-        modality_of_words(normalise(question.request), lexicon),
+        question.reading.modality,
         question.modality,
     )
 

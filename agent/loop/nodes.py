@@ -232,7 +232,7 @@ def limits_of(state: AgentState, context: RunContext) -> CallLimits:
 def question_of(context: RunContext) -> PlanQuestion:
     """Return what a planner may know before the first call."""
     return PlanQuestion(
-        request=context.request.request,
+        reading=context.opening.reading,
         image=context.image,
         pixels=context.image_pixels(),
         capabilities=context.tool_capabilities(),

@@ -40,13 +40,8 @@ def measure(pixels: RgbImage) -> ImageFacts:
     small = pixels[::step, ::step].astype(np.float32)
     top = small.max(axis=2)
     side_y, side_x = max(1, top.shape[0] // 12), max(1, top.shape[1] // 12)
-    rows, columns = (
-        (slice(None, side_y), slice(-side_y, None)),
-        (
-            slice(None, side_x),
-            slice(-side_x, None),
-        ),
-    )
+    rows = (slice(None, side_y), slice(-side_y, None))
+    columns = (slice(None, side_x), slice(-side_x, None))
     corners = [float(top[row, column].mean()) for row in rows for column in columns]
     return ImageFacts(
         spread=float((top - small.min(axis=2)).mean()),

@@ -7,10 +7,9 @@ from typing import Literal
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.language.lexicon import Lexicon, load_lexicon
-from agent.language.request import read_request
 from agent.masks.quality import member_prior
 from agent.masks.selection import on_side
-from agent.planners.targets import Scene, side_note, to_targets
+from agent.planners.targets import scene_of, side_note, to_targets
 from agent.policy.calls import CallLimits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls
@@ -64,9 +63,9 @@ class RulesPlanner:
 
 def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
     """Read the request with the lexicon and name the first calls."""
-    reading = read_request(question.request, lexicon)
-    scene = Scene(question, lexicon, reading.modality)
-    targets = to_targets(reading, question, scene)
+    reading = question.reading
+    scene = scene_of(question, reading.modality, lexicon)
+    targets = to_targets(question, scene)
     calls = first_calls(
         targets, (), question.box, CallLimits(question.image, question.capabilities, ())
     )

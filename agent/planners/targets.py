@@ -1,7 +1,7 @@
 """Turns what a request mentions into targets: label, phrases, side, priors. Pure."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from agent.contract import PlanQuestion
 from agent.language.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
@@ -12,9 +12,10 @@ from agent.policy.calls import knows
 from agent.schemas.plan import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
-# Later phrases of a phrases are hardly ever reached in three rounds.
+# Later phrases of a target are hardly ever reached in three rounds.
 MAX_PHRASES = 6
 MAX_LABEL_CHARS = 80
+ANY_SHARE = (0.0, 1.0)
 # One of a pair covers at least so much of what the pair's prior says.
 _ONE_OF_PAIR = 0.2
 REGION_LABEL = "marked region"
@@ -22,7 +23,7 @@ REGION_LABEL = "marked region"
 Frame = Literal["patient", "image"]
 
 
-class Scene:
+class Scene(NamedTuple):
     """What is known of the image before the first call.
 
     Attributes:
@@ -30,49 +31,55 @@ class Scene:
         possible: modalities it may be of.
     """
 
-    def __init__(self, question: PlanQuestion, lexicon: Lexicon, named: str) -> None:
-        tagged = modality_of_tag(question.image.modality, lexicon)
-        self.lexicon = lexicon
-        self.capabilities: Capabilities = question.capabilities
-        self.modality = known_modality(tagged, named, question.modality)
-        self.possible = frozenset({self.modality})
-        if self.modality == UNKNOWN:
-            everything = frozenset(lexicon.file.modalities)
-            self.possible = possible_modalities(measure(question.pixels), everything)
+    lexicon: Lexicon
+    modality: str
+    possible: frozenset[str]
 
 
-def to_targets(reading: Reading, question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
+def scene_of(question: PlanQuestion, named: str, lexicon: Lexicon) -> Scene:
+    """Return what the tag, the name a planner gave, the thread and the pixels say of the image."""
+    tagged = modality_of_tag(question.image.modality, lexicon)
+    modality = known_modality(tagged, named, question.modality)
+    possible = frozenset({modality})
+    if modality == UNKNOWN:
+        everything = frozenset(lexicon.file.modalities)
+        possible = possible_modalities(measure(question.pixels), everything)
+    return Scene(lexicon, modality, possible)
+
+
+def to_targets(question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
     """Return a target for each thing asked for, at most `MAX_TARGETS`."""
-    numbers = iter(range(question.first_target, question.first_target + MAX_TARGETS))
-    targets = [
-        _to_target(mention, f"t{number}", scene)
-        for mention, number in zip(reading.asked, numbers, strict=False)
-    ]
+    mentions = question.reading.asked[:MAX_TARGETS]
+    targets = tuple(
+        _to_target(mention, f"t{number}", scene, question.capabilities)
+        for number, mention in enumerate(mentions, start=question.first_target)
+    )
     if not targets and question.box is not None:
         region = Target(id=f"t{question.first_target}", label=REGION_LABEL, phrases=(), count="one")
         return (region,)
-    return tuple(targets)
+    return targets
 
 
-def _to_target(mention: Mention, target_id: str, scene: Scene) -> Target:
+def _to_target(
+    mention: Mention, target_id: str, scene: Scene, capabilities: Capabilities
+) -> Target:
     words = " ".join(mention.words)[:MAX_LABEL_CHARS]
-    terms = fitting_terms(mention.terms, scene)
-    modifiers = mention.modifiers
-    frame = frame_of(terms, scene.modality, scene.possible, scene.lexicon)
+    terms, modifiers = _fitting_terms(mention.terms, scene), mention.modifiers
+    frame = _frame_of(terms, scene)
     return Target(
         id=target_id,
         label=terms[0].label if len(terms) == 1 else words,
-        phrases=_phrases(words, terms, scene.capabilities),
+        phrases=_phrases(words, terms, capabilities),
         count=_count(modifiers, terms),
         where=mention.where[:MAX_LABEL_CHARS],
-        selection=_selection(modifiers, frame),
-        area_share=_member_of_pair(_area_prior(terms), modifiers),
+        selection=to_selection(modifiers, frame),
+        area_share=_area_prior(terms, modifiers),
         known=bool(terms),
         frame=frame,
     )
 
 
-def fitting_terms(terms: Sequence[Term], scene: Scene) -> tuple[Term, ...]:
+def _fitting_terms(terms: Sequence[Term], scene: Scene) -> tuple[Term, ...]:
     """Return the terms that the image can show; all of them if none fits."""
     fitting = tuple(term for term in terms if scene.possible & set(term.modalities))
     return fitting or tuple(terms)
@@ -86,13 +93,16 @@ def _phrases(words: str, terms: Sequence[Term], capabilities: Capabilities) -> t
     """
     phrases = list(terms[0].phrases) if len(terms) == 1 else [term.phrases[0] for term in terms]
     phrases = phrases[: MAX_PHRASES - 1]
-    own = to_concept(words)
-    # Of several meanings none is sure; a name of several words is surer than any of them.
-    named = own is not None and " " in own and len(terms) > 1
-    if own is not None:
-        phrases.insert(0 if named else len(phrases), own)
-    if not terms and own is not None and " " in own:
-        phrases.append(own.split()[-1])
+    if own := to_concept(words):
+        # Of several meanings none is sure; a name of several words is surer than any of them.
+        is_surer = " " in own and len(terms) > 1
+        phrases.insert(0 if is_surer else len(phrases), own)
+        if not terms:
+            phrases.append(own.split()[-1])
+    return _listed_first(phrases, capabilities)
+
+
+def _listed_first(phrases: Iterable[str], capabilities: Capabilities) -> tuple[str, ...]:
     unique = dict.fromkeys(phrases)
     return tuple(sorted(unique, key=lambda phrase: not knows(capabilities, phrase)))
 
@@ -109,27 +119,23 @@ def _count(modifiers: Modifiers, terms: Sequence[Term]) -> Literal["one", "sever
     return terms[0].count
 
 
-def _member_of_pair(prior: tuple[float, float], modifiers: Modifiers) -> tuple[float, float]:
-    low, high = prior
+def _area_prior(terms: Sequence[Term], modifiers: Modifiers) -> tuple[float, float]:
+    if not terms:
+        return ANY_SHARE
+    low = min(term.area_share[0] for term in terms)
+    high = max(term.area_share[1] for term in terms)
     return (low * _ONE_OF_PAIR if modifiers.side or modifiers.rank else low, high)
 
 
-def _area_prior(terms: Sequence[Term]) -> tuple[float, float]:
-    if not terms:
-        return (0.0, 1.0)
-    return (min(term.area_share[0] for term in terms), max(term.area_share[1] for term in terms))
+def to_selection(modifiers: Modifiers, frame: Frame | None) -> Selection:
+    """Return which masks are wanted, with the request's left and right as the image's."""
+    side = modifiers.side
+    if side and modifiers.frame != "image" and frame == "patient":
+        side = "right" if side == "left" else "left"
+    return Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
 
 
-def image_side(modifiers: Modifiers, frame: Frame | None) -> Literal["left", "right"] | None:
-    """Translate the request's left and right into the image's."""
-    if modifiers.side is None or modifiers.frame == "image" or frame != "patient":
-        return modifiers.side
-    return "right" if modifiers.side == "left" else "left"
-
-
-def frame_of(
-    terms: Sequence[Term], modality: str, possible: frozenset[str], lexicon: Lexicon
-) -> Frame:
+def _frame_of(terms: Sequence[Term], scene: Scene) -> Frame:
     """Tell whose left and right words mean.
 
     By radiological convention the patient's left is the image's right on frontal X-ray, axial or
@@ -141,10 +147,10 @@ def frame_of(
     """
     usual = {name for term in terms for name in term.modalities}
     # An image that can be none of the usual ones is coloured or framed in a way not known here.
-    names = usual & possible or usual
-    if modality != UNKNOWN:
-        names = {modality}
-    entries = lexicon.file.modalities
+    names = usual & scene.possible or usual
+    if scene.modality != UNKNOWN:
+        names = {scene.modality}
+    entries = scene.lexicon.file.modalities
     by_patient = bool(names) and all(entries[name].side == "patient" for name in names)
     return "patient" if by_patient else "image"
 
@@ -156,8 +162,8 @@ def later_frame(target: Target, modality: str, lexicon: Lexicon) -> Frame:
     """
     if modality == UNKNOWN and target.frame is not None:
         return target.frame
-    terms = label_mention(target.label, lexicon).terms
-    return frame_of(terms, modality, frozenset(lexicon.file.modalities), lexicon)
+    terms = _label_mention(target.label, lexicon).terms
+    return _frame_of(terms, Scene(lexicon, modality, frozenset(lexicon.file.modalities)))
 
 
 def side_note(reading: Reading, targets: Sequence[Target]) -> str:
@@ -171,33 +177,52 @@ def side_note(reading: Reading, targets: Sequence[Target]) -> str:
     return ""
 
 
-def enrich(
-    target: Target, question: PlanQuestion, *, modality: str = UNKNOWN, alone: bool = False
-) -> Target:
+def enrich(targets: Sequence[Target], question: PlanQuestion, modality: str) -> list[Target]:
     """Add the lexicon's phrases and priors, and the request's sides, to what a model named.
 
     Args:
-        target: as the model named it.
+        targets: as the model named them.
         question: with the request.
         modality: our name of it, or ``unknown``.
-        alone: the plan has no other target, so all the request says is of this one.
     """
-    lexicon = load_lexicon()
-    scene = Scene(question, lexicon, modality)
-    mention = label_mention(target.label, lexicon)
-    frame = frame_of(mention.terms, scene.modality, scene.possible, lexicon)
-    target = target.model_copy(update={"frame": frame})
+    scene = scene_of(question, modality, load_lexicon())
+    # All the request says is of the only target.
+    alone = len(targets) == 1
+    return [_enrich(target, question, scene, alone=alone) for target in targets]
+
+
+def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool) -> Target:
+    mention = _label_mention(target.label, scene.lexicon)
+    frame = _frame_of(mention.terms, scene)
     if not target.phrases:
-        return target
-    modifiers = _meant(mention, read_request(question.request, lexicon), alone=alone)
-    selection = _selection(modifiers, frame)
-    if target.selection == Selection():
-        target = target.model_copy(update={"selection": selection})
-    terms = fitting_terms(lexicon.terms_of(normalise(target.label)), scene)
-    return _with_term(target, terms, modifiers, question.capabilities)
+        return target.model_copy(update={"frame": frame})
+    modifiers = _meant(mention, question.reading, alone=alone)
+    count = "one" if modifiers.limit == 1 else target.count
+    phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
+    prior = target.area_share
+    terms = _fitting_terms(scene.lexicon.terms_of(normalise(target.label)), scene)
+    if len(terms) == 1:
+        merged = (*phrases[:1], *terms[0].phrases, *phrases)
+        phrases = list(_listed_first(merged, question.capabilities))
+        prior = _area_prior(terms, modifiers) if prior == ANY_SHARE else prior
+        count = _count(modifiers, terms) if count == "unknown" else count
+    elif own := to_concept(target.label):
+        # Of several meanings none is sure.
+        phrases.append(own)
+    return target.model_copy(
+        update={
+            "frame": frame,
+            "selection": to_selection(modifiers, frame)
+            if target.selection == Selection()
+            else target.selection,
+            "phrases": tuple(dict.fromkeys(phrases))[:MAX_PHRASES],
+            "area_share": prior,
+            "count": count,
+        }
+    )
 
 
-def label_mention(label: str, lexicon: Lexicon) -> Mention:
+def _label_mention(label: str, lexicon: Lexicon) -> Mention:
     """Read a label as a request would be: "left lung" is a lung with a side."""
     asked = read_request(label, lexicon).asked
     words = normalise(label)
@@ -221,35 +246,6 @@ def _said(mention: Mention, reading: Reading, *, alone: bool) -> Modifiers:
     for asked in reading.asked:
         if asked.words in names or set(asked.terms) & set(mention.terms):
             return asked.modifiers
-    if alone and len(reading.asked) == 1:
-        return reading.asked[0].modifiers
-    return reading.modifiers if alone and not reading.asked else Modifiers()
-
-
-def _selection(modifiers: Modifiers, frame: Frame | None) -> Selection:
-    side = image_side(modifiers, frame)
-    return Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
-
-
-def _with_term(
-    target: Target, terms: Sequence[Term], modifiers: Modifiers, capabilities: Capabilities
-) -> Target:
-    """Add what the lexicon knows of the one term that is meant; of several none is sure."""
-    phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
-    count = "one" if modifiers.limit == 1 else target.count
-    if len(terms) != 1:
-        phrases += [own] if (own := to_concept(target.label)) else []
-        kept = tuple(dict.fromkeys(phrases))[:MAX_PHRASES]
-        return target.model_copy(update={"phrases": kept, "count": count})
-    merged = dict.fromkeys((*phrases[:1], *terms[0].phrases, *phrases))
-    ordered = sorted(merged, key=lambda phrase: not knows(capabilities, phrase))
-    prior = target.area_share
-    if prior == (0.0, 1.0):
-        prior = _member_of_pair(_area_prior(terms), modifiers)
-    return target.model_copy(
-        update={
-            "phrases": tuple(ordered[:MAX_PHRASES]),
-            "area_share": prior,
-            "count": count if count != "unknown" else _count(modifiers, terms),
-        }
-    )
+    if not alone or len(reading.asked) > 1:
+        return Modifiers()
+    return reading.asked[0].modifiers if reading.asked else reading.modifiers

@@ -3,6 +3,8 @@
 import numpy as np
 
 from agent.contract import PlanQuestion, RoundView
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.schemas.plan import Call, Plan, Target
 from agent.schemas.rounds import Candidate, Inspection, Issue, Round, Verdict
 from segmenter.contract import (
@@ -37,7 +39,8 @@ def rectangle(left: int, top: int, right: int, bottom: int) -> BinaryMask:
 
 
 def question(request: str = "outline the tumour", **rest: object) -> PlanQuestion:
-    return PlanQuestion(request=request, image=IMAGE, pixels=PIXELS, capabilities=TOOL, **rest)  # type: ignore[arg-type]
+    reading = read_request(request, load_lexicon())
+    return PlanQuestion(reading=reading, image=IMAGE, pixels=PIXELS, capabilities=TOOL, **rest)  # type: ignore[arg-type]
 
 
 def candidate(

@@ -10,6 +10,8 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from agent.contract import PlanQuestion
 from agent.errors import PictureWithheld
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.planners.redaction import redact
 from agent.planners.rules import RulesPlanner
 from agent.schemas.rounds import Status
@@ -77,7 +79,8 @@ def test_a_region_that_is_none_counts_for_nothing(corner: tuple[int, int, int, i
 
 
 def asked(**changes: object) -> PlanQuestion:
-    return PlanQuestion("the mass", image_ref(**changes), picture(), capabilities())
+    reading = read_request("the mass", load_lexicon())
+    return PlanQuestion(reading, image_ref(**changes), picture(), capabilities())
 
 
 def test_only_the_region_of_a_picture_with_text_is_shown() -> None:

@@ -5,14 +5,17 @@ nothing, or as the kind of picture. One word too many ("left lung", "polyp and s
 makes it unknown, because a mask of something else is worse than none.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from segmenter.backends.compact.typos import Typos
 from segmenter.backends.compact.words import WordFile, load_words, spelling_of
 from segmenter.backends.contract import Prediction
 from segmenter.contract import Prompt
+from segmenter.words.modalities import modality_words
+from segmenter.words.phrases import PhraseTable, Words
+from segmenter.words.spelling import IRREGULAR_PLURALS
+from segmenter.words.typos import nearest_words
 
 # More strange words than this make a phrase hopeless, and bound the time of a look-up.
 MAX_STRANGE = 2
@@ -20,7 +23,6 @@ MAX_STRANGE = 2
 SUGGEST_FROM = 0.4
 MAX_SUGGESTIONS = 3
 
-Words = tuple[str, ...]
 Key = frozenset[str]
 
 
@@ -54,16 +56,16 @@ class Vocabulary:
             frozenset(self._spelling.words(text))
             for text in (file.fillers, file.parts, file.negations, file.joins)
         )
-        self._contexts = {
+        contexts = {
             self._spelling.words(phrase): name
             for name, context in file.contexts.items()
-            for phrase in context.words
+            for word in context.words
+            for phrase in modality_words(word)
         }
-        self._context_sizes = range(max(map(len, self._contexts), default=0), 0, -1)
-        self._known_in = {name: frozenset(each.concepts) for name, each in file.contexts.items()}
+        self._contexts = PhraseTable(contexts)
+        self._known_in = {name: frozenset(kind.concepts) for name, kind in file.contexts.items()}
         self._index = self._index_phrases(concepts, file)
-        self._right = self._right_words(file)
-        self._typos = Typos(self._right)
+        self._right = self._right_words(file) | frozenset(chain.from_iterable(contexts))
         self._triples = self._index_triples(concepts, file)
 
     def look_up(self, text: str) -> Meaning:
@@ -76,24 +78,16 @@ class Vocabulary:
         seen = tuple(name for name in concepts if all(name in self._known_in[c] for c in contexts))
         if not seen:
             where = " and ".join(contexts)
-            why = f"this model does not know {_listed(concepts, ' or ')} in {where} images"
+            why = f"this model does not know {' or '.join(concepts)} in {where} images"
             return Meaning((), f"{why} ({text!r}); {self._what_it_knows()}")
         return Meaning(seen)
 
     def _take_contexts(self, words: Words) -> tuple[Words, tuple[str, ...]]:
         """Split words that say what kind of picture it is from the others."""
-        kept: list[str] = []
-        contexts: dict[str, None] = {}
-        at = 0
-        while at < len(words):
-            sizes = (n for n in self._context_sizes if words[at : at + n] in self._contexts)
-            size = next(sizes, 0)
-            if size:
-                contexts[self._contexts[words[at : at + size]]] = None
-            else:
-                kept.append(words[at])
-            at += size or 1
-        return tuple(kept), tuple(contexts)
+        found = list(self._contexts.find(words))
+        taken = {at for phrase in found for at in range(phrase.start, phrase.end)}
+        kept = tuple(word for at, word in enumerate(words) if at not in taken)
+        return kept, tuple(dict.fromkeys(phrase.meaning for phrase in found))
 
     def _corrected(self, wanted: Words) -> tuple[str, ...]:
         """Look a phrase up with its typing errors corrected, () if that stays in doubt."""
@@ -105,8 +99,8 @@ class Vocabulary:
         for word in wanted:
             means: set[Words] = {(word,)}
             if word in strange:
-                near = self._typos.candidates(word, supported=supported)
-                means = {self._spelling.of_word(each) for each in near}
+                near = nearest_words(word, self._right, supported=supported)
+                means = {self._spelling.of_word(candidate) for candidate in near}
             phrases = [(*head, *tail) for head in phrases for tail in means]
         # A correction that gives a word of the phrase again, or one of no weight, explains nothing.
         found = {self._index.get(_distinct(phrase), ()) for phrase in phrases}
@@ -121,15 +115,15 @@ class Vocabulary:
         if given & self._joins:
             return f"{text!r} may be more than one thing; ask for each by itself"
         if given & self._parts and whole:
-            return f"{text!r} asks for a part or a side; this model finds {_listed(whole, ' or ')}"
+            return f"{text!r} asks for a part or a side; this model finds {' or '.join(whole)}"
         if not given:
             return f"{text!r} names nothing to look for"
         near = self.suggestions(text)
-        hint = f"; nearest: {_listed(near)}" if near else ""
+        hint = f"; nearest: {', '.join(near)}" if near else ""
         return f"this model does not know {text!r}{hint}"
 
     def _what_it_knows(self) -> str:
-        return f"it knows {_listed(self._names)}"
+        return f"it knows {', '.join(self._names)}"
 
     def suggestions(self, text: str) -> tuple[str, ...]:
         """Return the concepts whose phrases look most like a text, best first, at most three.
@@ -161,14 +155,13 @@ class Vocabulary:
             index[self._key(name)] = (name,)
         return index
 
-    def _right_words(self, file: WordFile) -> Collection[str]:
+    def _right_words(self, file: WordFile) -> frozenset[str]:
         """Return every word that is no typing error."""
         phrases = chain.from_iterable(words.all() for words in file.concepts.values())
         words = chain.from_iterable(map(self._spelling.words, (*phrases, *file.others)))
-        contexts = chain.from_iterable(self._contexts)
-        listed = chain(self._fillers, self._parts, self._negations, self._joins, contexts)
+        listed = chain(self._fillers, self._parts, self._negations, self._joins)
         own = chain.from_iterable(self._index)
-        return frozenset(chain(words, listed, own, file.spellings))
+        return frozenset(chain(words, listed, own, self._spelling.table, IRREGULAR_PLURALS))
 
     def _index_triples(
         self, concepts: Mapping[str, Sequence[str]], file: WordFile
@@ -188,7 +181,7 @@ def likeliest(prompt: Prompt, answers: Sequence[Prediction]) -> Prediction:
     best = max(answers, key=lambda answer: answer.presence)
     if len(answers) == 1 or best.reason is None:
         return best
-    meant = _listed([answer.concept or "" for answer in answers])
+    meant = ", ".join(answer.concept or "" for answer in answers)
     return replace(best, reason=f"{prompt.text!r} may mean {meant}; {best.reason}")
 
 
@@ -212,7 +205,3 @@ def _distinct(words: Words) -> Key:
     """Return the words as a key, an empty one if a word stands there twice."""
     key = frozenset(words)
     return key if len(key) == len(words) else frozenset()
-
-
-def _listed(names: Sequence[str], between: str = ", ") -> str:
-    return between.join(names)

@@ -1,23 +1,19 @@
 """The table of words behind the vocabulary, and how free text becomes words of it."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from segmenter.contract import Frozen
+from segmenter.words.modalities import MODALITY_WORDS
+from segmenter.words.spelling import fold, singular
 
 WORDS = Path(__file__).with_name("vocabulary.json")
 
 _WORD = re.compile(r"[^\W_]+")
-_POSSESSIVE = re.compile(r"['\u2019]s\b")
-_CONTRACTION = re.compile(r"n['\u2019]t\b")
 _JOIN_SIGN = re.compile(r"[&/+]")
-# Endings of words that end in s and are singular.
-_SINGULAR = ("ss", "us", "is")
-_ES = ("ches", "shes", "xes", "sses")
 
 
 class ConceptWords(Frozen):
@@ -71,33 +67,20 @@ class Spelling:
 
     def words(self, text: str) -> tuple[str, ...]:
         """Return the words of a text in their order; letters of any script make words."""
-        return tuple(word for raw in _split(text) for word in self.of_word(raw))
+        raws = _WORD.findall(_JOIN_SIGN.sub(" and ", fold(text)))
+        return tuple(word for raw in raws for word in self.of_word(raw))
 
     def of_word(self, raw: str) -> tuple[str, ...]:
         """Return what one lower-case word stands for."""
-        one = singular(raw)
-        return self.table.get(raw) or self.table.get(one) or (one,)
-
-
-def _split(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    plain = "".join(sign for sign in decomposed if not unicodedata.combining(sign))
-    plain = _CONTRACTION.sub(" not", _POSSESSIVE.sub("", plain))
-    return _WORD.findall(_JOIN_SIGN.sub(" and ", plain))
-
-
-def singular(word: str) -> str:
-    """Return the singular of a regular English noun; other words come back nearly unharmed."""
-    if len(word) < 4 or not word.endswith("s") or word.endswith(_SINGULAR):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    return word[:-2] if word.endswith(_ES) else word[:-1]
+        word = singular(raw)
+        return self.table.get(raw) or self.table.get(word) or (word,)
 
 
 def spelling_of(file: WordFile) -> Spelling:
-    """Return the spelling rules of a file."""
-    return Spelling({word: tuple(means.split()) for word, means in file.spellings.items()})
+    """Return the spelling rules of a file; every name of a modality becomes its first."""
+    modalities = {word: name for name, words in MODALITY_WORDS.items() for word in words}
+    table = {**modalities, **file.spellings}
+    return Spelling({word: tuple(means.split()) for word, means in table.items()})
 
 
 @cache

@@ -4,6 +4,7 @@ import pytest
 
 from agent.errors import InvalidRequest, ThreadBusy, ThreadNotFound
 from agent.language.commands import Command, read_command
+from agent.language.lexicon import normalise
 from agent.schemas.rounds import Status
 from agent.schemas.runs import RunRecord, ThreadRecord
 from segmenter.contract import PromptResult
@@ -82,7 +83,7 @@ def shown(record: RunRecord) -> dict[str, list[str]]:
 def test_a_follow_up_says_what_is_to_happen_to_which_masks(
     text: str, masks: tuple[str, ...], act: str | None, only: bool
 ) -> None:
-    assert read_command(text) == Command(masks, act, only)  # type: ignore[arg-type]
+    assert read_command(normalise(text)) == Command(masks, act, only)  # type: ignore[arg-type]
 
 
 def test_also_something_keeps_what_was_found_and_goes_on_counting() -> None:

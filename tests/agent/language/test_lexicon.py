@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.language.lexicon import load_lexicon, normalise, singular, to_concept
+from agent.language.lexicon import load_lexicon, normalise, to_concept
 from agent.language.request import read_request
 from segmenter.training.concepts import CONCEPTS
 
@@ -27,13 +27,6 @@ TERMS = LEXICON.file.terms
 )
 def test_spelling_case_and_number_do_not_matter(text: str, words: tuple[str, ...]) -> None:
     assert normalise(text) == words
-
-
-@pytest.mark.parametrize(
-    "word", ["mass", "abscess", "pelvis", "uterus", "diagnosis", "pancreas", "sinus", "gas", "iris"]
-)
-def test_a_singular_that_ends_in_s_stays(word: str) -> None:
-    assert singular(word) == word
 
 
 @given(st.text(max_size=300))

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from agent.contract import RoundView
 from agent.conversation.opening import Opening
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.loop.context import RunContext, Tools
 from agent.loop.graph import RECURSION_LIMIT, build_graph, walk
 from agent.loop.state import AgentState
@@ -373,7 +375,7 @@ def run_context(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None)
         run_id="run_" + "0" * 32,
         request=made,
         image=made.image,
-        opening=Opening(),
+        opening=Opening(read_request(made.request, load_lexicon())),
         planner=tools.rules,
         tools=tools,
     )

@@ -5,6 +5,7 @@ import pytest
 
 from agent.contract import PlanQuestion, RoundView
 from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.planners.rules import RulesPlanner, plan_request
 from agent.schemas.plan import Plan
 from agent.schemas.rounds import Candidate, Issue
@@ -27,7 +28,7 @@ def question(
 ) -> PlanQuestion:
     values: dict[str, object] = {"capabilities": capabilities()}
     return PlanQuestion(
-        request=text,
+        reading=read_request(text, load_lexicon()),
         image=image_ref(modality=modality),
         pixels=picture() if pixels is None else pixels,
         **(values | changes),  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
-from agent.language.commands import read_command
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
 from agent.schemas.rounds import Status
@@ -123,8 +122,10 @@ def test_edits_of_a_thread_need_no_words(
 
 
 def test_what_stands_for_missing_words_names_and_orders_nothing() -> None:
-    assert read_request(EDITS_ALONE, load_lexicon()).asked == ()
-    assert read_command(EDITS_ALONE) == read_command("")
+    lexicon = load_lexicon()
+    reading = read_request(EDITS_ALONE, lexicon)
+    assert reading.asked == ()
+    assert reading.command == read_request("", lexicon).command
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [

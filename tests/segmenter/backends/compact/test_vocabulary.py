@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from agent.language.lexicon import load_lexicon
 from segmenter.backends.compact.backend import CompactBackend
-from segmenter.backends.compact.typos import Typos, edit_distance, is_slip
 from segmenter.backends.compact.vocabulary import Vocabulary
-from segmenter.backends.compact.words import load_words, singular, spelling_of
+from segmenter.backends.compact.words import load_words, spelling_of
 from segmenter.contract import Box, BoxPrompt, Prompt
 from segmenter.formats.decode import decode
 from segmenter.training.concepts import CONCEPTS, MODALITIES
@@ -230,7 +229,7 @@ def test_no_phrase_hangs_on_a_word_that_changes_nothing():
     assert hanging == []
 
 
-# Spelling and typing errors
+# Spelling
 
 
 @pytest.mark.parametrize(
@@ -247,66 +246,6 @@ def test_no_phrase_hangs_on_a_word_that_changes_nothing():
 )
 def test_text_becomes_plain_words(text, words):
     assert spelling_of(load_words()).words(text) == words
-
-
-@pytest.mark.parametrize(
-    ("plural", "one"),
-    [
-        ("polyps", "polyp"),
-        ("opacities", "opacity"),
-        ("masses", "mass"),
-        ("mass", "mass"),
-        ("nucleus", "nucleus"),
-        ("keratosis", "keratosis"),
-        ("branches", "branch"),
-        ("gas", "gas"),
-    ],
-)
-def test_regular_plurals_are_undone(plural, one):
-    assert singular(plural) == one
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "edits"),
-    [
-        ("polyp", "polyp", 0),
-        ("polpy", "polyp", 1),
-        ("disck", "disc", 1),
-        ("lunge", "lungs", 1),
-        ("brest", "breast", 1),
-        ("myocarditis", "myocardium", 3),
-        ("", "cup", 3),
-        ("ca", "abc", 3),
-    ],
-)
-def test_edits_are_counted(first, second, edits):
-    assert edit_distance(first, second) == edits
-    assert edit_distance(second, first) == edits
-
-
-@pytest.mark.parametrize(
-    ("strange", "word", "slip"),
-    [
-        ("polpy", "polyp", True),
-        ("pollyp", "polyp", True),
-        ("vesel", "vessel", True),
-        ("lunge", "lung", False),
-        ("polip", "polyp", False),
-        ("cpu", "cup", False),
-    ],
-)
-def test_a_slip_swaps_or_doubles(strange, word, slip):
-    assert is_slip(strange, word) is slip
-
-
-def test_equally_near_words_are_all_candidates():
-    typos = Typos(["pleura", "pleuro", "polyp"])
-    assert typos.candidates("pleuri", supported=False) == ("pleura", "pleuro")
-    assert typos.candidates("zebra", supported=True) == ()
-
-
-def test_a_slip_is_nearer_than_another_letter():
-    assert Typos(["nuclei", "nucleic"]).candidates("nucleii", supported=False) == ("nuclei",)
 
 
 def test_a_look_up_takes_less_than_a_millisecond(vocabulary):
