@@ -14,9 +14,9 @@ from agent.drawing.layout import Size, fit
 from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle, box_style
-from agent.mllm.contract import Mllm, Picture
+from agent.mllm.contract import Answer, Mllm, Picture
 from agent.planners.panels import ShownPanel, choose_panels, comparison_panels, to_crops, to_sheet
-from agent.planners.prompts import render_comparison, render_inspect, render_plan
+from agent.planners.prompts import MllmQuestion, render_comparison, render_inspect, render_plan
 from agent.planners.redaction import redact
 from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
@@ -59,14 +59,8 @@ class MllmPlanner:
         question = self._redacted(question)
         coordinates = self._coordinates(question)
         prompt = render_plan(question, coordinates)
-        clean = await asyncio.to_thread(render_clean, question.pixels)
-        answer = await self._mllm.ask(
-            system=prompt.system,
-            text=prompt.text,
-            pictures=(_picture(clean, 1),),
-            schema=plan_schema(self._style),
-            timeout_s=timeout_s,
-        )
+        schema = plan_schema(self._style)
+        answer = await self._ask(prompt, question, (), schema, timeout_s=timeout_s)
         return Planned(plan=to_plan(answer.content, coordinates), usage=answer.usage)
 
     async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
@@ -79,13 +73,8 @@ class MllmPlanner:
         coordinates = self._coordinates(view.question)
         panels = await asyncio.to_thread(choose_panels, view)
         prompt = render_inspect(view, panels, coordinates)
-        answer = await self._mllm.ask(
-            system=prompt.system,
-            text=prompt.text,
-            pictures=await asyncio.to_thread(_pictures, view.question.pixels, panels),
-            schema=inspect_schema(self._style),
-            timeout_s=timeout_s,
-        )
+        schema = inspect_schema(self._style)
+        answer = await self._ask(prompt, view.question, panels, schema, timeout_s=timeout_s)
         inspection = to_inspection(
             answer.content,
             coordinates,
@@ -112,14 +101,26 @@ class MllmPlanner:
         view = replace(view, question=self._redacted(view.question))
         panels = await asyncio.to_thread(comparison_panels, view, first, second)
         prompt = render_comparison(view, _target_of(view, panels))
-        answer = await self._mllm.ask(
+        schema = comparison_schema()
+        answer = await self._ask(prompt, view.question, panels, schema, timeout_s=timeout_s)
+        return to_winner(answer.content), answer.usage
+
+    async def _ask(
+        self,
+        prompt: MllmQuestion,
+        question: PlanQuestion,
+        panels: tuple[ShownPanel, ...],
+        schema: dict[str, object],
+        *,
+        timeout_s: float,
+    ) -> Answer:
+        return await self._mllm.ask(
             system=prompt.system,
             text=prompt.text,
-            pictures=await asyncio.to_thread(_pictures, view.question.pixels, panels),
-            schema=comparison_schema(),
+            pictures=await asyncio.to_thread(_pictures, question.pixels, panels),
+            schema=schema,
             timeout_s=timeout_s,
         )
-        return to_winner(answer.content), answer.usage
 
     def _redacted(self, question: PlanQuestion) -> PlanQuestion:
         return redact(question) if self._guarded else question
@@ -141,9 +142,7 @@ def _pictures(pixels: RgbImage, panels: tuple[ShownPanel, ...]) -> tuple[Picture
     pngs = [render_clean(pixels)]
     if panels:
         pngs += [draw_sheet(pixels, to_sheet(panels)), draw_crops(pixels, to_crops(panels))]
-    return tuple(_picture(png, number) for number, png in enumerate(pngs, start=1))
-
-
-def _picture(png: bytes, number: int) -> Picture:
-    size = png_size(png)
-    return Picture(png=png, width=size.width, height=size.height, caption=f"Picture {number}")
+    return tuple(
+        Picture(png=png, **png_size(png)._asdict(), caption=f"Picture {number}")
+        for number, png in enumerate(pngs, start=1)
+    )

@@ -13,10 +13,9 @@ from string import Template
 from typing import NamedTuple
 
 from agent.contract import PlanQuestion, RoundView
-from agent.mllm.box_formats import BoxStyle
 from agent.planners.panels import ShownPanel, panel_label
 from agent.planners.replies import BoxCoordinates, from_box
-from agent.schemas.plan import MAX_ROUNDS, Call, Target
+from agent.schemas.plan import MAX_ROUNDS, Target
 from agent.schemas.rounds import Issue, Round, Verdict
 from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
@@ -46,11 +45,9 @@ def prompt_texts() -> Mapping[str, str]:
 
 def prompts_version() -> str:
     """Return 12 hex digits of the SHA-256 of all texts and of the lexicon, which plans too."""
-    digest = hashlib.sha256()
-    for name in NAMES:
-        digest.update(prompt_texts()[name].encode("utf-8"))
-    digest.update(resources.files("prompts").joinpath(LEXICON).read_bytes())
-    return digest.hexdigest()[:12]
+    folder = resources.files("prompts")
+    files = [folder.joinpath(name).read_bytes() for name in (*NAMES, LEXICON)]
+    return hashlib.sha256(b"".join(files)).hexdigest()[:12]
 
 
 # Read once: the texts are part of the code.
@@ -62,10 +59,7 @@ def render_plan(question: PlanQuestion, coordinates: BoxCoordinates) -> MllmQues
     own = "none" if question.box is None else _boxed(coordinates, BoxPrompt(box=question.box))
     return _render(
         "plan.md",
-        box_key=coordinates.style.key,
-        box_words=_box_words(coordinates.style),
-        width=coordinates.shown.width,
-        height=coordinates.shown.height,
+        **_box_words(coordinates),
         facts=_facts(question.image),
         tool=_tool(question.capabilities),
         kept=_kept(question.kept),
@@ -81,15 +75,12 @@ def render_inspect(
     numbers = {target.id: place for place, target in enumerate(view.plan.targets, start=1)}
     return _render(
         "inspect.md",
-        box_key=coordinates.style.key,
-        box_words=_box_words(coordinates.style),
-        width=coordinates.shown.width,
-        height=coordinates.shown.height,
+        **_box_words(coordinates),
         request=_quoted(view.question.request),
-        targets="\n".join(_target(numbers[one.id], one) for one in view.plan.targets),
+        targets="\n".join(_target(numbers[target.id], target) for target in view.plan.targets),
         number=view.number,
         rounds=MAX_ROUNDS,
-        panels="\n".join(_panel(one, numbers, coordinates) for one in panels)
+        panels="\n".join(_panel(panel, numbers, coordinates) for panel in panels)
         or "none: nothing was found",
         history=_history(view, numbers, coordinates),
         tool=_tool(view.question.capabilities),
@@ -111,14 +102,21 @@ def _quoted(words: str) -> str:
     return json.dumps(words.encode("utf-8", "replace").decode("utf-8"), ensure_ascii=False)
 
 
-def _box_words(style: BoxStyle) -> str:
+def _box_words(coordinates: BoxCoordinates) -> dict[str, object]:
+    """Return how boxes are written, and the size of the picture they are on."""
+    style = coordinates.style
     order = "[y0, x0, y1, x1]" if style.order == "yx" else "[x0, y0, x1, y1]"
     scale = (
         "in thousandths of the picture's height and width, 0 to 1000"
         if style.scale == "thousandths"
         else "in pixels of the picture at the size stated"
     )
-    return f"`{style.key}` is {order}, {scale}; the origin is the upper left corner."
+    return {
+        "box_key": style.key,
+        "box_words": f"`{style.key}` is {order}, {scale}; the origin is the upper left corner.",
+        "width": coordinates.shown.width,
+        "height": coordinates.shown.height,
+    }
 
 
 def _boxed(coordinates: BoxCoordinates, prompt: BoxPrompt) -> str:
@@ -146,7 +144,7 @@ def _vocabulary(concepts: tuple[str, ...] | None) -> str:
 
 
 def _kept(kept: Sequence[TargetResult]) -> str:
-    words = (f"{_quoted(one.target.label)} ({len(one.masks)} outlined)" for one in kept)
+    words = (f"{_quoted(result.target.label)} ({len(result.masks)} outlined)" for result in kept)
     return ", ".join(words) or "nothing"
 
 
@@ -172,30 +170,24 @@ def _history(view: RoundView, numbers: Mapping[str, int], coordinates: BoxCoordi
     """Render all calls as a table, and what was said of the masks of earlier rounds."""
     lines = ["round | target | concept | boxes | gave"]
     for past in view.history:
-        lines += _calls(past.number, past.calls, past.reasons, numbers, coordinates)
-        lines += _judged(past)
-    return "\n".join([*lines, *_calls(view.number, view.calls, view.reasons, numbers, coordinates)])
+        lines += _calls(past, numbers, coordinates)
+        verdicts = past.inspection.verdicts[:MAX_VERDICTS]
+        if verdicts:
+            lines.append(f"round {past.number} was judged: {', '.join(map(_verdict, verdicts))}")
+    return "\n".join([*lines, *_calls(view, numbers, coordinates)])
 
 
 def _calls(
-    number: int,
-    calls: Sequence[Call],
-    reasons: Sequence[str],
-    numbers: Mapping[str, int],
-    coordinates: BoxCoordinates,
+    made: Round | RoundView, numbers: Mapping[str, int], coordinates: BoxCoordinates
 ) -> list[str]:
-    gave = [("nothing" if reason else "masks") for reason in reasons]
-    gave += ["masks"] * (len(calls) - len(gave))
+    # A call without a word on it gave masks.
+    reasons = (*made.reasons, *[""] * len(made.calls))
     return [
-        f"{number} | {numbers.get(call.target, '-')} | {call.concept or '-'} | "
-        f"{'; '.join(_boxed(coordinates, box) for box in call.boxes) or '-'} | {result}"
-        for call, result in zip(calls, gave, strict=False)
+        f"{made.number} | {numbers.get(call.target, '-')} | {call.concept or '-'} | "
+        f"{'; '.join(_boxed(coordinates, box) for box in call.boxes) or '-'} | "
+        f"{'nothing' if reason else 'masks'}"
+        for call, reason in zip(made.calls, reasons, strict=False)
     ]
-
-
-def _judged(past: Round) -> list[str]:
-    words = [_verdict(verdict) for verdict in past.inspection.verdicts[:MAX_VERDICTS]]
-    return [f"round {past.number} was judged: {', '.join(words)}"] if words else []
 
 
 def _verdict(verdict: Verdict) -> str:

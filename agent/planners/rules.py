@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Literal
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
@@ -56,9 +57,8 @@ class RulesPlanner:
         """See `agent.contract.Planner`; the better quality wins by a margin."""
         del timeout_s
         lead = mean_quality(view.candidates, first) - mean_quality(view.candidates, second)
-        if abs(lead) < QUALITY_MARGIN:
-            return "same", Usage()
-        return ("first" if lead > 0 else "second"), Usage()
+        winner: Literal["first", "second"] = "first" if lead > 0 else "second"
+        return ("same" if abs(lead) < QUALITY_MARGIN else winner), Usage()
 
 
 def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
@@ -66,9 +66,8 @@ def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
     reading = question.reading
     scene = scene_of(question, reading.modality, lexicon)
     targets = to_targets(question, scene)
-    calls = first_calls(
-        targets, (), question.box, CallLimits(question.image, question.capabilities, ())
-    )
+    limits = CallLimits(question.image, question.capabilities, ())
+    calls = first_calls(targets, (), question.box, limits)
     notes = [side_note(reading, targets)]
     if len(reading.asked) > MAX_TARGETS:
         notes.append(f"only the first {MAX_TARGETS} of {len(reading.asked)} things were looked for")
@@ -85,21 +84,19 @@ def inspect_round(view: RoundView) -> Inspection:
     """Judge a round by numbers; ask for more only where nothing acceptable was found."""
     targets = {target.id: target for target in view.plan.targets}
     # An incumbent of an earlier run may bear the same round number.
-    standing = {one for ids in view.incumbents.values() for one in ids}
+    standing = set(chain.from_iterable(view.incumbents.values()))
     fresh = [
-        one
-        for one in view.candidates
-        if one.round == view.number and one.target in targets and one.id not in standing
+        candidate
+        for candidate in view.candidates
+        if candidate.round == view.number
+        and candidate.target in targets
+        and candidate.id not in standing
     ]
-    verdicts = tuple(judge(one, targets[one.target], view) for one in fresh)
-    good = {
-        one.target
-        for one, verdict in zip(fresh, verdicts, strict=True)
-        if verdict.verdict != "reject"
-    }
-    open_targets = [
-        target for target in view.plan.targets if target.id not in good | set(view.incumbents)
-    ]
+    verdicts = tuple(judge(candidate, targets[candidate.target], view) for candidate in fresh)
+    judged = zip(fresh, verdicts, strict=True)
+    good = {candidate.target for candidate, verdict in judged if verdict.verdict != "reject"}
+    good.update(view.incumbents)
+    open_targets = [target for target in view.plan.targets if target.id not in good]
     calls = tuple(call for target in open_targets for call in _widen(target, view))
     return Inspection(
         verdicts=verdicts,
@@ -111,8 +108,8 @@ def inspect_round(view: RoundView) -> Inspection:
 
 
 def _widen(target: Target, view: RoundView) -> tuple[Call, ...]:
-    question = view.question
-    earlier = limits_after(CallLimits(question.image, question.capabilities, ()), view.history)
+    start = CallLimits(view.question.image, view.question.capabilities, ())
+    earlier = limits_after(start, view.history)
     limits = earlier._replace(
         tried=(*earlier.tried, *view.calls),
         unknown=earlier.unknown | unknown_concepts(view.calls, view.known),
@@ -197,5 +194,5 @@ def quality_of(candidate: Candidate) -> float:
 
 def mean_quality(candidates: Sequence[Candidate], ids: Ids) -> float:
     """Return the mean quality of a set, 0 for none."""
-    values = [quality_of(one) for one in candidates if one.id in ids]
+    values = [quality_of(candidate) for candidate in candidates if candidate.id in ids]
     return sum(values) / len(values) if values else 0.0

@@ -1,13 +1,16 @@
 """Which calls may be put to the tool: clean, new, and such that the model can take them. Pure."""
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from agent.language.lexicon import to_concept
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, Call, Target
 from agent.schemas.rounds import Round
 from segmenter.contract import MAX_BOXES, BoxPrompt, Capabilities, ImageRef
 from segmenter.masks.geometry import box_iou, clip_box
+
+Item = TypeVar("Item")
 
 # Boxes that overlap more ask the same question.
 SAME_BOX_IOU = 0.9
@@ -43,7 +46,7 @@ def admit(calls: Iterable[Call], targets: Sequence[Target], limits: CallLimits) 
         if clean is None or is_tried(clean, (*limits.tried, *admitted)):
             continue
         admitted.append(clean)
-    return tuple(_in_turns(admitted)[:MAX_CALLS_PER_ROUND])
+    return tuple(in_turns(admitted, lambda call: call.target)[:MAX_CALLS_PER_ROUND])
 
 
 def is_tried(call: Call, tried: Iterable[Call]) -> bool:
@@ -104,15 +107,15 @@ def _clean_boxes(boxes: Sequence[BoxPrompt], limits: CallLimits) -> tuple[BoxPro
     return tuple(kept)
 
 
-def _in_turns(calls: Sequence[Call]) -> list[Call]:
-    """Give every target its first call before any gets a second."""
-    seen: dict[str, int] = {}
-    turns: list[tuple[int, int, Call]] = []
-    for place, call in enumerate(calls):
-        turn = seen.get(call.target, 0)
-        seen[call.target] = turn + 1
-        turns.append((turn, place, call))
-    return [call for _, _, call in sorted(turns, key=lambda entry: entry[:2])]
+def in_turns(items: Iterable[Item], target_of: Callable[[Item], str]) -> list[Item]:
+    """Order items so that every target has its first one before any has its second."""
+    seen: Counter[str] = Counter()
+    turns: list[tuple[int, Item]] = []
+    for item in items:
+        target = target_of(item)
+        turns.append((seen[target], item))
+        seen[target] += 1
+    return [item for _, item in sorted(turns, key=lambda entry: entry[0])]
 
 
 def unknown_concepts(calls: Sequence[Call], known: Sequence[bool]) -> frozenset[str]:
