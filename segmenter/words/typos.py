@@ -6,12 +6,9 @@ from itertools import groupby
 
 from rapidfuzz.distance import OSA
 
-# Edits where the longer of the two words has at least so many letters; set by hand, not fitted.
-TWO_EDITS_LETTERS = 12
-ONE_EDIT_LETTERS = 6
-# The same where other words of the phrase speak for the correction.
-TWO_EDITS_LETTERS_SUPPORTED = 9
-ONE_EDIT_LETTERS_SUPPORTED = 5
+# Letters of the longer of two words from which one and two edits are allowed, without and with
+# other words of the phrase that speak for the correction; set by hand, not fitted.
+LETTERS_PER_EDIT = {False: (6, 12), True: (5, 9)}
 # Shorter words are never corrected.
 SLIP_LETTERS = 4
 
@@ -33,19 +30,13 @@ def nearest_words(strange: str, known: Iterable[str], *, supported: bool) -> tup
         if word[0] != strange[0]:
             continue
         edits = OSA.distance(strange, word, score_cutoff=2)
-        allowed = _allowed(max(len(strange), len(word)), supported=supported)
+        letters = max(len(strange), len(word))
+        allowed = sum(letters >= least for least in LETTERS_PER_EDIT[supported])
         if edits == 1 and is_slip(strange, word):
             near[0].append(word)
         elif edits <= allowed:
             near[edits].append(word)
     return tuple(sorted(near[min(near)])) if near else ()
-
-
-def _allowed(letters: int, *, supported: bool) -> int:
-    """Return how many edits the longer word allows; 0 still allows a slip (see `is_slip`)."""
-    if letters >= (TWO_EDITS_LETTERS_SUPPORTED if supported else TWO_EDITS_LETTERS):
-        return 2
-    return int(letters >= (ONE_EDIT_LETTERS_SUPPORTED if supported else ONE_EDIT_LETTERS))
 
 
 def is_slip(first: str, second: str) -> bool:

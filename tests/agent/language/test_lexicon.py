@@ -36,7 +36,9 @@ def test_any_text_can_be_read(text: str) -> None:
 
 def test_the_bundled_models_concepts_lead_their_phrases() -> None:
     phrases = {term.label: term.phrases for term in TERMS}
-    assert [phrases[concept.name][0] for concept in CONCEPTS] == [one.name for one in CONCEPTS]
+    assert [phrases[concept.name][0] for concept in CONCEPTS] == [
+        concept.name for concept in CONCEPTS
+    ]
 
 
 def test_there_are_at_least_three_hundred_terms() -> None:
@@ -56,7 +58,7 @@ def test_a_term_is_sound(term: object) -> None:
         assert to_concept(phrase) == phrase
     assert set(checked.modalities) <= set(LEXICON.file.modalities)
     assert checked.area_share[0] < checked.area_share[1]
-    words = [normalise(one) for one in checked.synonyms]
+    words = [normalise(synonym) for synonym in checked.synonyms]
     assert len(words) == len(set(words))
 
 

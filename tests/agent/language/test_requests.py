@@ -117,4 +117,4 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize(("text", "modality", "labels"), REQUESTS, ids=[r[0] for r in REQUESTS])
 def test_a_request_names_its_targets(text: str, modality: str | None, labels: list[str]) -> None:
-    assert [one.label for one in plan(text, modality=modality).targets] == labels
+    assert [target.label for target in plan(text, modality=modality).targets] == labels

@@ -57,9 +57,9 @@ class Talk:
 def left_edges(record: RunRecord, label: str = "lungs") -> list[float]:
     return [
         mask.candidate.mask.box.x0
-        for one in record.targets
-        if one.target.label == label
-        for mask in one.masks
+        for result in record.targets
+        if result.target.label == label
+        for mask in result.masks
     ]
 
 

@@ -106,7 +106,7 @@ def test_an_inspection_shows_three_pictures_and_judges_by_label(wire: str, model
         answer = with_planner(
             server, wire, model, lambda planner: planner.inspect(seen, timeout_s=5)
         )
-    verdicts = {one.candidate: one.verdict for one in answer.inspection.verdicts}
+    verdicts = {verdict.candidate: verdict.verdict for verdict in answer.inspection.verdicts}
     assert verdicts == {"m1": "partial", "m2": "accept"}
     assert answer.inspection.complete == {"t1": True}
     (request,) = server.received

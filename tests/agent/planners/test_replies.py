@@ -198,7 +198,7 @@ def test_only_the_field_the_model_was_asked_for_is_its_box() -> None:
 )
 def test_a_bad_call_is_dropped_alone(bad: object) -> None:
     calls = to_calls([bad, call()], ["t1"], GEMINI)
-    assert [one.concept for one in calls] == ["polyp"]
+    assert [call.concept for call in calls] == ["polyp"]
 
 
 def test_a_bad_box_costs_the_box_and_not_the_call() -> None:
@@ -279,7 +279,7 @@ def test_an_inspection_is_translated() -> None:
     assert (verdict.candidate, verdict.verdict, verdict.by) == ("m2", "accept", "mllm")
     assert (verdict.issue, verdict.better_than_incumbent) == (Issue.NONE, "yes")
     assert inspection.complete == {"t3": True, "t4": False}
-    assert [one.target for one in inspection.calls] == ["t4"]
+    assert [call.target for call in inspection.calls] == ["t4"]
     assert inspection.next == "segment"
 
 
@@ -292,7 +292,7 @@ def test_a_panel_s_verdict_goes_to_all_its_candidates_and_wrong_ids_to_none() ->
         "M2",
     ]
     verdicts = inspected(masks=masks).verdicts
-    assert [(one.candidate, one.verdict) for one in verdicts] == [
+    assert [(verdict.candidate, verdict.verdict) for verdict in verdicts] == [
         ("m1", "reject"),
         ("m9", "reject"),
     ]

@@ -118,7 +118,7 @@ REQUESTS: list[tuple[str, str | None, list[str]]] = [
 
 @pytest.mark.parametrize(("text", "modality", "labels"), REQUESTS, ids=[r[0] for r in REQUESTS])
 def test_a_request_names_its_targets(text: str, modality: str | None, labels: list[str]) -> None:
-    assert [one.label for one in plan(text, modality=modality).targets] == labels
+    assert [target.label for target in plan(text, modality=modality).targets] == labels
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_callers_box_is_used_with_and_without_words() -> None:
 
 def test_a_box_without_a_noun_is_a_target_of_its_own() -> None:
     made = plan("segment this", box=box(10, 10, 30, 30))
-    assert [one.label for one in made.targets] == ["marked region"]
+    assert [target.label for target in made.targets] == ["marked region"]
     assert [(call.concept, len(call.boxes)) for call in made.calls] == [(None, 1)]
 
 
@@ -252,7 +252,7 @@ def round_view(
         "number": number,
         "calls": (),
         "candidates": candidates,
-        "masks": {one.id: MIDDLE for one in candidates},
+        "masks": {candidate.id: MIDDLE for candidate in candidates},
         "incumbents": {"t1": incumbents} if incumbents else {},
         "history": (),
         "seed": 0,
@@ -263,7 +263,8 @@ def round_view(
 def inspect(seen: RoundView) -> list[tuple[str, str, str]]:
     told = asyncio.run(RulesPlanner().inspect(seen, timeout_s=1.0))
     return [
-        (one.candidate, one.verdict, one.better_than_incumbent) for one in told.inspection.verdicts
+        (verdict.candidate, verdict.verdict, verdict.better_than_incumbent)
+        for verdict in told.inspection.verdicts
     ]
 
 
