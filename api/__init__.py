@@ -1,3 +1,4 @@
 """The HTTP front and the command line."""
 
 VERSION = "0.1.0"
+DISCLAIMER = "not a medical device"

@@ -4,8 +4,7 @@ from typing import get_args
 
 from agent.schemas.plan import MAX_ROUNDS, MAX_TARGETS
 from agent.schemas.runs import MAX_REQUEST_CHARS
-from api import VERSION
-from api.http.openapi.document import DISCLAIMER
+from api import DISCLAIMER, VERSION
 from api.render.segment import to_model
 from api.schemas.answers import CapabilitiesAnswer, LimitsOut, PlannersOut
 from api.schemas.requests import MAX_EDITS

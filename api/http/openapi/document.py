@@ -1,7 +1,6 @@
 """The OpenAPI document: error responses, request bodies, examples, and its export."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import VERSION
-from api.http.openapi import examples, volume_examples
-from api.http.openapi.bodies import form_schema
+from api import DISCLAIMER, VERSION
 from api.http.problems import MEDIA_TYPE, Problem
 from api.problem_kinds import FRAMEWORK_KINDS, INTERNAL, KINDS, TYPE_PREFIX, Kind
 from api.schemas.requests import AgentBody, Body, ImageBody, SegmentBody
 from api.schemas.volume_requests import VolumeBody
 
-DISCLAIMER = "not a medical device"
 TITLE = "MedSAM-3 Agent"
 DESCRIPTION = (
     "Segments medical images from plain clinical words. Research software, "
@@ -26,14 +22,8 @@ DESCRIPTION = (
 SCHEMAS = "#/components/schemas/"
 EXPORTED = Path(__file__).parents[2] / "openapi.json"
 BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody, VolumeBody)
-
-ANSWERS = {**examples.ANSWERS, **volume_examples.ANSWERS}
+EXAMPLES = Path(__file__).parent / "examples" / "answers"
 GOOD_CODES = ("200", "201", "202")
-
-CONVENIENCE = {
-    "concept": {"type": "array", "items": {"type": "string"}, "description": "one prompt each"},
-    "box": {"type": "string", "description": "x0,y0,x1,y1", "examples": ["222,151,307,212"]},
-}
 
 
 def problems(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, Any]]:
@@ -42,48 +32,21 @@ def problems(*statuses: int, keyed: bool = True) -> dict[int | str, dict[str, An
     return {status: _problem_response(status) for status in sorted(every)}
 
 
+def file_response(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
+    """Declare a file, such as a picture or a label map."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"description": description, "content": {media_type: binary}}}
+
+
 def png_response() -> dict[int | str, dict[str, Any]]:
     """Declare a picture."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"description": "A picture", "content": {"image/png": binary}}}
+    return file_response("image/png", "A picture")
 
 
 def event_response() -> dict[int | str, dict[str, Any]]:
     """Declare a stream of events."""
     text = {"schema": {"type": "string"}}
     return {200: {"description": "Events", "content": {"text/event-stream": text}}}
-
-
-def body_of(
-    model: type[Body],
-    example: Mapping[str, Any],
-    form_example: Mapping[str, Any],
-    *,
-    form: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Declare a body that comes as JSON or as a form; `form`: fields that only the form has."""
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": {
-                    "schema": form_schema(model, dict(form or {})),
-                    "example": dict(form_example),
-                },
-                "application/json": {
-                    "schema": {"$ref": SCHEMAS + model.__name__},
-                    "example": dict(example),
-                },
-            },
-        }
-    }
-
-
-SEGMENT_BODY = body_of(SegmentBody, examples.SEGMENT_BODY, examples.SEGMENT_FORM, form=CONVENIENCE)
-AGENT_BODY = body_of(
-    AgentBody, examples.AGENT_BODY, examples.AGENT_FORM, form={"box": CONVENIENCE["box"]}
-)
-IMAGE_BODY = body_of(ImageBody, examples.IMAGE_BODY, {})
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -116,10 +79,19 @@ def _add_examples(document: dict[str, Any]) -> None:
     # Not by the routes: FastAPI would drop what is null in them.
     for methods in document["paths"].values():
         for operation in methods.values():
-            example = ANSWERS.get(operation["operationId"])
-            if example is not None:
-                good = next(code for code in GOOD_CODES if code in operation["responses"])
-                operation["responses"][good]["content"]["application/json"]["example"] = example
+            responses = operation["responses"]
+            good = next((code for code in GOOD_CODES if code in responses), "")
+            answer = responses.get(good, {}).get("content", {}).get("application/json")
+            if answer is not None:
+                answer["example"] = _answer_example(operation["operationId"], answer["schema"])
+
+
+def _answer_example(operation_id: str, schema: dict[str, str]) -> dict[str, Any]:
+    """Read the example that is named after an operation, or else after its answer's model."""
+    model = schema["$ref"].removeprefix(SCHEMAS)
+    paths = (EXAMPLES / f"{name}.json" for name in (operation_id, model))
+    example: dict[str, Any] = json.loads(next(filter(Path.exists, paths)).read_text("utf-8"))
+    return example
 
 
 def _components(model: type[BaseModel]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from api.http.auth import Caller
 from api.http.bodies import read_body
 from api.http.dependencies import background_of, once_of, parts_of
 from api.http.idempotency import IdempotencyKey, fingerprint_of, record_key
-from api.http.openapi.document import AGENT_BODY, problems
+from api.http.openapi.bodies import AGENT_BODY
+from api.http.openapi.document import problems
 from api.http.routes.runs import running_response
 from api.operations import check_request, stored_image
 from api.render.runs import to_run_answer

@@ -9,7 +9,8 @@ from api.errors import FieldFault, InvalidFields
 from api.http.auth import authenticated
 from api.http.bodies import read_body
 from api.http.dependencies import parts_of
-from api.http.openapi.document import IMAGE_BODY, problems
+from api.http.openapi.bodies import IMAGE_BODY
+from api.http.openapi.document import problems
 from api.render.segment import to_image
 from api.schemas.answers import ImageOut
 from api.schemas.requests import ImageBody

@@ -8,7 +8,8 @@ from api.bootstrap.parts import AppServices
 from api.http.auth import authenticated
 from api.http.bodies import read_body
 from api.http.dependencies import parts_of, settings_of
-from api.http.openapi.document import SEGMENT_BODY, problems
+from api.http.openapi.bodies import SEGMENT_BODY
+from api.http.openapi.document import problems
 from api.operations import answer_prompts
 from api.schemas.answers import SegmentAnswer
 from api.schemas.requests import SegmentBody

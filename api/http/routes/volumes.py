@@ -11,8 +11,8 @@ from api.errors import KeyReused
 from api.http.auth import Caller, authenticated
 from api.http.dependencies import parts_of
 from api.http.idempotency import IdempotencyKey
-from api.http.openapi.document import problems
-from api.http.openapi.volumes import VOLUME_BODY, nifti_response
+from api.http.openapi.bodies import VOLUME_BODY
+from api.http.openapi.document import file_response, problems
 from api.http.volume_bodies import ReceivedVolume, volume_body
 from api.render.volumes import PATH, to_frames, to_volume
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
@@ -106,7 +106,7 @@ async def get_frames(
     operation_id="getVolumeLabels",
     summary="The label map",
     response_class=Nifti,
-    responses=nifti_response() | problems(404, 409, 422, 503),
+    responses=file_response("application/gzip", "A label map") | problems(404, 409, 422, 503),
 )
 async def get_labels(volume_id: VolumeId, parts: UsedParts) -> Response:
     """NIfTI, uint16, in the grid and with the affine of the source; values are object ids."""
