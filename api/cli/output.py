@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.bootstrap.setup import Setup
 from api.schemas.answers import MaskOut
-from segmenter.contract import BinaryMask, Rle
+from segmenter.contract import BinaryMask
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 
@@ -59,7 +59,7 @@ def read_image(path: Path) -> bytes:
 
 def pixels_of(mask: MaskOut) -> BinaryMask:
     """Decode a mask of an answer: bool, shape (H, W)."""
-    return rle.decode(Rle(size=mask.rle.size, counts=mask.rle.counts))
+    return rle.decode(mask.rle)
 
 
 def describe_mask(mask: MaskOut) -> str:

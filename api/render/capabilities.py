@@ -5,7 +5,6 @@ from typing import get_args
 from agent.schemas.plan import MAX_ROUNDS, MAX_TARGETS
 from agent.schemas.runs import MAX_REQUEST_CHARS
 from api import DISCLAIMER, VERSION
-from api.render.segment import to_model
 from api.schemas.answers import CapabilitiesAnswer, LimitsOut, PlannersOut
 from api.schemas.requests import MAX_EDITS
 from api.settings import Settings
@@ -27,16 +26,9 @@ def to_capabilities(
     found: Capabilities, planners: tuple[str, ...], settings: Settings
 ) -> CapabilitiesAnswer:
     """Join what the model says and what this service allows."""
-    return CapabilitiesAnswer(
+    return CapabilitiesAnswer.of(
+        found,
         version=VERSION,
-        model=to_model(found.model),
-        concepts=found.concepts,
-        prompts=found.prompts,
-        negative_boxes=found.negative_boxes,
-        threshold=found.threshold,
-        thresholds=found.thresholds,
-        adapters=found.adapters,
-        postprocess=found.postprocess,
         planners=PlannersOut(available=planners, default=planners[0]),
         egress=settings.egress,
         image_formats=get_args(Format),
@@ -47,8 +39,8 @@ def to_capabilities(
 
 
 def _limits(settings: Settings) -> LimitsOut:
-    return LimitsOut(
-        max_upload_bytes=settings.max_upload_bytes,
+    return LimitsOut.of(
+        settings,
         max_pixels=DEFAULT_LIMITS.max_pixels,
         max_side=DEFAULT_LIMITS.max_side,
         max_prompts=MAX_PROMPTS,
@@ -60,8 +52,4 @@ def _limits(settings: Settings) -> LimitsOut:
         max_targets=MAX_TARGETS,
         max_edits=MAX_EDITS,
         max_rounds=MAX_ROUNDS,
-        segment_timeout_s=settings.segment_timeout_s,
-        run_timeout_s=settings.run_timeout_s,
-        image_ttl_s=settings.image_ttl_s,
-        record_ttl_s=settings.record_ttl_s,
     )

@@ -23,29 +23,18 @@ BOX_LABEL = "box"
 
 def to_image(ref: ImageRef) -> answers.ImageOut:
     """Describe a stored image."""
-    spacing = ref.spacing
-    return answers.ImageOut(
-        image_id=ref.id,
-        width=ref.width,
-        height=ref.height,
-        format=ref.format,
-        modality=ref.modality,
-        spacing=None
-        if spacing is None
-        else answers.SpacingOut(
-            row_mm=spacing.row_mm, column_mm=spacing.column_mm, source=spacing.source
-        ),
-        rendering=ref.rendering,
-    )
+    return answers.ImageOut.of(ref, image_id=ref.id)
 
 
-def to_model(info: ModelInfo) -> answers.ModelOut:
-    """Describe the weights."""
-    return answers.ModelOut(
-        kind=info.kind,
-        weights_id=info.weights_id,
-        weights_sha256=info.weights_sha256,
-        adapter=info.adapter,
+def direct_provenance(model: ModelInfo, seconds: float) -> answers.ProvenanceOut:
+    """Say where a result comes from that nobody planned."""
+    return answers.ProvenanceOut(
+        segmenter=model,
+        planner=None,
+        prompts_version=None,
+        rounds=0,
+        usage=Usage(),
+        seconds=round(seconds, 3),
     )
 
 
@@ -63,14 +52,7 @@ def to_segment_answer(
         ),
         needs_review=any(wants_review(found) for found in result.results),
         embedding_cached=result.embedding_cached,
-        provenance=answers.ProvenanceOut(
-            segmenter=to_model(result.model),
-            planner=None,
-            prompts_version=None,
-            rounds=0,
-            usage=to_usage(Usage()),
-            seconds=round(seconds, 3),
-        ),
+        provenance=direct_provenance(result.model, seconds),
     )
 
 
@@ -101,64 +83,28 @@ def _concept_result(
     ids: Iterator[str],
     pngs: Mapping[str, str],
 ) -> answers.ConceptResult:
-    named = [(next(ids), mask) for mask in found.masks]
-    return answers.ConceptResult(
+    return answers.ConceptResult.of(
+        found,
         prompt=index,
         text=text,
-        concept=found.concept,
-        known=found.known,
-        presence=found.presence,
-        reason=found.reason,
         masks=tuple(
             to_mask(
                 mask,
                 image,
-                mask_id=mask_id,
+                id=mask_id,
                 label=text or BOX_LABEL,
                 concept=found.concept,
-                area=area_mm2(mask, image),
+                area_mm2=area_mm2(mask, image),
                 png=pngs.get(mask_id),
             )
-            for mask_id, mask in named
+            # Masks come first: after the last one no id is taken.
+            for mask, mask_id in zip(found.masks, ids, strict=False)
         ),
     )
 
 
-def to_mask(
-    mask: Mask,
-    image: ImageRef,
-    *,
-    mask_id: str,
-    label: str,
-    concept: str | None,
-    area: float | None,
-    round_number: int | None = None,
-    verdict: answers.VerdictOut | None = None,
-    png_url: str | None = None,
-    png: str | None = None,
-) -> answers.MaskOut:
-    """Describe a mask; `area` is in square millimetres."""
-    return answers.MaskOut(
-        id=mask_id,
-        label=label,
-        concept=concept,
-        rle=answers.RleOut(size=mask.rle.size, counts=mask.rle.counts),
-        box=mask.box.as_tuple(),
-        score=mask.score,
-        presence=mask.presence,
-        joint=mask.joint,
-        area_px=mask.area_px,
-        area_mm2=area,
-        spacing_source=image.spacing.source if image.spacing else None,
-        round=round_number,
-        verdict=verdict,
-        png_url=png_url,
-        png=png,
-    )
-
-
-def to_usage(usage: Usage) -> answers.UsageOut:
-    """Describe what the MLLM cost."""
-    return answers.UsageOut(
-        calls=usage.calls, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
-    )
+def to_mask(mask: Mask, image: ImageRef, **own: object) -> answers.MaskOut:
+    """Describe a mask; `own` are those of an answer's fields that the mask does not have."""
+    direct = {"round": None, "verdict": None, "png_url": None, "png": None}
+    source = image.spacing.source if image.spacing else None
+    return answers.MaskOut.of(mask, spacing_source=source, **(direct | own))

@@ -1,11 +1,19 @@
 """What clients get: plain closed models, snake_case, boxes as [x0, y0, x1, y1]."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from segmenter.contract import Box, ModelInfo, Rle
+
+
+def _sides(box: object) -> object:
+    return box.as_tuple() if isinstance(box, Box) else box
+
 
 BoxOut = Annotated[
     tuple[float, float, float, float],
+    BeforeValidator(_sides),
     Field(
         description="x0, y0, x1, y1: half-open, pixels of the original upright image",
         examples=[[222.0, 151.0, 307.0, 212.0]],
@@ -16,9 +24,18 @@ VerdictOut = Literal["accept", "partial", "reject"]
 
 
 class Answer(BaseModel):
-    """Closed: nothing gets out that is not declared here."""
+    """Closed: nothing gets out that is not declared here.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A field takes a model of the domain as it is: attributes of the same names become an answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    @classmethod
+    def of(cls, source: object, /, **own: object) -> Self:
+        """Take each field from the attribute of `source` with its name, but for its `own`."""
+        names = cls.model_fields.keys() - own.keys()
+        return cls.model_validate({name: getattr(source, name) for name in names} | own)
 
 
 class SpacingOut(Answer):
@@ -41,11 +58,8 @@ class ImageOut(Answer):
     rendering: str
 
 
-class RleOut(Answer):
+class RleOut(Answer, Rle):
     """COCO run lengths: size is [height, width], counts the compressed string."""
-
-    size: tuple[int, int]
-    counts: str
 
 
 class MaskOut(Answer):
@@ -68,12 +82,9 @@ class MaskOut(Answer):
     png: Annotated[str | None, Field(description="base64, on request, direct prompts only")] = None
 
 
-class ModelOut(Answer):
+class ModelOut(Answer, ModelInfo):
     """Which weights answered."""
 
-    kind: str
-    weights_id: str
-    weights_sha256: str
     adapter: Annotated[str | None, Field(description="null for a model without adapters")]
 
 

@@ -7,7 +7,6 @@ from api.errors import NotReady
 from api.http.auth import authenticated
 from api.http.dependencies import UsedParts
 from api.http.openapi.document import problems
-from api.render.segment import to_model
 from api.schemas.answers import LiveAnswer, ReadyAnswer
 from segmenter.errors import TransportDown
 
@@ -48,4 +47,4 @@ async def get_ready(parts: UsedParts) -> ReadyAnswer:
         raise NotReady("the queue cannot be reached") from error
     if not workers:
         raise NotReady("the queue is reachable, but no worker is alive")
-    return ReadyAnswer(workers=len(workers), model=to_model(workers[0].model))
+    return ReadyAnswer(workers=len(workers), model=workers[0].model)
