@@ -3,16 +3,16 @@
 import difflib
 from collections.abc import Mapping, MutableMapping
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from segmenter.contract import Frozen
-from segmenter.settings import HOUR_S, MEBIBYTE, SegmenterSettings
+from segmenter.settings import HOUR_S, MEBIBYTE, Sam3Options, SegmenterSettings
 
 PREFIX = "MEDSAM3_"
+SAM3 = "sam3_"
 # Read by docker-compose.yml and by the tests, not by this service.
 FOREIGN_NAMES = frozenset({"MEDSAM3_REDIS_MEMORY", "MEDSAM3_SHARED"})
 # The names the SDKs' own documentation uses; ours win.
@@ -96,15 +96,7 @@ class Settings(Frozen):
         run_slots: agent runs this process carries out at once; 0 leaves them to others.
         state_url: where states of running runs are kept, ``sqlite:///FILE`` or ``postgresql://``.
         backend: the bundled model, or SAM 3 with or without MedSAM-3's LoRA.
-        sam3_weights: path of SAM 3's weights, or their name on the hub if they are in its cache.
-        sam3_lora: MedSAM-3's LoRA file, or the folder of an adapter.
-        sam3_lora_config: YAML that came with a LoRA file.
-        sam3_lora_alpha: of a LoRA file without YAML.
-        sam3_merge: merge the LoRA into the weights, instead of keeping it apart.
-        sam3_device: of torch; by default the GPU if there is one.
-        sam3_vision_dtype: by default bfloat16 on a GPU, else float32.
-        sam3_detector_dtype: of all else; bfloat16 is faster and moves masks, see the README.
-        sam3_compile: let torch compile the vision encoder; the first picture then takes minutes.
+        sam3: which SAM 3, and how it runs; its fields are read from ``MEDSAM3_SAM3_NAME``.
         max_upload_bytes: of one image, as sent.
         max_volume_bytes: of one volume or video, all its files together.
         max_requests: answered at once by one process; each may hold an upload in memory.
@@ -135,15 +127,7 @@ class Settings(Frozen):
     run_slots: Annotated[int, Field(ge=0, le=256)] = 16
     state_url: StateUrl | None = None
     backend: Literal["compact", "sam3"] = "compact"
-    sam3_weights: str | None = None
-    sam3_lora: Path | None = None
-    sam3_lora_config: Path | None = None
-    sam3_lora_alpha: Annotated[float, Field(gt=0.0)] | None = None
-    sam3_merge: bool = False
-    sam3_device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] | None = None
-    sam3_vision_dtype: Literal["float32", "bfloat16"] | None = None
-    sam3_detector_dtype: Literal["float32", "bfloat16"] = "float32"
-    sam3_compile: bool = False
+    sam3: Sam3Options = Sam3Options()
     max_upload_bytes: Count = 64 * MEBIBYTE
     max_volume_bytes: Count = 256 * MEBIBYTE
     max_requests: Count = 32
@@ -192,18 +176,23 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         SettingsError: an unknown name (the nearest known one is named) or a value out of range;
             values are never repeated, they may be secrets.
     """
-    fields: dict[str, str] = {
+    fields: dict[str, object] = {
         field: environ[name] for name, field in KEY_ALIASES.items() if environ.get(name)
     }
+    sam3: dict[str, str] = {}
+    known = _variables()
     for name, value in environ.items():
         if not name.startswith(PREFIX) or name in FOREIGN_NAMES:
             continue
+        if name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
+            raise SettingsError(f"unknown setting {name}; the nearest known one is {near[0]}")
         field = name.removeprefix(PREFIX).lower()
-        if field not in Settings.model_fields or name != variable(field):
-            raise SettingsError(_unknown(name))
-        if value:
+        if value and field.startswith(SAM3):
+            sam3[field.removeprefix(SAM3)] = value
+        elif value:
             fields[field] = value
-    return check_settings(fields)
+    return check_settings(fields | {"sam3": sam3})
 
 
 def check_settings(fields: Mapping[str, object]) -> Settings:
@@ -254,14 +243,13 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _unknown(name: str) -> str:
-    known = [variable(field) for field in Settings.model_fields]
-    near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.0)
-    return f"unknown setting {name}; the nearest known one is {near[0]}"
+def _variables() -> list[str]:
+    nested = (SAM3 + name for name in Sam3Options.model_fields)
+    return [variable(name) for name in (*Settings.model_fields, *nested) if name != "sam3"]
 
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = str(fault["loc"][0]) if fault["loc"] else "settings"
+    field = "_".join(part for part in fault["loc"] if isinstance(part, str)) or "settings"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{variable(field)}: {message[0].lower()}{message[1:]}"

@@ -1,6 +1,7 @@
 """Frozen settings of the segmenter; entry points fill them, nobody here reads a variable."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -86,6 +87,33 @@ class VolumeSettings(Frozen):
     timeout_s: Seconds = 6 * HOUR_S
     ttl_s: Seconds = 24 * HOUR_S
     max_volumes_bytes: Count = 1024 * MEBIBYTE
+
+
+class Sam3Options(Frozen):
+    """Which SAM 3, with or without MedSAM-3's LoRA, and how it runs.
+
+    Attributes:
+        weights: path, or name on the hub if they are in its local cache; empty for none.
+        lora: MedSAM-3's LoRA file, or the folder of an adapter.
+        lora_config: YAML that came with a LoRA file.
+        lora_alpha: of a LoRA file without YAML.
+        merge: merge the LoRA into the weights; base SAM 3 can then not be asked.
+        device: of torch; None for the GPU if there is one.
+        vision_dtype: of the vision encoder; None for bfloat16 on a GPU and float32 elsewhere.
+        detector_dtype: of all else; bfloat16 is faster and moves masks, see the README.
+        compile: let torch compile the vision encoder; the first picture then takes minutes, and a
+            CPU needs a C++ compiler.
+    """
+
+    weights: str = ""
+    lora: Path | None = None
+    lora_config: Path | None = None
+    lora_alpha: Annotated[float, Field(gt=0.0)] | None = None
+    merge: bool = False
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] | None = None
+    vision_dtype: Literal["float32", "bfloat16"] | None = None
+    detector_dtype: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
 
 
 class SegmenterSettings(Frozen):

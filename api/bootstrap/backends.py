@@ -35,25 +35,14 @@ def _load_sam3(settings: Settings) -> Backend[Any]:
     Raises:
         WeightsFault: a package or the weights are missing, or the weights are not of SAM 3.
     """
-    if settings.sam3_weights is None:
+    if not settings.sam3.weights:
         raise WeightsFault(f"{variable('backend')}=sam3 needs {variable('sam3_weights')}")
     try:
         from segmenter.backends.sam3.errors import WeightsError
-        from segmenter.backends.sam3.factory import Sam3Options, open_sam3
+        from segmenter.backends.sam3.factory import open_sam3
     except ModuleNotFoundError as error:
         raise WeightsFault(f"SAM 3 needs {error.name}: {SAM3_INSTALL}") from error
-    options = Sam3Options(
-        weights=settings.sam3_weights,
-        lora=settings.sam3_lora,
-        lora_config=settings.sam3_lora_config,
-        alpha=settings.sam3_lora_alpha,
-        merged=settings.sam3_merge,
-        device=settings.sam3_device,
-        vision_dtype=settings.sam3_vision_dtype,
-        detector_dtype=settings.sam3_detector_dtype,
-        compiled=settings.sam3_compile,
-    )
     try:
-        return open_sam3(options)
+        return open_sam3(settings.sam3)
     except (WeightsError, OSError) as error:
         raise WeightsFault(f"the SAM 3 weights do not load: {error}") from error

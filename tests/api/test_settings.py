@@ -11,6 +11,7 @@ from api.settings import (
     refuse_unguarded,
     variable,
 )
+from segmenter.settings import Sam3Options
 
 KEY = "a-key-of-some-length"
 
@@ -41,6 +42,11 @@ def test_a_variable_sets_its_field(name: str, text: str, value: object) -> None:
     assert getattr(load_settings({name: text}), field) == value
 
 
+def test_variables_of_sam3_are_its_options() -> None:
+    environ = {"MEDSAM3_SAM3_WEIGHTS": "w", "MEDSAM3_SAM3_COMPILE": "1", "MEDSAM3_SAM3_DEVICE": ""}
+    assert load_settings(environ).sam3 == Sam3Options(weights="w", compile=True)
+
+
 def test_our_name_wins_over_the_makers() -> None:
     settings = load_settings({"GEMINI_API_KEY": "theirs", "MEDSAM3_GEMINI_API_KEY": "ours"})
     assert settings.gemini_api_key == SecretStr("ours")
@@ -52,6 +58,8 @@ def test_our_name_wins_over_the_makers() -> None:
         ("MEDSAM3_REDIS_ULR", "MEDSAM3_REDIS_URL"),
         ("MEDSAM3_APIKEY", "MEDSAM3_API_KEYS"),
         ("MEDSAM3_egress", "MEDSAM3_EGRESS"),
+        ("MEDSAM3_SAM3", "MEDSAM3_SAM3_LORA"),
+        ("MEDSAM3_SAM3_WEIGHT", "MEDSAM3_SAM3_WEIGHTS"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, nearest: str) -> None:
@@ -74,6 +82,8 @@ def test_names_of_compose_and_tests_are_not_ours() -> None:
         ("MEDSAM3_REDIS_URL", "redis://user:secret@host:port"),
         ("MEDSAM3_RUN_TIMEOUT_S", "-1"),
         ("MEDSAM3_RUN_TIMEOUT_S", "nan"),
+        ("MEDSAM3_SAM3_DEVICE", "tpu"),
+        ("MEDSAM3_SAM3_LORA_ALPHA", "-2.5"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_variable_and_never_repeated(name: str, value: str) -> None:

@@ -1,7 +1,6 @@
 """Opens the SAM 3 backend from settings; the only door for code that does not know torch."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -10,36 +9,10 @@ from segmenter.backends.sam3.errors import WeightsError
 from segmenter.backends.sam3.weights.checkpoint import find_checkpoint
 from segmenter.backends.sam3.weights.hub import locate
 from segmenter.backends.sam3.weights.load import load_network
-from segmenter.contract import Frozen
+from segmenter.settings import Sam3Options
 
 CUDA = "cuda"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-class Sam3Options(Frozen):
-    """Which weights, and how they run.
-
-    Attributes:
-        weights: path, or name on the hub that is in the local cache.
-        lora: path of MedSAM-3's LoRA file or of an adapter's folder.
-        lora_config: YAML of a LoRA file.
-        alpha: of a LoRA file without YAML.
-        merged: merge the LoRA; base SAM 3 can then not be asked.
-        device: of torch; None for the GPU if there is one.
-        vision_dtype: of the vision encoder; None for bfloat16 on a GPU and float32 elsewhere.
-        detector_dtype: of all else.
-        compiled: torch.compile the vision encoder; needs a C++ compiler on a CPU.
-    """
-
-    weights: str
-    lora: Path | None = None
-    lora_config: Path | None = None
-    alpha: float | None = None
-    merged: bool = False
-    device: str | None = None
-    vision_dtype: Literal["float32", "bfloat16"] | None = None
-    detector_dtype: Literal["float32", "bfloat16"] = "float32"
-    compiled: bool = False
 
 
 def open_sam3(options: Sam3Options) -> Sam3Backend:
@@ -57,13 +30,13 @@ def open_sam3(options: Sam3Options) -> Sam3Backend:
         source,
         lora=options.lora,
         lora_config=options.lora_config,
-        alpha=options.alpha,
-        merged=options.merged,
+        alpha=options.lora_alpha,
+        merged=options.merge,
         device=device,
         vision_dtype=DTYPES[dtype],
         detector_dtype=DTYPES[options.detector_dtype],
     )
-    if options.compiled:
+    if options.compile:
         network.compile()
     names = [options.weights if source != Path(options.weights) else source.name]
     if options.lora is not None:
