@@ -7,13 +7,18 @@ from collections.abc import Iterable
 
 from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
+from api.render.capabilities import to_capabilities
 from api.render.segment import mask_ids, to_segment_answer
-from api.schemas.answers import SegmentAnswer
+from api.schemas.answers import CapabilitiesAnswer, SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody
+from api.settings import Settings
 from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import clip_box
+
+# A worker busy with a long job still answers within this.
+CAPABILITIES_TIMEOUT_S = 20.0
 
 
 async def stored_image(
@@ -49,6 +54,12 @@ async def answer_prompts(
     result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
     pngs = await asyncio.to_thread(_pngs, result) if body.include_png else {}
     return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
+
+
+async def describe_service(parts: AppServices, settings: Settings) -> CapabilitiesAnswer:
+    """Say what can be asked for here; raises NoWorker where no model answers."""
+    found = await parts.segmenter.capabilities(timeout_s=CAPABILITIES_TIMEOUT_S)
+    return to_capabilities(found, parts.planners, settings)
 
 
 def check_request(body: AgentBody, image: ImageRef | None) -> None:

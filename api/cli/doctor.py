@@ -18,8 +18,7 @@ from api.bootstrap.planners import build_mllms, close_all
 from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show
-from api.http.routes.capabilities import CAPABILITIES_TIMEOUT_S
-from api.render.capabilities import to_capabilities
+from api.operations import describe_service
 from api.settings import Settings, SettingsError, refuse_unguarded
 from segmenter.backends.contract import Backend, DescribedBackend
 from segmenter.contract import Prompt
@@ -90,8 +89,7 @@ def run_capabilities(arguments: argparse.Namespace, setup: Setup) -> int:
 
     async def ask() -> BaseModel:
         async with open_parts(setup.embedded()) as parts:
-            found = await parts.segmenter.capabilities(timeout_s=CAPABILITIES_TIMEOUT_S)
-            return to_capabilities(found, parts.planners, setup.settings)
+            return await describe_service(parts, setup.settings)
 
     show(asyncio.run(ask()))
     return OK

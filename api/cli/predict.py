@@ -3,9 +3,6 @@
 import argparse
 import asyncio
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
 from agent.schemas.plan import MAX_ROUNDS
@@ -27,12 +24,10 @@ from api.cli.output import (
 from api.operations import answer_prompts, check_request
 from api.render.runs import to_run_answer
 from api.schemas.answers import MaskOut, SegmentAnswer
-from api.schemas.faults import faults_in, to_faults
+from api.schemas.faults import checked
 from api.schemas.requests import AgentBody, SegmentBody
 from api.schemas.run_answers import RunAnswer
 from api.schemas.shortcuts import box_of_text, with_prompts
-
-BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 def add_commands(commands: Commands) -> None:
@@ -123,19 +118,6 @@ async def _segment(setup: Setup, body: SegmentBody, content: bytes) -> tuple[Seg
         for mask in result.masks
     ]
     return answer, draw_overlay(pixels, shown)
-
-
-def checked(model: type[BodyT], fields: dict[str, object]) -> BodyT:
-    """Check a command line's fields by the rules of the HTTP interface.
-
-    Raises:
-        InvalidFields: names each wrong one.
-    """
-    try:
-        return model.model_validate(fields, strict=False)
-    except ValidationError as error:
-        # The cause repeats the values.
-        raise to_faults(faults_in(error)) from None
 
 
 def masks_of(answer: RunAnswer) -> list[MaskOut]:

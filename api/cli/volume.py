@@ -19,6 +19,7 @@ from api.cli import predict as cli_predict
 from api.cli.output import OK, Commands, UsageFault, read_image, say, show
 from api.cli.volume_files import draw_overview, write_volume
 from api.render.volumes import to_frames, to_volume
+from api.schemas.faults import checked
 from api.schemas.shortcuts import box_of_text
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
 from api.schemas.volume_requests import VolumeBody, window_of_text
@@ -63,7 +64,7 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     """Segment one image, or a sequence."""
     if not _means_sequence(arguments):
         return cli_predict.run_segment(arguments, setup)
-    body = cli_predict.checked(VolumeBody, fields_of(arguments))
+    body = checked(VolumeBody, fields_of(arguments))
     contents = [read_image(path) for path in files_of([arguments.image, *arguments.more])]
     found = asyncio.run(_segment(setup, body, contents))
     if arguments.out:

@@ -3,17 +3,19 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from fastapi import Request
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
 from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
-from api.schemas.faults import faults_in, to_faults
+from api.schemas.faults import BodyT, checked, faults_in, to_faults
 from api.schemas.shortcuts import (
     BOX,
     CONCEPT,
@@ -31,10 +33,6 @@ MAX_FIELDS = 32
 READ_TIMEOUT_S = 120.0
 # Fields of a form that hold JSON.
 JSON_FIELDS = frozenset({"prompts", "edits"})
-# Fields of a form that may be given several times; a box is written as x0,y0,x1,y1.
-REPEATABLE = frozenset({CONCEPT, BOX})
-
-BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -49,37 +47,66 @@ class Received(Generic[BodyT]):
     content: bytes | None
 
 
-async def read_body(request: Request, model: type[BodyT]) -> Received[BodyT]:
-    """Read and check a body of either kind.
+@asynccontextmanager
+async def open_body(
+    request: Request, *, timeout_s: float, max_files: int
+) -> AsyncIterator[bytes | FormData]:
+    """Read a body of either kind: JSON as it came, or a form, whose files the context keeps open.
 
     Raises:
-        UnsupportedMediaType, MalformedBody, InvalidFields, BodyTooLarge, BodyTooSlow: see
-            `api.errors`.
+        UnsupportedMediaType, MalformedBody, BodyTooLarge, BodyTooSlow: see `api.errors`.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type not in ("application/json", "multipart/form-data"):
+        raise UnsupportedMediaType("send multipart/form-data or application/json")
     try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             if media_type == "application/json":
-                return await _read_json(request, model)
-            if media_type == "multipart/form-data":
-                return await _read_form(request, model)
+                body: bytes | FormData = await request.body()
+            else:
+                body = await request.form(
+                    max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+                )
     except ClientDisconnect as error:
         # Nobody reads the answer; without it the log would tell of a failure of ours.
         raise MalformedBody("the body ended early") from error
     except TimeoutError as error:
-        raise BodyTooSlow(f"the body did not arrive within {READ_TIMEOUT_S:.0f} s") from error
-    raise UnsupportedMediaType("send multipart/form-data or application/json")
+        raise BodyTooSlow(f"the body did not arrive within {timeout_s:.0f} s") from error
+    try:
+        yield body
+    finally:
+        await request.close()
 
 
-async def _read_json(request: Request, model: type[BodyT]) -> Received[BodyT]:
-    raw = await request.body()
-    body = await asyncio.to_thread(_parse_json, raw, model)
+async def read_body(request: Request, model: type[BodyT]) -> Received[BodyT]:
+    """Read and check a body with at most one image.
+
+    Raises:
+        InvalidFields: see `api.errors`; and what `open_body` raises.
+    """
+    async with open_body(request, timeout_s=READ_TIMEOUT_S, max_files=MAX_FIELDS) as sent:
+        if isinstance(sent, bytes):
+            return await asyncio.to_thread(_from_json, sent, model)
+        content = await _image_of(sent)
+        fields = fields_of(sent, _value, but=(CONCEPT, BOX))
+        concepts = [str(text) for text in sent.getlist(CONCEPT)]
+        boxes = [box_of_text(str(text)) for text in sent.getlist(BOX)]
+    add = with_prompts if "prompts" in model.model_fields else with_box
+    return Received(checked(model, add(fields, concepts, boxes)), content)
+
+
+def _from_json(raw: bytes, model: type[BodyT]) -> Received[BodyT]:
+    body = parse_json(raw, model)
     text = getattr(body, "image", None)
-    content = None if text is None else await asyncio.to_thread(decode_image_text, text)
-    return Received(body, content)
+    return Received(body, None if text is None else decode_image_text(text))
 
 
-def _parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
+def parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
+    """Check a body that came as JSON.
+
+    Raises:
+        MalformedBody, InvalidFields: see `api.errors`.
+    """
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
@@ -87,7 +114,7 @@ def _parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
     if details[0]["type"] == "json_invalid":
         raise MalformedBody("the body is not JSON")
     if "prompts" in model.model_fields and uses_shortcuts(details):
-        return _parse_json(spell_out(raw), model)
+        return parse_json(spell_out(raw), model)
     raise to_faults(details)
 
 
@@ -108,16 +135,6 @@ def decode_image_text(text: str) -> bytes:
         raise InvalidFields(FieldFault("image", "not base64")) from error
 
 
-async def _read_form(request: Request, model: type[BodyT]) -> Received[BodyT]:
-    async with request.form(
-        max_files=MAX_FIELDS, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-    ) as form:
-        content = await _image_of(form)
-        fields = _fields_of(form)
-    body = _check_fields(fields, model)
-    return Received(body, content)
-
-
 async def _image_of(form: FormData) -> bytes | None:
     for name, value in form.multi_items():
         if isinstance(value, UploadFile) and name != "image":
@@ -130,40 +147,27 @@ async def _image_of(form: FormData) -> bytes | None:
     return await upload.read() if isinstance(upload, UploadFile) else None
 
 
-def _fields_of(form: FormData) -> dict[str, object]:
-    """Gather the form's texts under their names; the convenience fields become prompts."""
+def fields_of(
+    form: FormData, read: Callable[[str, str], object], *, but: Collection[str] = ()
+) -> dict[str, object]:
+    """Gather a form's texts under their names, but for some; `read` makes values of both.
+
+    Raises:
+        InvalidFields: a name came twice, or a text is not what its name asks for.
+    """
     fields: dict[str, object] = {}
-    repeated: dict[str, list[str]] = {name: [] for name in REPEATABLE}
     for name, value in form.multi_items():
-        if not isinstance(value, str):
+        if not isinstance(value, str) or name in but:
             continue
-        if name in REPEATABLE:
-            repeated[name].append(value)
-        elif name in fields:
+        if name in fields:
             raise InvalidFields(FieldFault(name, "given more than once"))
-        else:
-            fields[name] = _from_json_text(name, value) if name in JSON_FIELDS else value
-    boxes = [box_of_text(text) for text in repeated[BOX]]
-    return {**fields, CONCEPT: repeated[CONCEPT], BOX: boxes}
+        fields[name] = read(name, value)
+    return fields
 
 
-def _check_fields(fields: dict[str, object], model: type[BodyT]) -> BodyT:
-    """Check a form's fields; texts become numbers and truth values here."""
-    concepts, boxes = fields.pop(CONCEPT), fields.pop(BOX)
-    assert isinstance(concepts, list)
-    assert isinstance(boxes, list)
-    if "prompts" in model.model_fields:
-        fields = with_prompts(fields, concepts, boxes)
-    else:
-        fields = with_box(fields, concepts, boxes)
-    try:
-        return model.model_validate(fields, strict=False)
-    except ValidationError as error:
-        # The cause repeats the values.
-        raise to_faults(faults_in(error)) from None
-
-
-def _from_json_text(name: str, text: str) -> object:
+def _value(name: str, text: str) -> object:
+    if name not in JSON_FIELDS:
+        return text
     try:
         value: object = from_json(text, allow_inf_nan=False)
     except ValueError as error:

@@ -4,19 +4,16 @@ Files stay on disk (the form's spool) and are handed on piece by piece, so that 
 of files takes no more memory than a small one.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Request
-from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.requests import ClientDisconnect
 
-from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
-from api.http.bodies import MAX_FIELD_BYTES, MAX_FIELDS
-from api.schemas.faults import faults_in, to_faults
+from api.errors import FieldFault, InvalidFields
+from api.http.bodies import fields_of, open_body, parse_json
+from api.schemas.faults import checked
 from api.schemas.shortcuts import BOX, box_of_text
 from api.schemas.volume_requests import VolumeBody, window_of_text
 from segmenter.volumes.contract import MAX_FILES
@@ -43,34 +40,12 @@ async def volume_body(request: Request) -> AsyncIterator[ReceivedVolume]:
         UnsupportedMediaType, MalformedBody, InvalidFields, BodyTooLarge, BodyTooSlow: see
             `api.errors`.
     """
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type == "application/json":
-        async with _in_time():
-            raw = await request.body()
-        yield _checked(ReceivedVolume(_parse_json(raw), []))
-        return
-    if media_type != "multipart/form-data":
-        raise UnsupportedMediaType("send multipart/form-data or application/json")
-    async with _in_time():
-        form = await request.form(
-            max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-        )
-    try:
-        yield _checked(ReceivedVolume(_parse_form(form), _files_of(form)))
-    finally:
-        await form.close()
-
-
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(READ_TIMEOUT_S):
-            yield
-    except ClientDisconnect as error:
-        # Nobody reads the answer; without it the log would tell of a failure of ours.
-        raise MalformedBody("the body ended early") from error
-    except TimeoutError as error:
-        raise BodyTooSlow(f"the body did not arrive within {READ_TIMEOUT_S:.0f} s") from error
+    async with open_body(request, timeout_s=READ_TIMEOUT_S, max_files=MAX_FILES) as sent:
+        if isinstance(sent, bytes):
+            yield _checked(ReceivedVolume(parse_json(sent, VolumeBody), []))
+        else:
+            body = checked(VolumeBody, fields_of(sent, _value))
+            yield _checked(ReceivedVolume(body, _files_of(sent)))
 
 
 def _checked(received: ReceivedVolume) -> ReceivedVolume:
@@ -81,31 +56,6 @@ def _checked(received: ReceivedVolume) -> ReceivedVolume:
     if not named and not received.files:
         raise InvalidFields(FieldFault(FILES, "files (in a form) or a volume_id are needed"))
     return received
-
-
-def _parse_json(raw: bytes) -> VolumeBody:
-    try:
-        return VolumeBody.model_validate_json(raw)
-    except ValidationError as error:
-        details = faults_in(error)
-    if details[0]["type"] == "json_invalid":
-        raise MalformedBody("the body is not JSON")
-    raise to_faults(details)
-
-
-def _parse_form(form: FormData) -> VolumeBody:
-    fields: dict[str, object] = {}
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            continue
-        if name in fields:
-            raise InvalidFields(FieldFault(name, "given more than once"))
-        fields[name] = _value(name, value)
-    try:
-        return VolumeBody.model_validate(fields, strict=False)
-    except ValidationError as error:
-        # The cause repeats the values.
-        raise to_faults(faults_in(error)) from None
 
 
 def _value(name: str, text: str) -> object:

@@ -1,9 +1,9 @@
 """What pydantic finds wrong, in words that do not speak of Python."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from api.errors import FieldFault, InvalidFields
 
@@ -11,6 +11,8 @@ from api.errors import FieldFault, InvalidFields
 MAX_NAME_CHARS = 64
 MAX_MESSAGE_CHARS = 300
 MAX_FAULTS = 20
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
 
 # pydantic's findings in words that do not speak of Python; the numbers are limits of ours.
 REASONS: Mapping[str, str] = {
@@ -37,6 +39,19 @@ REASONS: Mapping[str, str] = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
 }
+
+
+def checked(model: type[BodyT], fields: Mapping[str, object]) -> BodyT:
+    """Check fields of a form or a command line; texts become numbers and truth values here.
+
+    Raises:
+        InvalidFields: names each wrong one.
+    """
+    try:
+        return model.model_validate(fields, strict=False)
+    except ValidationError as error:
+        # The cause repeats the values.
+        raise to_faults(faults_in(error)) from None
 
 
 def faults_in(error: ValidationError) -> list[Mapping[str, Any]]:
@@ -76,7 +91,6 @@ def _reason(item: Mapping[str, Any]) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    """Shorten what a client sent."""
     """Cap a text and drop what cannot be encoded or would break a terminal."""
     kept = "".join(letter if letter.isprintable() else "?" for letter in text[: limit + 1])
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

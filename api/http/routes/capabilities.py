@@ -1,18 +1,14 @@
-"""GET /capabilities, /openapi.json and /health: what the service can do, and whether it can."""
+"""GET /capabilities: what the service can do."""
 
 from fastapi import APIRouter, Depends, Request
 
 from api.http.auth import authenticated
 from api.http.dependencies import UsedParts, settings_of
 from api.http.openapi.document import problems
-from api.render.capabilities import to_capabilities
-from api.schemas.answers import (
-    CapabilitiesAnswer,
-)
+from api.operations import describe_service
+from api.schemas.answers import CapabilitiesAnswer
 
 router = APIRouter(tags=["service"])
-# A worker busy with a long job still answers within this.
-CAPABILITIES_TIMEOUT_S = 20.0
 
 
 @router.get(
@@ -24,5 +20,4 @@ CAPABILITIES_TIMEOUT_S = 20.0
 )
 async def get_capabilities(request: Request, parts: UsedParts) -> CapabilitiesAnswer:
     """Model, concepts, prompt kinds, formats, limits and planners."""
-    found = await parts.segmenter.capabilities(timeout_s=CAPABILITIES_TIMEOUT_S)
-    return to_capabilities(found, parts.planners, settings_of(request))
+    return await describe_service(parts, settings_of(request))
