@@ -27,6 +27,7 @@ from segmenter import errors as segmenter
 
 # Long enough for a worker to be restarted, short enough for a person to wait.
 RETRY_AFTER_S = 5.0
+TYPE_PREFIX = "urn:medsam3:problem:"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,3 @@ def retry_after_s(error: Exception, kind: Kind) -> int | None:
         return None
     wait_s = error.retry_after_s if isinstance(error, segmenter.QueueFull) else RETRY_AFTER_S
     return max(1, math.ceil(wait_s))
-
-
-TYPE_PREFIX = "urn:medsam3:problem:"

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -30,7 +31,8 @@ SMOKE_SHAPE = (240, 320)
 MARKS = {"ok": "ok  ", "note": "note", "fail": "FAIL"}
 
 
-class Check(BaseModel):
+@dataclass(frozen=True)
+class Check:
     """One finding.
 
     Attributes:
@@ -110,26 +112,26 @@ def _all(setup: Setup) -> Iterator[Check]:
         yield _package(name, needed=uses_sam3, advice=f"for SAM 3: {SAM3_INSTALL}")
     if not uses_sam3:
         yield Check(
-            name="sam3",
-            state="note",
-            found="not in use; the bundled compact model answers",
-            advice="MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it",
+            "sam3",
+            "note",
+            "not in use; the bundled compact model answers",
+            "MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it",
         )
 
 
 def _python() -> Check:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] in PYTHONS:
-        return Check(name="python", state="ok", found=found)
-    return Check(name="python", state="fail", found=found, advice="use Python 3.11 or 3.12")
+        return Check("python", "ok", found)
+    return Check("python", "fail", found, "use Python 3.11 or 3.12")
 
 
 def _package(name: str, *, needed: bool, advice: str) -> Check:
     try:
-        return Check(name=name, state="ok", found=version(name))
+        return Check(name, "ok", version(name))
     except PackageNotFoundError:
         state: Literal["fail", "note"] = "fail" if needed else "note"
-        return Check(name=name, state=state, found="not installed", advice=advice)
+        return Check(name, state, "not installed", advice)
 
 
 def _weights(setup: Setup) -> Iterator[Check]:
@@ -138,16 +140,13 @@ def _weights(setup: Setup) -> Iterator[Check]:
         backend = setup.load(setup.settings)
     except WeightsFault as error:
         yield Check(
-            name="weights",
-            state="fail",
-            found=str(error.__cause__ or error),
-            advice=WEIGHTS_ADVICE[setup.settings.backend],
+            "weights", "fail", str(error.__cause__ or error), WEIGHTS_ADVICE[setup.settings.backend]
         )
         return
     model = backend.capabilities.model
     notes = f", {backend.notes}" if isinstance(backend, DescribedBackend) else ""
     found = f"{model.weights_id}, sha256 {model.weights_sha256[:12]}{notes}"
-    yield Check(name="weights", state="ok", found=found)
+    yield Check("weights", "ok", found)
     yield _smoke(backend)
 
 
@@ -161,35 +160,30 @@ def _smoke(backend: Backend[Any]) -> Check:
         backend.predict(embedding, [prompt], threshold=None)
     except Exception as error:  # noqa: BLE001 - whatever a model may raise is the finding
         return Check(
-            name="smoke run",
-            state="fail",
-            found=f"the model failed with {type(error).__name__}",
-            advice="try another device or dtype, or get the weights again",
+            "smoke run",
+            "fail",
+            f"the model failed with {type(error).__name__}",
+            "try another device or dtype, or get the weights again",
         )
     seconds = time.monotonic() - started
-    return Check(name="smoke run", state="ok", found=f"one picture, one prompt: {seconds:.2f} s")
+    return Check("smoke run", "ok", f"one picture, one prompt: {seconds:.2f} s")
 
 
 def _queue(setup: Setup, *, needs_worker: bool) -> Check:
     if setup.settings.redis_url is None:
-        return Check(name="queue", state="ok", found="in this process, no Redis configured")
+        return Check("queue", "ok", "in this process, no Redis configured")
     try:
         workers = asyncio.run(live_workers(setup))
     except SegmenterError as error:
-        return Check(
-            name="queue",
-            state="fail",
-            found=str(error),
-            advice="start it, or check MEDSAM3_REDIS_URL",
-        )
+        return Check("queue", "fail", str(error), "start it, or check MEDSAM3_REDIS_URL")
     if not workers:
         return Check(
-            name="queue",
-            state="fail" if needs_worker else "note",
-            found="Redis answers, no worker is alive",
-            advice="start one: medsam3 worker",
+            "queue",
+            "fail" if needs_worker else "note",
+            "Redis answers, no worker is alive",
+            "start one: medsam3 worker",
         )
-    return Check(name="queue", state="ok", found=f"Redis answers, workers alive: {len(workers)}")
+    return Check("queue", "ok", f"Redis answers, workers alive: {len(workers)}")
 
 
 def _planner(settings: Settings) -> Check:
@@ -197,22 +191,19 @@ def _planner(settings: Settings) -> Check:
         asyncio.run(close_all(build_mllms(settings).values()))
     except SettingsError as error:
         return Check(
-            name="planner",
-            state="fail",
-            found=str(error),
-            advice="or use MEDSAM3_PLANNER=rules, which needs nothing",
+            "planner", "fail", str(error), "or use MEDSAM3_PLANNER=rules, which needs nothing"
         )
-    return Check(name="planner", state="ok", found=settings.planner)
+    return Check("planner", "ok", settings.planner)
 
 
 def _egress(settings: Settings) -> Check:
     if settings.egress == "off":
-        return Check(name="egress", state="ok", found="off: nothing leaves this machine")
+        return Check("egress", "ok", "off: nothing leaves this machine")
     return Check(
-        name="egress",
-        state="note",
-        found="deidentified: rendered pictures and request words go to the MLLM",
-        advice="MEDSAM3_EGRESS=off keeps all here",
+        "egress",
+        "note",
+        "deidentified: rendered pictures and request words go to the MLLM",
+        "MEDSAM3_EGRESS=off keeps all here",
     )
 
 
@@ -220,9 +211,9 @@ def _keys(settings: Settings) -> Check:
     try:
         refuse_unguarded(settings)
     except SettingsError as error:
-        return Check(name="keys", state="fail", found=str(error), advice="see there")
+        return Check("keys", "fail", str(error), "see there")
     found = f"{len(settings.api_keys)} API keys" if settings.api_keys else "none, loopback only"
-    return Check(name="keys", state="ok", found=found)
+    return Check("keys", "ok", found)
 
 
 def _port(settings: Settings) -> Check:
@@ -234,12 +225,12 @@ def _port(settings: Settings) -> Check:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             return Check(
-                name="port",
-                state="note",
-                found=f"{address} is not free ({error.strerror})",
-                advice="perhaps the service runs already; else use --port",
+                "port",
+                "note",
+                f"{address} is not free ({error.strerror})",
+                "perhaps the service runs already; else use --port",
             )
-    return Check(name="port", state="ok", found=f"{address} is free")
+    return Check("port", "ok", f"{address} is free")
 
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:

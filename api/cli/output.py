@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -81,13 +81,26 @@ def write_results(
     Raises:
         UsageFault: it cannot be written to.
     """
+    # Ids are ours (m1, m2 ...): nothing a model or caller said becomes a path.
+    pngs = {f"{mask.id}.png": encode_mask_png(pixels_of(mask)) for mask in masks}
+    write_files(folder, {"result.json": to_json(answer), "overlay.png": overlay, **pngs})
+
+
+def to_json(answer: BaseModel, indent: int = 2) -> bytes:
+    """Write an answer as the text of a file."""
+    return (answer.model_dump_json(indent=indent) + "\n").encode()
+
+
+def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, by name.
+
+    Raises:
+        UsageFault: it cannot be written to.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(answer.model_dump_json(indent=2) + "\n", "utf-8")
-        (folder / "overlay.png").write_bytes(overlay)
-        for mask in masks:
-            # Ids are ours (m1, m2 ...): nothing a model or caller said becomes a path.
-            (folder / f"{mask.id}.png").write_bytes(encode_mask_png(pixels_of(mask)))
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise UsageFault(f"cannot write to {folder}: {error.strerror}") from error
     say(f"written to {folder}/")

@@ -69,7 +69,7 @@ async def _from_stores(run_id: str, setup: Setup) -> tuple[Recording, RgbImage]:
 
 
 def _print(run: RunRecord, *, same: bool) -> None:
-    masks = [mask.candidate.id for one in run.targets for mask in one.masks]
+    masks = [mask.candidate.id for target in run.targets for mask in target.masks]
     end = "the same as recorded" if same else "NOT the same as recorded"
     print(
         f"{run.id}: {run.status.value}, {len(run.rounds)} rounds, masks {', '.join(masks) or '-'}"

@@ -5,8 +5,10 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 import uvicorn
 
@@ -21,6 +23,7 @@ from api.settings import Settings, SettingsError, check_settings, refuse_unguard
 
 # After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
 SHUTDOWN_S = 20
+WorkerProcess: TypeAlias = Callable[[Setup, asyncio.Event], Awaitable[None]]
 
 
 def add_commands(commands: Commands) -> None:
@@ -94,11 +97,7 @@ def run_worker(arguments: argparse.Namespace, setup: Setup) -> int:
     """
     if setup.settings.redis_url is None:
         raise UsageFault("a worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside without")
-    # A wrong address would otherwise look like a worker that waits for jobs.
-    asyncio.run(live_workers(setup))
-    set_up_logs()
-    asyncio.run(_work(setup))
-    return OK
+    return _work(run_worker_process, setup, "loading the model")
 
 
 def run_agent_worker(arguments: argparse.Namespace, setup: Setup) -> int:
@@ -109,22 +108,21 @@ def run_agent_worker(arguments: argparse.Namespace, setup: Setup) -> int:
     """
     if setup.settings.redis_url is None:
         raise UsageFault("an agent worker needs MEDSAM3_REDIS_URL; medsam3 serve has one inside")
+    return _work(run_agent_process, setup, "carrying runs out")
+
+
+def _work(process: WorkerProcess, setup: Setup, greeting: str) -> int:
+    # A wrong address would otherwise look like a worker that waits for jobs.
     asyncio.run(live_workers(setup))
     set_up_logs()
-    asyncio.run(_carry_out(setup))
+
+    async def until_stopped() -> None:
+        stop = _stop_on_signals()
+        say(greeting)
+        await process(setup, stop)
+
+    asyncio.run(until_stopped())
     return OK
-
-
-async def _carry_out(setup: Setup) -> None:
-    stop = _stop_on_signals()
-    say("carrying runs out")
-    await run_agent_process(setup, stop)
-
-
-async def _work(setup: Setup) -> None:
-    stop = _stop_on_signals()
-    say("loading the model")
-    await run_worker_process(setup, stop)
 
 
 def _stop_on_signals() -> asyncio.Event:

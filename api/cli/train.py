@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
         f"Needs torch: {INSTALL}.",
     )
     add_stages_options(compact)
-    compact.set_defaults(run=run_compact)
+    compact.set_defaults(run=run_compact, exports=False)
     export = kinds.add_parser(
         "export",
         help="calibrate a run and write it as a folder of weights",
@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
         f"that the service loads. Needs torch: {INSTALL}.",
     )
     add_export_options(export)
-    export.set_defaults(run=run_export)
+    export.set_defaults(run=run_compact, exports=True)
     sam3 = kinds.add_parser(
         "sam3",
         help="fine-tune SAM 3's detector on your pictures",
@@ -44,26 +44,16 @@ def add_commands(commands: Commands) -> None:
 
 
 def run_compact(arguments: argparse.Namespace, setup: Setup) -> int:
-    """Train the bundled model."""
+    """Train the bundled model, or write a trained run as a folder of weights."""
     try:
         from segmenter.training.compact import command as compact
 
-        compact.run_stages(arguments)
+        step = compact.run_export if arguments.exports else compact.run_stages
+        step(arguments)
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
-    except ValueError as error:
-        raise UsageFault(str(error)) from error
-    return OK
-
-
-def run_export(arguments: argparse.Namespace, setup: Setup) -> int:
-    """Write a trained run as a folder of weights."""
-    try:
-        from segmenter.training.compact import command as compact
-
-        compact.run_export(arguments)
-    except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
+            raise
+        raise UsageFault(f"training needs {error.name}: {INSTALL}") from error
     except ValueError as error:
         raise UsageFault(str(error)) from error
     return OK
@@ -85,10 +75,3 @@ def run_sam3(arguments: argparse.Namespace, setup: Setup) -> int:
     except ValueError as error:
         raise UsageFault(str(error)) from error
     return OK
-
-
-def _missing(error: ModuleNotFoundError) -> Exception:
-    """Say how to install what training needs; another missing module is a fault of ours."""
-    if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
-        return error
-    return UsageFault(f"training needs {error.name}: {INSTALL}")

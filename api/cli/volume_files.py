@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
-from api.cli.output import UsageFault, say
+from api.cli.output import to_json, write_files
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
@@ -29,15 +29,13 @@ def write_volume(
     Raises:
         UsageFault: the folder cannot be written to.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(answer.model_dump_json(indent=2) + "\n", "utf-8")
-        (folder / "frames.json").write_text(frames.model_dump_json(indent=1) + "\n", "utf-8")
-        (folder / "labels.nii.gz").write_bytes(label_map)
-        (folder / "overview.png").write_bytes(overview)
-    except OSError as error:
-        raise UsageFault(f"cannot write to {folder}: {error.strerror}") from error
-    say(f"written to {folder}/")
+    contents = {
+        "result.json": to_json(answer),
+        "frames.json": to_json(frames, indent=1),
+        "labels.nii.gz": label_map,
+        "overview.png": overview,
+    }
+    write_files(folder, contents)
 
 
 def draw_overview(frames: Frames, found: Sequence[FrameResult]) -> bytes:

@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from agent.schemas.plan import MAX_ROUNDS
-from agent.schemas.runs import MAX_REQUEST_CHARS, AgentRequest, Edit
+from agent.schemas.runs import MAX_REQUEST_CHARS, AgentRequest
 from segmenter.contract import (
     MAX_BOXES,
     MAX_MASKS,
@@ -28,14 +28,11 @@ from segmenter.contract import (
     MAX_RLE_CHARS,
     MAX_TEXT_CHARS,
     Box,
-    BoxPrompt,
     Fraction,
     ImageRef,
     Kind,
-    PointPrompt,
     Postprocess,
     Prompt,
-    Rle,
     SegmentRequest,
 )
 
@@ -116,10 +113,19 @@ Words = Annotated[
 ]
 
 
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
 class Body(BaseModel):
     """Closed and strict: what is not understood is refused, not ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def to(self, model: type[ModelT], **own: object) -> ModelT:
+        """Make a model of the domain of the fields that both have, and of its `own`."""
+        names = type(self).model_fields.keys() & model.model_fields.keys()
+        shared = {name: getattr(self, name) for name in names}
+        return model.model_validate(shared | own, from_attributes=True)
 
 
 class BoxPromptIn(Body):
@@ -166,14 +172,8 @@ class PromptIn(Body):
 
     def to_prompt(self) -> Prompt:
         """Translate into the segmenter's words."""
-        pointed = bool(self.points) or self.mask is not None
-        return Prompt(
-            text=self.text,
-            boxes=tuple(BoxPrompt(box=item.box, label=item.label) for item in self.boxes),
-            points=tuple(PointPrompt(x=at.x, y=at.y, label=at.label) for at in self.points),
-            mask=Rle(size=self.mask.size, counts=self.mask.counts) if self.mask else None,
-            kind=self.kind or ("object" if pointed else "concept"),
-        )
+        pointed = self.points or self.mask is not None
+        return self.to(Prompt, kind=self.kind or ("object" if pointed else "concept"))
 
 
 class ImagePart(Body):
@@ -223,15 +223,8 @@ class SegmentBody(ImagePart):
 
     def to_request(self, image: ImageRef) -> SegmentRequest:
         """Translate into the segmenter's words."""
-        return SegmentRequest(
-            image=image,
-            prompts=tuple(prompt.to_prompt() for prompt in self.prompts),
-            threshold=self.threshold,
-            nms_iou=self.nms_iou,
-            max_masks=self.max_masks,
-            adapter=self.adapter,
-            postprocess=self.postprocess,
-        )
+        prompts = tuple(prompt.to_prompt() for prompt in self.prompts)
+        return self.to(SegmentRequest, image=image, prompts=prompts)
 
 
 class EditIn(Body):
@@ -250,10 +243,6 @@ class EditIn(Body):
         elif self.mask_id is None or self.box is not None or self.label is not None:
             raise ValueError(f"{self.action} needs mask_id, and neither box nor label")
         return self
-
-    def to_edit(self) -> Edit:
-        """Translate into the agent's words."""
-        return Edit(action=self.action, mask_id=self.mask_id, box=self.box, label=self.label)
 
 
 class AgentBody(ImagePart):
@@ -295,16 +284,10 @@ class AgentBody(ImagePart):
 
     def to_request(self, image: ImageRef | None) -> AgentRequest:
         """Translate into the agent's words."""
-        return AgentRequest(
+        return self.to(
+            AgentRequest,
             request=self.request or EDITS_ALONE,
             image=image,
-            thread_id=self.thread_id,
-            box=self.box,
-            max_rounds=self.max_rounds,
-            planner=self.planner,
-            edits=tuple(edit.to_edit() for edit in self.edits),
-            max_seconds=self.max_seconds,
-            max_tokens=self.max_tokens,
             wait=self.if_busy == "wait" and self.thread_id is not None,
         )
 

@@ -83,15 +83,20 @@ def with_box(
 
 
 def box_of_text(text: str) -> list[float]:
-    """Read ``x0,y0,x1,y1``.
+    """Read ``x0,y0,x1,y1``; raises InvalidFields for other than four numbers."""
+    return numbers_of_text(BOX, text, "four numbers: x0,y0,x1,y1")
+
+
+def numbers_of_text(field: str, text: str, expected: str) -> list[float]:
+    """Read numbers with commas between, as many as `expected` names.
 
     Raises:
-        InvalidFields: not four numbers.
+        InvalidFields: it is something else.
     """
     try:
-        sides = [float(part) for part in text.strip().strip("[]").split(",")]
+        numbers = [float(part) for part in text.strip().strip("[]").split(",")]
     except ValueError:
-        sides = []
-    if len(sides) != 4:
-        raise InvalidFields(FieldFault(BOX, "must be four numbers: x0,y0,x1,y1"))
-    return sides
+        numbers = []
+    if len(numbers) != len(expected.split(",")):
+        raise InvalidFields(FieldFault(field, f"must be {expected}"))
+    return numbers

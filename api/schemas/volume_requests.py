@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from api.errors import FieldFault, InvalidFields
 from api.schemas.requests import Body, BoxIn, ConceptText, Label
+from api.schemas.shortcuts import numbers_of_text
 from segmenter.contract import Fraction, FrameBox
 from segmenter.volumes.contract import GreyWindow, VolumeRequest
 
@@ -67,27 +67,9 @@ class VolumeBody(Body):
         box = None
         if self.box is not None and self.frame is not None:
             box = FrameBox(frame=self.frame, box=self.box)
-        return VolumeRequest(
-            text=self.prompt,
-            box=box,
-            first=self.first,
-            last=self.last,
-            threshold=self.threshold,
-            window=self.window,
-            preset=self.preset,
-        )
+        return self.to(VolumeRequest, text=self.prompt, box=box)
 
 
 def window_of_text(text: str) -> list[float]:
-    """Read ``center,width``.
-
-    Raises:
-        InvalidFields: not two numbers.
-    """
-    try:
-        sides = [float(part) for part in text.strip().strip("[]").split(",")]
-    except ValueError:
-        sides = []
-    if len(sides) != 2:
-        raise InvalidFields(FieldFault("window", "must be two numbers: center,width"))
-    return sides
+    """Read ``center,width``; raises InvalidFields for other than two numbers."""
+    return numbers_of_text("window", text, "two numbers: center,width")

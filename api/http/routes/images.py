@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import parts_of
+from api.http.dependencies import UsedParts
 from api.http.openapi.bodies import IMAGE_BODY
 from api.http.openapi.document import problems
 from api.render.segment import to_image
@@ -17,7 +16,6 @@ from api.schemas.requests import ImageBody
 
 router = APIRouter(tags=["images"], dependencies=[Depends(authenticated)])
 ImageIdPath = Annotated[str, Path(pattern=r"^img_[0-9a-f]{64}$")]
-UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 @router.post(

@@ -1,13 +1,10 @@
 """POST /segment: direct prompts, each with its own result."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, Depends, Request
 
-from api.bootstrap.parts import AppServices
 from api.http.auth import authenticated
 from api.http.bodies import read_body
-from api.http.dependencies import parts_of, settings_of
+from api.http.dependencies import UsedParts, settings_of
 from api.http.openapi.bodies import SEGMENT_BODY
 from api.http.openapi.document import problems
 from api.operations import answer_prompts
@@ -24,9 +21,7 @@ router = APIRouter(tags=["segment"], dependencies=[Depends(authenticated)])
     responses=problems(400, 404, 408, 409, 413, 415, 422, 429, 502, 503, 504),
     openapi_extra=SEGMENT_BODY,
 )
-async def segment(
-    request: Request, parts: Annotated[AppServices, Depends(parts_of)]
-) -> SegmentAnswer:
+async def segment(request: Request, parts: UsedParts) -> SegmentAnswer:
     """Run direct prompts on one image. Several concepts give several results, never merged."""
     received = await read_body(request, SegmentBody)
     timeout_s = settings_of(request).segment_timeout_s

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
-from api.bootstrap.parts import AppServices
 from api.http.auth import authenticated
-from api.http.dependencies import parts_of
+from api.http.dependencies import UsedParts
 from api.http.openapi.document import problems
 from api.render.runs import to_thread_answer
 from api.schemas.run_answers import ThreadAnswer
@@ -15,7 +14,6 @@ router = APIRouter(
     prefix="/agent/threads/{thread_id}", tags=["agent"], dependencies=[Depends(authenticated)]
 )
 ThreadId = Annotated[str, Path(pattern=r"^thr_[A-Za-z0-9]{1,64}$")]
-UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
 @router.get(
