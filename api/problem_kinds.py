@@ -6,23 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent import errors as agent
-from api.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
-    FieldFault,
-    ForeignOrigin,
-    InvalidFields,
-    KeyInUse,
-    KeyReused,
-    MalformedBody,
-    NotAuthenticated,
-    NotReady,
-    PictureGone,
-    PictureNotFound,
-    RunFailed,
-    TooManyRequests,
-    UnsupportedMediaType,
-)
+from api import errors
 from segmenter import errors as segmenter
 
 # Long enough for a worker to be restarted, short enough for a person to wait.
@@ -49,13 +33,13 @@ class Kind:
 
 INTERNAL = Kind("internal", 500, "Internal error", "The service failed; see its log")
 KINDS: Mapping[type[Exception], Kind] = {
-    MalformedBody: Kind("malformed-body", 400, "The body cannot be read"),
-    NotAuthenticated: Kind("not-authenticated", 401, "A valid API key is needed"),
-    ForeignOrigin: Kind("foreign-origin", 403, "Not allowed from there"),
+    errors.MalformedBody: Kind("malformed-body", 400, "The body cannot be read"),
+    errors.NotAuthenticated: Kind("not-authenticated", 401, "A valid API key is needed"),
+    errors.ForeignOrigin: Kind("foreign-origin", 403, "Not allowed from there"),
     agent.EgressForbidden: Kind(
         "egress-forbidden", 403, "Data may not leave", "MEDSAM3_EGRESS does not allow this planner"
     ),
-    PictureNotFound: Kind("picture-not-found", 404, "No such picture"),
+    errors.PictureNotFound: Kind("picture-not-found", 404, "No such picture"),
     segmenter.ImageNotFound: Kind(
         "image-not-found", 404, "No such image", "It was never stored here, or has expired"
     ),
@@ -71,18 +55,20 @@ KINDS: Mapping[type[Exception], Kind] = {
         "No such thread",
         "It never existed here, has expired, or is erased",
     ),
-    BodyTooSlow: Kind("body-too-slow", 408, "The body did not arrive", retry=True),
-    KeyInUse: Kind("idempotency-key-in-use", 409, "The first request still runs", retry=True),
+    errors.BodyTooSlow: Kind("body-too-slow", 408, "The body did not arrive", retry=True),
+    errors.KeyInUse: Kind(
+        "idempotency-key-in-use", 409, "The first request still runs", retry=True
+    ),
     agent.ThreadBusy: Kind(
         "thread-busy", 409, "The thread is busy", "Another run of it has not ended yet", retry=True
     ),
     agent.RunCancelled: Kind("run-cancelled", 409, "The run was cancelled"),
     segmenter.VolumeNotDone: Kind("volume-not-done", 409, "The volume is not done"),
     segmenter.JobCancelled: Kind("job-cancelled", 409, "The job was cancelled"),
-    PictureGone: Kind("picture-gone", 410, "The picture is gone"),
-    BodyTooLarge: Kind("body-too-large", 413, "The body is too large"),
+    errors.PictureGone: Kind("picture-gone", 410, "The picture is gone"),
+    errors.BodyTooLarge: Kind("body-too-large", 413, "The body is too large"),
     segmenter.ImageTooLarge: Kind("image-too-large", 413, "The image is too large"),
-    UnsupportedMediaType: Kind("unsupported-media-type", 415, "Unsupported media type"),
+    errors.UnsupportedMediaType: Kind("unsupported-media-type", 415, "Unsupported media type"),
     segmenter.UnsupportedImage: Kind("unsupported-image", 415, "Not an image that is read here"),
     segmenter.BrokenImage: Kind("broken-image", 422, "The image does not decode"),
     segmenter.InputError: Kind("invalid-field", 422, "A field is invalid"),
@@ -90,15 +76,15 @@ KINDS: Mapping[type[Exception], Kind] = {
     agent.PlannerNotConfigured: Kind(
         "planner-not-configured", 422, "The planner is not set up", "See planners in /capabilities"
     ),
-    InvalidFields: Kind("invalid-field", 422, "A field is invalid"),
-    KeyReused: Kind("idempotency-key-reused", 422, "The Idempotency-Key is taken"),
-    TooManyRequests: Kind("too-many-requests", 429, "Too many requests at once", retry=True),
-    RunFailed: Kind("run-failed", 502, "The run failed", "Nothing can be said of the image"),
+    errors.InvalidFields: Kind("invalid-field", 422, "A field is invalid"),
+    errors.KeyReused: Kind("idempotency-key-reused", 422, "The Idempotency-Key is taken"),
+    errors.TooManyRequests: Kind("too-many-requests", 429, "Too many requests at once", retry=True),
+    errors.RunFailed: Kind("run-failed", 502, "The run failed", "Nothing can be said of the image"),
     segmenter.JobFailed: Kind(
         "model-failed", 502, "The model failed", "Nothing can be said of the image"
     ),
     agent.MllmError: Kind("mllm-failed", 502, "The MLLM failed", "It gave no usable answer"),
-    NotReady: Kind("not-ready", 503, "Not ready", retry=True),
+    errors.NotReady: Kind("not-ready", 503, "Not ready", retry=True),
     segmenter.QueueFull: Kind(
         "queue-full", 503, "The queue is full", "Try again later", retry=True
     ),
@@ -116,7 +102,7 @@ KINDS: Mapping[type[Exception], Kind] = {
 
 # What the framework itself refuses, by status.
 FRAMEWORK_KINDS: Mapping[int, Kind] = {
-    400: KINDS[MalformedBody],
+    400: KINDS[errors.MalformedBody],
     404: Kind("route-not-found", 404, "No such route", "See /openapi.json"),
     405: Kind("method-not-allowed", 405, "Method not allowed", "See the Allow header"),
 }
@@ -125,7 +111,7 @@ FRAMEWORK_KINDS: Mapping[int, Kind] = {
 def kind_of(error: Exception) -> Kind:
     """Look an error up, nearest class first; anything unknown is internal."""
     family = type(error).__mro__
-    if isinstance(error, RunFailed) and error.cause is not None:
+    if isinstance(error, errors.RunFailed) and error.cause is not None:
         cause = getattr(segmenter, error.cause, None) or getattr(agent, error.cause, None)
         family = (*getattr(cause, "__mro__", ()), *family)
     for base in family:
@@ -134,15 +120,15 @@ def kind_of(error: Exception) -> Kind:
     return INTERNAL
 
 
-def faults_of(error: Exception) -> tuple[FieldFault, ...]:
+def faults_of(error: Exception) -> tuple[errors.FieldFault, ...]:
     """Return the offending fields an error names."""
-    if isinstance(error, InvalidFields):
+    if isinstance(error, errors.InvalidFields):
         return error.faults
     if isinstance(error, segmenter.InputError | agent.InvalidRequest):
         # The segmenter writes prompts.0.boxes.1, we write prompts[0].boxes[1].
-        return (FieldFault(re.sub(r"\.(\d+)", r"[\1]", error.field), str(error)),)
+        return (errors.FieldFault(re.sub(r"\.(\d+)", r"[\1]", error.field), str(error)),)
     if isinstance(error, agent.PlannerNotConfigured):
-        return (FieldFault("planner", "not configured"),)
+        return (errors.FieldFault("planner", "not configured"),)
     return ()
 
 

@@ -9,7 +9,17 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
 from segmenter.contract import Frozen
-from segmenter.settings import HOUR_S, MEBIBYTE, Sam3Options, SegmenterSettings
+from segmenter.settings import (
+    HOUR_S,
+    MEBIBYTE,
+    Count,
+    QueueSettings,
+    Sam3Options,
+    Seconds,
+    SegmenterSettings,
+    StoreSettings,
+    VolumeSettings,
+)
 
 PREFIX = "MEDSAM3_"
 SAM3 = "sam3_"
@@ -69,8 +79,6 @@ def _state_address(url: SecretStr) -> SecretStr:
 
 StateUrl = Annotated[SecretStr, AfterValidator(_state_address)]
 Price = Annotated[float, Field(ge=0.0)]
-Seconds = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 ApiKey = Annotated[SecretStr, AfterValidator(_long_enough)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_address)]
@@ -149,22 +157,16 @@ class Settings(Frozen):
 
     def for_segmenter(self) -> SegmenterSettings:
         """Hand on what the segmenter needs to know."""
-        base = SegmenterSettings()
         return SegmenterSettings(
-            queue=base.queue.model_copy(
-                update={"prefix": self.redis_prefix, "max_depth": self.queue_depth}
+            queue=QueueSettings(prefix=self.redis_prefix, max_depth=self.queue_depth),
+            store=StoreSettings(
+                image_ttl_s=self.image_ttl_s, max_image_bytes=self.max_upload_bytes
             ),
-            store=base.store.model_copy(
-                update={"image_ttl_s": self.image_ttl_s, "max_image_bytes": self.max_upload_bytes}
-            ),
-            worker=base.worker,
-            volume=base.volume.model_copy(
-                update={
-                    "max_bytes": self.max_volume_bytes,
-                    "ttl_s": self.record_ttl_s,
-                    # Room for a few, whatever the size of one.
-                    "max_volumes_bytes": VOLUMES_AT_ONCE * self.max_volume_bytes,
-                }
+            volume=VolumeSettings(
+                max_bytes=self.max_volume_bytes,
+                ttl_s=self.record_ttl_s,
+                # Room for a few, whatever the size of one.
+                max_volumes_bytes=VOLUMES_AT_ONCE * self.max_volume_bytes,
             ),
         )
 

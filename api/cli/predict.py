@@ -132,7 +132,7 @@ def print_run(answer: RunAnswer) -> None:
         for mask in target.masks:
             print(describe_mask(mask))
     print(answer.error or answer.message)
-    _print_footer(answer.needs_review, answer.provenance.seconds)
+    print_footer(answer.needs_review, answer.provenance.seconds)
 
 
 def _print_results(answer: SegmentAnswer) -> None:
@@ -144,9 +144,10 @@ def _print_results(answer: SegmentAnswer) -> None:
         print(f"{name}: {len(result.masks)} found, presence {result.presence:.2f}")
         for mask in result.masks:
             print(describe_mask(mask))
-    _print_footer(answer.needs_review, answer.provenance.seconds)
+    print_footer(answer.needs_review, answer.provenance.seconds)
 
 
-def _print_footer(needs_review: bool, seconds: float) -> None:
+def print_footer(needs_review: bool | None, seconds: float) -> None:
+    """Say what every result ends with."""
     review = "a person should look at this; " if needs_review else ""
     print(f"{review}{seconds:.1f} s; not a medical device")

@@ -197,9 +197,8 @@ def _print(answer: VolumeAnswer) -> None:
         print(f"{name}: {len(objects)} found")
     for found in objects:
         print(describe_object(found))
-    review = "a person should look at this; " if answer.needs_review else ""
     seconds = answer.provenance.seconds if answer.provenance else 0.0
-    print(f"{review}{seconds:.1f} s; not a medical device")
+    cli_predict.print_footer(answer.needs_review, seconds)
 
 
 def describe_object(found: VolumeObjectOut) -> str:
