@@ -2,10 +2,8 @@
 
 import argparse
 import asyncio
-import functools
 from pathlib import Path
 
-import numpy as np
 from pydantic import BaseModel
 
 from agent.drawing.overlay import Panel, draw_sheet
@@ -14,10 +12,9 @@ from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, 
 from api.cli.predict import ask, masks_of
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer
-from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
 from segmenter.formats.raster.image import decode_mask_png
-from segmenter.masks.geometry import dice
+from segmenter.masks.geometry import dice, unite
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 IMAGE = "busi_tumor.jpg"
@@ -49,7 +46,7 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
     answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
     write_results(arguments.out, answer, masks_of(answer), overlay)
-    found = _union(answer, truth.shape)
+    found = unite(map(pixels_of, masks_of(answer)), truth.shape)
     panels = (Panel(f'"{REQUEST}"', (found,)), Panel("ground truth", (truth,)))
     (arguments.out / COMPARISON).write_bytes(draw_sheet(decode(content).pixels, panels))
     outcome = DemoOutcome(dice=dice(found, truth), run=answer)
@@ -58,12 +55,6 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     else:
         _print_demo(outcome, arguments.out)
     return FAILED if answer.status == "failed" else OK
-
-
-def _union(answer: RunAnswer, shape: tuple[int, ...]) -> BinaryMask:
-    """Join all returned masks: bool, shape (H, W)."""
-    empty = np.zeros(shape, dtype=np.bool_)
-    return functools.reduce(np.logical_or, map(pixels_of, masks_of(answer)), empty)
 
 
 def _print_demo(outcome: DemoOutcome, folder: Path) -> None:

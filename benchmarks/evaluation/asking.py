@@ -144,11 +144,11 @@ def to_reply(result: ConceptResult, *, seconds: float) -> Reply:
 def to_agent_reply(run: RunRecord, *, seconds: float) -> Reply:
     """Read a run; one that could not look for any concept is unknown, not uncertain."""
     masks = [mask for target in run.targets for mask in target.masks]
-    best = max((one.candidate.mask for one in masks), key=lambda mask: mask.joint, default=None)
+    best = max((found.candidate.mask for found in masks), key=lambda mask: mask.joint, default=None)
     return Reply(
         status="unknown" if _knows_nothing(run, masks) else run.status.value,
-        masks=tuple(one.candidate.mask.rle for one in masks),
-        presence=max((one for done in run.rounds for one in done.presence), default=0.0),
+        masks=tuple(found.candidate.mask.rle for found in masks),
+        presence=max((presence for done in run.rounds for presence in done.presence), default=0.0),
         score=best.joint if best else 0.0,
         expected_dice=best.score if best else None,
         seconds=seconds,

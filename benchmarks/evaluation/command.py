@@ -91,7 +91,7 @@ def evaluate(options: Options, setup: Setup) -> int:
     return report(
         options.out,
         store,
-        [one.case for one in questions.asked],
+        [question.case for question in questions.asked],
         pictures=options.pictures,
         beside_the_paper=options.images is None,
     )

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from benchmarks.evaluation.instances import (
     Labels,
     aggregated_jaccard,
@@ -13,7 +11,7 @@ from benchmarks.evaluation.instances import (
 )
 from benchmarks.evaluation.surfaces import Spacing, hd95, outline_distances, surface_dice
 from segmenter.contract import BinaryMask
-from segmenter.masks.geometry import dice, mask_iou
+from segmenter.masks.geometry import dice, mask_iou, unite
 
 
 class Overlap(NamedTuple):
@@ -56,14 +54,6 @@ def overlap(found: BinaryMask, target: BinaryMask) -> Overlap:
         target: bool, same shape.
     """
     return Overlap(dice=dice(found, target), iou=mask_iou(found, target))
-
-
-def unite(masks: Sequence[BinaryMask], shape: tuple[int, int]) -> BinaryMask:
-    """Return the pixels in any of the masks, bool, of the shape; no mask gives no pixel."""
-    united = np.zeros(shape, dtype=np.bool_)
-    for mask in masks:
-        united |= mask
-    return united
 
 
 def score_answer(

@@ -124,7 +124,7 @@ def score_plot(out: Path, scores: Sequence[Score]) -> Path:
     ]
     figure, axes = _canvas(6.0, 5.5)
     axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
-    axes.scatter([one for one, _ in pairs], [two for _, two in pairs], s=8, alpha=0.4)
+    axes.scatter([expected for expected, _ in pairs], [dice for _, dice in pairs], s=8, alpha=0.4)
     axes.set(xlabel="expected Dice", ylabel="Dice", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     found = dice_correlation(scores)
     if found.pearson is None or found.spearman is None:

@@ -14,13 +14,14 @@ from agent.errors import AgentError
 from api.bootstrap.parts import AppServices
 from api.errors import ApiError, InvalidFields
 from benchmarks.evaluation.asking import Manner, Reply, ask
-from benchmarks.evaluation.metrics import score_answer, unite
+from benchmarks.evaluation.metrics import score_answer
 from benchmarks.evaluation.records import MODES, Case, Mode, Score
 from benchmarks.evaluation.store import Key, Store
 from benchmarks.evaluation.truth import Truth, read_truth
 from segmenter.contract import BinaryMask
 from segmenter.errors import SegmenterError
 from segmenter.masks import rle
+from segmenter.masks.geometry import unite
 
 FAULTS = (SegmenterError, AgentError, ApiError, OSError, ValueError)
 # They draw on the truth, so a question without target cannot be asked in them.
@@ -67,8 +68,8 @@ async def run(parts: AppServices, work: Work, store: Store) -> None:
 def by_image(asked: Iterable[Asked]) -> Mapping[tuple[str, str], list[Asked]]:
     """Gather the questions of each image, in the order of their first ones."""
     images: dict[tuple[str, str], list[Asked]] = {}
-    for one in asked:
-        images.setdefault((one.case.dataset, one.case.image_id), []).append(one)
+    for question in asked:
+        images.setdefault((question.case.dataset, question.case.image_id), []).append(question)
     return images
 
 
@@ -85,51 +86,53 @@ async def _run_image(parts: AppServices, asked: Sequence[Asked], work: Work, sto
     except FAULTS as error:
         _fail(asked, work.modes, store, error)
         return
-    for one in asked:
+    for question in asked:
         try:
-            truth = read_truth(one.case, (ref.height, ref.width))
+            truth = read_truth(question.case, (ref.height, ref.width))
         except FAULTS as error:
-            _fail([one], work.modes, store, error)
+            _fail([question], work.modes, store, error)
             continue
         for mode in modes_for(work.modes, has_target=bool(truth.target.any())):
-            if to_key(one, mode) not in store:
+            if to_key(question, mode) not in store:
                 # Decoding is part of an answer's time, so no question finds its image stored.
                 await parts.images.delete(ref)
-                await _run_question(parts, content, one, truth, mode, work.manner, store)
+                await _run_question(parts, content, question, truth, mode, work.manner, store)
     await parts.images.delete(ref)
 
 
 async def _run_question(
     parts: AppServices,
     content: bytes,
-    one: Asked,
+    question: Asked,
     truth: Truth,
     mode: Mode,
     manner: Manner,
     store: Store,
 ) -> None:
     try:
-        reply = await ask(parts, content, one.case, truth.target, mode, manner)
+        reply = await ask(parts, content, question.case, truth.target, mode, manner)
         masks = [rle.decode(mask) for mask in reply.masks]
-        score = to_score(one, mode, truth, reply, masks)
+        score = to_score(question, mode, truth, reply, masks)
     except FAULTS as error:
         has_target = bool(truth.target.any())
-        store.add(failed(one, mode, has_target=has_target, reason=tell(error)), None)
+        store.add(failed(question, mode, has_target=has_target, reason=tell(error)), None)
         return
     union = rle.encode(unite(masks, masks[0].shape)) if masks else None
     store.add(score, union, fallbacks=reply.fallbacks)
 
 
 def to_score(
-    one: Asked, mode: Mode, truth: Truth, reply: Reply, masks: Sequence[BinaryMask]
+    question: Asked, mode: Mode, truth: Truth, reply: Reply, masks: Sequence[BinaryMask]
 ) -> Score:
     """Return an answer beside the truth; a failed one has no figures."""
     has_target = bool(truth.target.any())
     if reply.status == "failed":
-        return failed(one, mode, has_target=has_target, reason=reply.error or "the run failed")
-    figures = score_answer(list(masks), truth.target, labels=truth.labels, spacing=one.case.spacing)
+        return failed(question, mode, has_target=has_target, reason=reply.error or "the run failed")
+    figures = score_answer(
+        list(masks), truth.target, labels=truth.labels, spacing=question.case.spacing
+    )
     return Score(
-        **_named(one, mode),
+        **_named(question, mode),
         **figures._asdict(),
         has_target=has_target,
         found=bool(masks),
@@ -142,28 +145,28 @@ def to_score(
     )
 
 
-def failed(one: Asked, mode: Mode, *, has_target: bool, reason: str) -> Score:
+def failed(question: Asked, mode: Mode, *, has_target: bool, reason: str) -> Score:
     """Return the score of an answer that failed."""
     return Score(
-        **_named(one, mode), has_target=has_target, found=False, status="failed", error=reason
+        **_named(question, mode), has_target=has_target, found=False, status="failed", error=reason
     )
 
 
 def _fail(asked: Sequence[Asked], modes: Sequence[Mode], store: Store, error: Exception) -> None:
     """Note that questions failed before it was known whether there is a target."""
-    for one in asked:
-        for mode in modes_for(modes, has_target=one.case.mask is not None):
-            store.add(failed(one, mode, has_target=False, reason=tell(error)), None)
+    for question in asked:
+        for mode in modes_for(modes, has_target=question.case.mask is not None):
+            store.add(failed(question, mode, has_target=False, reason=tell(error)), None)
 
 
-def to_key(one: Asked, mode: Mode) -> Key:
+def to_key(question: Asked, mode: Mode) -> Key:
     """Return what a score of this question is kept under."""
-    case = one.case
-    return Key(case.dataset, case.image_id, case.concept, case.phrase, mode, one.foreign)
+    case = question.case
+    return Key(case.dataset, case.image_id, case.concept, case.phrase, mode, question.foreign)
 
 
-def _named(one: Asked, mode: Mode) -> dict[str, object]:
-    return {**to_key(one, mode)._asdict(), "group": one.case.group}
+def _named(question: Asked, mode: Mode) -> dict[str, object]:
+    return {**to_key(question, mode)._asdict(), "group": question.case.group}
 
 
 def tell(error: Exception) -> str:
@@ -172,10 +175,10 @@ def tell(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{name}: {error.strerror}"
     if isinstance(error, InvalidFields):
-        return f"{name}: " + "; ".join(f"{one.field}: {one.message}" for one in error.faults)
+        return f"{name}: " + "; ".join(f"{fault.field}: {fault.message}" for fault in error.faults)
     if isinstance(error, ValidationError):
         return f"{name}: " + "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
         )
     return f"{name}: {' '.join(str(error).split())}"
 

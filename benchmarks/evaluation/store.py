@@ -80,8 +80,10 @@ class Store:
         kept = [score for score in self._read_scores() if score.status != "failed"]
         self._scores = {key_of(score): score for score in kept}
         self._masks = {mask.key: mask for mask in self._read_masks() if mask.key in self._scores}
-        _write_lines(self._scores_path, [one.model_dump_json() for one in self._scores.values()])
-        _write_lines(self._masks_path, [one.model_dump_json() for one in self._masks.values()])
+        _write_lines(
+            self._scores_path, [score.model_dump_json() for score in self._scores.values()]
+        )
+        _write_lines(self._masks_path, [mask.model_dump_json() for mask in self._masks.values()])
 
     def __contains__(self, key: Key) -> bool:
         return key in self._scores

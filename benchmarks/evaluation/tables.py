@@ -109,9 +109,9 @@ def refusals(rows: Iterable[SummaryRow]) -> list[str]:
 def failures(scores: Iterable[Score]) -> list[str]:
     """Name the answers that failed, with their errors, as far as they fit."""
     lines = [
-        f"{one.dataset} {one.image_id}, {one.phrase}, {one.mode}: {one.error}"
-        for one in scores
-        if one.status == "failed"
+        f"{score.dataset} {score.image_id}, {score.phrase}, {score.mode}: {score.error}"
+        for score in scores
+        if score.status == "failed"
     ]
     rest = len(lines) - FAILURES_SHOWN
     return lines[:FAILURES_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
@@ -155,22 +155,22 @@ without the target that got no mask. Failed answers are in no figure but their o
 are the median from bytes to masks; later questions about an image find it encoded."""
 
 
-def _origin(provenance: Provenance) -> str:
-    one = provenance
-    threshold = one.model_threshold if one.threshold is None else one.threshold
-    sets = ", ".join(one.data_sha256)
+def _origin(origin: Provenance) -> str:
+    threshold = origin.model_threshold if origin.threshold is None else origin.threshold
+    sets = ", ".join(origin.data_sha256)
     lines = [
-        f"weights {one.weights_id} (sha256 {one.weights_sha256}), backend {one.backend},"
+        f"weights {origin.weights_id} (sha256 {origin.weights_sha256}), backend {origin.backend},"
         f" threshold {threshold:g}",
-        f"{f'split {one.split} of ' if one.split else ''}{sets};"
-        f" {f'{one.limit} images per set' if one.limit is not None else 'all images'}",
-        f"medsam3-agent {one.version}, commit {one.git or 'unknown'}, started {one.started}",
+        f"{f'split {origin.split} of ' if origin.split else ''}{sets};"
+        f" {f'{origin.limit} images per set' if origin.limit is not None else 'all images'}",
+        f"medsam3-agent {origin.version}, commit {origin.git or 'unknown'},"
+        f" started {origin.started}",
     ]
-    if one.planner is not None:
-        model = f" ({one.planner_model})" if one.planner_model else ""
+    if origin.planner is not None:
+        model = f" ({origin.planner_model})" if origin.planner_model else ""
         lines.append(
-            f"planner {one.planner}{model}; the rules took over {one.fallbacks} steps;"
-            f' asked: "{one.request}"'
+            f"planner {origin.planner}{model}; the rules took over {origin.fallbacks} steps;"
+            f' asked: "{origin.request}"'
         )
     return _bullets(lines)
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from pydantic import SecretStr
 
 from agent.mllm.box_formats import THOUSANDTHS_STYLE
@@ -19,7 +18,7 @@ from benchmarks.lift.server import serve
 from benchmarks.lift.witness import Witness
 from segmenter.contract import BinaryMask, ImageRef, Prompt, Rle, SegmentRequest
 from segmenter.masks import rle
-from segmenter.masks.geometry import dice
+from segmenter.masks.geometry import dice, unite
 from segmenter.services import SegmenterServices
 
 TIMEOUT_S = 120.0
@@ -147,18 +146,18 @@ async def _run(agent: AgentService, question: Question, rounds: int) -> Outcome:
 def _stood_first(run: RunRecord) -> list[Rle]:
     """Return what the ledger let stand first."""
     wins = [win for done in run.rounds for win in done.wins]
-    known = {one.id: one.mask.rle for one in run.candidates}
+    known = {candidate.id: candidate.mask.rle for candidate in run.candidates}
     return [known[name] for name in wins[0].new if name in known] if wins else []
 
 
 def _last_round(run: RunRecord) -> list[Rle]:
     """Return what a loop without memory would return: the best of the last round that has any."""
-    for each in reversed(run.rounds):
-        known = {one.id: one for one in run.candidates if one.id in each.candidates}
-        words = {verdict.candidate: verdict.verdict for verdict in each.inspection.verdicts}
+    for done in reversed(run.rounds):
+        found = [candidate for candidate in run.candidates if candidate.id in done.candidates]
+        words = {verdict.candidate: verdict.verdict for verdict in done.inspection.verdicts}
         order = {"accept": 0, "partial": 1}
         ranked = sorted(
-            known.values(), key=lambda one: (order.get(words.get(one.id, ""), 2), -one.mask.joint)
+            found, key=lambda each: (order.get(words.get(each.id, ""), 2), -each.mask.joint)
         )
         if ranked:
             return [ranked[0].mask.rle]
@@ -168,7 +167,5 @@ def _last_round(run: RunRecord) -> list[Rle]:
 def _dice(masks: Sequence[Rle], question: Question) -> float | None:
     if not question.truth.any():
         return None
-    found = np.zeros_like(question.truth)
-    for mask in masks:
-        found |= rle.decode(mask)
+    found = unite(map(rle.decode, masks), question.truth.shape)
     return dice(found, question.truth)

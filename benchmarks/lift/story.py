@@ -25,7 +25,7 @@ def draw_story(pixels: RgbImage, run: RunRecord, truth: BinaryMask) -> bytes:
     nothing = np.zeros_like(truth)
     panels = [Panel("plan", (nothing,), box=_planned_box(run))]
     for done in run.rounds[:MAX_ROUNDS_SHOWN]:
-        mine = [one for one in run.candidates if one.id in done.candidates]
+        mine = [candidate for candidate in run.candidates if candidate.id in done.candidates]
         panels.append(Panel(f"round {done.number}", _masks(_shown(mine, done))))
     final = [mask.candidate for target in run.targets for mask in target.masks]
     panels += [Panel("final", _masks(final)), Panel("truth", (truth,))]
@@ -40,10 +40,10 @@ def interest(run: RunRecord, gain: float) -> tuple[int, float]:
 
 def _shown(candidates: Sequence[Candidate], done: Round) -> list[Candidate]:
     """Return what a round gave, best judged first; a sheet shows a few contours well."""
-    words = {one.candidate: one.verdict for one in done.inspection.verdicts}
+    words = {verdict.candidate: verdict.verdict for verdict in done.inspection.verdicts}
     order = {"accept": 0, "partial": 1}
-    whole = [one for one in candidates if one.derived_from is None]
-    return sorted(whole, key=lambda one: order.get(words.get(one.id, ""), 2))[:4]
+    whole = [candidate for candidate in candidates if candidate.derived_from is None]
+    return sorted(whole, key=lambda candidate: order.get(words.get(candidate.id, ""), 2))[:4]
 
 
 def _planned_box(run: RunRecord) -> Box | None:
@@ -53,4 +53,4 @@ def _planned_box(run: RunRecord) -> Box | None:
 
 
 def _masks(candidates: Sequence[Candidate]) -> tuple[BinaryMask, ...]:
-    return tuple(rle.decode(one.mask.rle) for one in candidates)
+    return tuple(rle.decode(candidate.mask.rle) for candidate in candidates)

@@ -28,9 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _print_list() -> None:
-    for one in DATASETS:
-        print(f"{one.name} ({one.form}, {one.modality}): {', '.join(one.phrases)}")
-        print(f"  page:   {one.page}\n  access: {one.access}\n  layout: {one.layout}")
+    for dataset in DATASETS:
+        print(f"{dataset.name} ({dataset.form}, {dataset.modality}): {', '.join(dataset.phrases)}")
+        print(f"  page:   {dataset.page}\n  access: {dataset.access}\n  layout: {dataset.layout}")
 
 
 def _parser() -> argparse.ArgumentParser:

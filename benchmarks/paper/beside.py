@@ -1,6 +1,7 @@
 """Renders the paper's tables with our rows in the same columns."""
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from string import ascii_lowercase
 
 from benchmarks.evaluation.records import MODES, Mode, SummaryRow
@@ -76,7 +77,7 @@ def _row(column: str, mode: Mode, rows: Sequence[SummaryRow]) -> SummaryRow | No
 def _letters(table: Table, answers: Iterable[Sequence[SummaryRow | None]]) -> dict[Match, str]:
     """Give a letter to each match that has a figure, in the order of the columns."""
     filled = [any(column) for column in zip(*answers, strict=True)]
-    named = (_split(column)[0] for column, one in zip(table.columns, filled, strict=True) if one)
+    named = (_split(column)[0] for column in compress(table.columns, filled))
     found = dict.fromkeys(ours for name in named if (ours := match_column(name)))
     return dict(zip(found, ascii_lowercase, strict=False))
 

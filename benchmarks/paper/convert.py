@@ -17,9 +17,9 @@ def find(name: str) -> Dataset:
     Raises:
         ConversionError: not one of the paper's.
     """
-    found = [one for one in DATASETS if _plain(one.name) == _plain(name)]
+    found = [dataset for dataset in DATASETS if _plain(dataset.name) == _plain(name)]
     if not found:
-        names = ", ".join(one.name for one in DATASETS)
+        names = ", ".join(dataset.name for dataset in DATASETS)
         raise ConversionError(f"no dataset {name!r}; known are {names}")
     return found[0]
 

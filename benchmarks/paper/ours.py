@@ -73,10 +73,10 @@ MATCHES: tuple[Match, ...] = (
 
 def match(dataset: str, concept: str) -> Match | None:
     """Return what stands beside one of our sets and concepts; None if nothing does."""
-    found = (one for one in MATCHES if (one.dataset, one.concept) == (dataset, concept))
+    found = (known for known in MATCHES if (known.dataset, known.concept) == (dataset, concept))
     return next(found, None)
 
 
 def match_column(column: str) -> Match | None:
     """Return our set beside a column of the paper; None without one."""
-    return next((one for one in MATCHES if one.column == column), None)
+    return next((known for known in MATCHES if known.column == column), None)

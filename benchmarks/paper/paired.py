@@ -14,6 +14,7 @@ from benchmarks.paper.layout import Picture, safe_id
 from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
 from segmenter.formats.decoded import IDENTITY, DecodedImage
+from segmenter.masks.geometry import unite
 
 COPIED = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif", "bmp": ".bmp"}
 Colour = tuple[int, int, int]
@@ -88,7 +89,7 @@ def _picture(source: Path, kind: Paired, named: dict[str, str], split: str | Non
     if image.format not in COPIED:
         raise ConversionError(f"{named['path']} is {image.format}; {sorted(COPIED)} are copied")
     shape = image.pixels.shape[:2]
-    layers = {one.concept: _layers(source, one, named, shape) for one in kind.targets}
+    layers = {target.concept: _layers(source, target, named, shape) for target in kind.targets}
     name = safe_id(kind.id.format(**named))
     return Picture(
         id=name,
@@ -138,14 +139,6 @@ def _check(path: Path, mask: DecodedImage, shape: tuple[int, ...]) -> None:
     if mask.pixels.shape[:2] != shape:
         size = mask.pixels.shape[:2]
         raise ConversionError(f"mask {path} has (rows, columns) {size}, its image {shape}")
-
-
-def unite(layers: Sequence[BinaryMask], shape: tuple[int, ...]) -> BinaryMask:
-    """Return where any layer is set, bool, shape (H, W); nowhere without layers."""
-    union: BinaryMask = np.zeros(shape, dtype=np.bool_)
-    for layer in layers:
-        union |= layer
-    return union
 
 
 def number(layers: Sequence[BinaryMask], shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:

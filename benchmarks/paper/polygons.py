@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from benchmarks.paper.errors import ConversionError
 from benchmarks.paper.layout import Picture, safe_id
-from benchmarks.paper.paired import COPIED, number, split_of, unite
+from benchmarks.paper.paired import COPIED, number, split_of
 from segmenter.contract import BinaryMask
 from segmenter.formats.decode import decode
+from segmenter.masks.geometry import unite
 
 _IMAGES = (".tif", ".tiff", ".png")
 
@@ -61,7 +62,7 @@ def read_outlines(path: Path) -> list[npt.NDArray[np.float64]]:
     try:
         regions = list(ElementTree.parse(path).iter("Region"))
         outlines = [
-            np.array([(float(one.attrib["X"]), float(one.attrib["Y"])) for one in points])
+            np.array([(float(point.attrib["X"]), float(point.attrib["Y"])) for point in points])
             for region in regions
             if len(points := list(region.iter("Vertex"))) >= 3
         ]

@@ -99,11 +99,11 @@ def compare_precisions(
     return {other: _difference(exact, answers(other)) for other in others}
 
 
-def _difference(one: Detections, other: Detections) -> Difference:
+def _difference(exact: Detections, other: Detections) -> Difference:
     return Difference(
-        boxes=float((one.boxes - other.boxes).abs().max()),
-        score=float((one.logits.sigmoid() - other.logits.sigmoid()).abs().max()),
-        mask_pixels=float(((one.masks > 0) != (other.masks > 0)).float().mean()),
+        boxes=float((exact.boxes - other.boxes).abs().max()),
+        score=float((exact.logits.sigmoid() - other.logits.sigmoid()).abs().max()),
+        mask_pixels=float(((exact.masks > 0) != (other.masks > 0)).float().mean()),
     )
 
 

@@ -1,5 +1,7 @@
 """Pure geometry of boxes and masks."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from segmenter.contract import BinaryMask, Box
@@ -43,6 +45,14 @@ def mask_box(mask: BinaryMask) -> Box | None:
     return Box(
         x0=float(columns[0]), y0=float(rows[0]), x1=float(columns[-1] + 1), y1=float(rows[-1] + 1)
     )
+
+
+def unite(masks: Iterable[BinaryMask], shape: tuple[int, ...]) -> BinaryMask:
+    """Return the pixels in any of the masks, bool, of the shape (H, W); no mask gives no pixel."""
+    united: BinaryMask = np.zeros(shape, dtype=np.bool_)
+    for mask in masks:
+        united |= mask
+    return united
 
 
 def mask_iou(first: BinaryMask, second: BinaryMask) -> float:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.evaluation.metrics import Figures, overlap, score_answer, unite
+from benchmarks.evaluation.metrics import Figures, overlap, score_answer
 from benchmarks.evaluation.records import Score
+from segmenter.masks.geometry import unite
 from tests.paths import SAMPLES
 
 EMPTY = np.zeros((4, 6), dtype=np.bool_)
