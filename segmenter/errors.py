@@ -19,6 +19,10 @@
 Messages say what, which value and which limit; they never hold pixels, requests or file names.
 """
 
+from typing import TypeVar
+
+Tree = TypeVar("Tree", bound=Exception)
+
 
 class SegmenterError(Exception):
     """Root of the tree."""
@@ -94,3 +98,16 @@ class JobCancelled(SegmenterError):
 
 class JobFailed(SegmenterError):
     """The model failed on this job, or every attempt to run it died."""
+
+
+def error_class(name: str, root: type[Tree]) -> type[Tree] | None:
+    """Return the class that has a name in an error tree, None if none of the tree has it.
+
+    Args:
+        name: as it was written down, perhaps by another version.
+        root: of the tree: `SegmenterError`, `agent.errors.AgentError`, or a branch of one.
+    """
+    if root.__name__ == name:
+        return root
+    found = (error_class(name, branch) for branch in root.__subclasses__())
+    return next((kind for kind in found if kind is not None), None)

@@ -9,14 +9,12 @@ import json
 from collections.abc import Callable
 from typing import Literal
 
-from agent import errors as agent_errors
 from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
 from agent.errors import MllmError, MllmUnavailable
 from agent.runs.log import AnswerLog, LoggedAnswer
 from agent.schemas.rounds import Failure, Usage
-from segmenter import errors as segmenter_errors
 from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
-from segmenter.errors import JobFailed, SegmenterError
+from segmenter.errors import JobFailed, SegmenterError, error_class
 
 Winner = Literal["first", "second", "same"]
 Seconds = Callable[[], float]
@@ -89,7 +87,8 @@ class RecordedPlanner:
     def _known(self, key: str) -> LoggedAnswer | None:
         line = self._answers.recall(key)
         if line is not None and line.failure is not None:
-            raise _mllm_error(line.failure)
+            kind = error_class(line.failure.kind, MllmError) or MllmUnavailable
+            raise kind(line.failure.message)
         return line
 
     async def _note_failure(self, key: str, error: MllmError) -> None:
@@ -114,7 +113,8 @@ class RecordedSegmenter:
         key = _key("segment", request.model_dump_json())
         line = self._answers.recall(key)
         if line is not None and line.failure is not None:
-            raise _segmenter_error(line.failure)
+            kind = error_class(line.failure.kind, SegmenterError) or JobFailed
+            raise kind(line.failure.message)
         if line is not None and line.result is not None:
             return line.result
         try:
@@ -169,17 +169,3 @@ def view_key(kind: str, view: RoundView, *sets: tuple[str, ...]) -> str:
 
 def _key(kind: str, asked: str) -> str:
     return f"{kind}:{hashlib.sha256(asked.encode('utf-8', 'replace')).hexdigest()[:32]}"
-
-
-def _mllm_error(failure: Failure) -> MllmError:
-    kind = getattr(agent_errors, failure.kind, MllmUnavailable)
-    known = isinstance(kind, type) and issubclass(kind, MllmError)
-    error: MllmError = kind(failure.message) if known else MllmUnavailable(failure.message)
-    return error
-
-
-def _segmenter_error(failure: Failure) -> SegmenterError:
-    kind = getattr(segmenter_errors, failure.kind, JobFailed)
-    known = isinstance(kind, type) and issubclass(kind, SegmenterError)
-    error: SegmenterError = kind(failure.message) if known else JobFailed(failure.message)
-    return error
