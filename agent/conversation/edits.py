@@ -1,6 +1,6 @@
 """A thread on the way to a run: what a person's word does to its targets and masks.
 
-The functions change the opened they are given, and nothing else.
+The functions change the thread they are given, and nothing else.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,10 +31,10 @@ class OpenThread:
     boxes: dict[str, Box] = field(default_factory=dict)
 
 
-def repeat_words(opened: OpenThread) -> None:
+def repeat_verdicts(opened: OpenThread) -> None:
     """What a person rejected, or what stands by their word, is so in every later run."""
-    for one in opened.thread.rejected:
-        opened.verdicts.append(Verdict(candidate=one, verdict="reject", by="client"))
+    for mask_id in opened.thread.rejected:
+        opened.verdicts.append(Verdict(candidate=mask_id, verdict="reject", by="client"))
     for result in opened.thread.targets:
         for mask in result.masks:
             if mask.verdict is not None:
@@ -48,7 +48,7 @@ def accept(mask_id: str, opened: OpenThread) -> None:
     candidate = opened.candidates[mask_id]
     opened.verdicts.append(Verdict(candidate=mask_id, verdict="accept", by="client"))
     old = opened.targets.get(candidate.target) or _forgotten(candidate)
-    others = [one for one in old.masks if one.candidate.id != mask_id]
+    others = [mask for mask in old.masks if mask.candidate.id != mask_id]
     stay = others if old.target.count != "one" else []
     accepted = ResultMask(
         candidate=candidate, label=old.target.label, verdict="accept", by="client"
@@ -81,7 +81,7 @@ def drop(mask_id: str, opened: OpenThread) -> None:
     opened.verdicts.append(Verdict(candidate=mask_id, verdict="reject", by="client"))
     key = opened.candidates[mask_id].target
     if key in opened.targets:
-        left = tuple(one for one in opened.targets[key].masks if one.candidate.id != mask_id)
+        left = tuple(mask for mask in opened.targets[key].masks if mask.candidate.id != mask_id)
         opened.targets[key] = opened.targets[key].model_copy(update={"masks": left})
 
 
@@ -108,7 +108,7 @@ def find_fault(mask_id: str, issue: Issue, opened: OpenThread) -> None:
 
 def keep_only(masks: Iterable[str], opened: OpenThread) -> None:
     """Drop the other masks of the targets that these belong to."""
-    keys = {opened.candidates[one].target for one in masks}
+    keys = {opened.candidates[mask_id].target for mask_id in masks}
     for key in keys & set(opened.targets):
         for other in mask_ids(opened.targets[key]):
             if other not in masks:
@@ -117,7 +117,7 @@ def keep_only(masks: Iterable[str], opened: OpenThread) -> None:
 
 def forget_empty(opened: OpenThread) -> None:
     """Take away targets that have lost their last mask and are not worked on again."""
-    for key in [key for key, one in opened.targets.items() if not one.masks]:
+    for key in [key for key, result in opened.targets.items() if not result.masks]:
         if key not in opened.reopened:
             del opened.targets[key]
 
@@ -131,17 +131,17 @@ def narrow(selections: Mapping[str, Selection], opened: OpenThread) -> None:
         result = opened.targets[key]
         pieces = [piece for mask in result.masks for piece in _pieces(mask, opened)]
         chosen = select(
-            [one.candidate for one in pieces], selection, width=opened.thread.image.width
+            [piece.candidate for piece in pieces], selection, width=opened.thread.image.width
         )
-        ids = {one.id for one in chosen}
-        kept = tuple(one for one in pieces if one.candidate.id in ids)
+        ids = {candidate.id for candidate in chosen}
+        kept = tuple(piece for piece in pieces if piece.candidate.id in ids)
         target = result.target.model_copy(update={"selection": selection})
         if not kept:
             opened.targets[key] = _nothing_fits(target)
             continue
         opened.targets[key] = result.model_copy(update={"target": target, "masks": kept})
         opened.verdicts += [
-            Verdict(candidate=one, verdict="accept", by="client") for one in sorted(ids)
+            Verdict(candidate=mask_id, verdict="accept", by="client") for mask_id in sorted(ids)
         ]
 
 

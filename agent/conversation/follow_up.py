@@ -20,10 +20,9 @@ from agent.conversation.edits import (
     next_target,
     reject,
     reopen,
-    repeat_words,
+    repeat_verdicts,
 )
 from agent.conversation.opening import Opening
-from agent.errors import InvalidRequest
 from agent.language.commands import Command, is_undo
 from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
 from agent.language.modality import known_modality, modality_of_name, modality_of_tag
@@ -32,24 +31,21 @@ from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, later_frame, t
 from agent.schemas.plan import Selection, Target
 from agent.schemas.rounds import Issue, Status
 from agent.schemas.runs import AgentRequest, Edit, TargetResult, ThreadRecord
+from segmenter.contract import Box
 
 _ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
 
 
 def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -> Opening:
-    """Return what a run of this thread starts from.
-
-    Raises:
-        InvalidRequest: an edit names a mask that is not there, or holds no box.
-    """
+    """Return what a run of this thread starts from; the request is checked already."""
     opened = OpenThread(
         thread=thread,
-        targets={one.target.id: one for one in thread.targets},
-        candidates={one.id: one for one in thread.candidates},
+        targets={result.target.id: result for result in thread.targets},
+        candidates={candidate.id: candidate for candidate in thread.candidates},
         next_mask=thread.next_mask,
     )
-    repeat_words(opened)
     reading = read_request(request.request, lexicon)
+    repeat_verdicts(opened)
     if thread.runs and is_undo(request.request):
         # The thread is as it was before already.
         return _opening(opened, reading, thread.modality, asks_planner=False)
@@ -68,7 +64,7 @@ def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -
 def _opening(opened: OpenThread, reading: Reading, modality: str, *, asks_planner: bool) -> Opening:
     return Opening(
         reading=reading,
-        kept=tuple(one for key, one in opened.targets.items() if key not in opened.reopened),
+        kept=tuple(result for key, result in opened.targets.items() if key not in opened.reopened),
         reopened=tuple(opened.reopened.values()),
         incumbents={key: mask_ids(opened.targets[key]) for key in opened.reopened},
         flaws=opened.flaws,
@@ -84,31 +80,25 @@ def _opening(opened: OpenThread, reading: Reading, modality: str, *, asks_planne
 
 
 def _apply_edit(edit: Edit, opened: OpenThread) -> None:
-    if edit.action == "box":
-        _box(edit, opened)
-    elif edit.mask_id is None or edit.mask_id not in opened.candidates:
-        raise InvalidRequest(f"mask {edit.mask_id!r} is not part of this thread", field="edits")
-    elif edit.action == "accept":
+    if edit.box is not None and edit.action == "box":
+        _box(edit.box, edit.label, opened)
+    elif edit.mask_id is not None and edit.action == "accept":
         accept(edit.mask_id, opened)
-    else:
+    elif edit.mask_id is not None:
         reject(edit.mask_id, opened, Issue.WRONG_STRUCTURE)
 
 
-def _box(edit: Edit, opened: OpenThread) -> None:
-    if edit.box is None:
-        raise InvalidRequest("an edit with a box needs the box", field="edits")
-    target = last_target(opened)
-    if edit.label is not None:
-        target = _labelled(edit.label, opened)
+def _box(box: Box, label: str | None, opened: OpenThread) -> None:
+    target = last_target(opened) if label is None else _labelled(label, opened)
     if target is None:
         target = Target(
             id=f"t{next_target(opened)}",
-            label=(edit.label or REGION_LABEL)[:MAX_LABEL_CHARS],
-            phrases=_phrases(edit.label),
+            label=(label or REGION_LABEL)[:MAX_LABEL_CHARS],
+            phrases=_phrases(label),
             count="one",
         )
         opened.targets[target.id] = TargetResult(target=target, status=Status.UNCERTAIN, masks=())
-    reopen(target, opened, box=edit.box)
+    reopen(target, opened, box=box)
 
 
 def _phrases(label: str | None) -> tuple[str, ...]:
@@ -117,16 +107,9 @@ def _phrases(label: str | None) -> tuple[str, ...]:
 
 
 def _apply_words(reading: Reading, opened: OpenThread, modality: str) -> bool:
-    """Do what the request says of masks that are there; tell whether it said anything.
-
-    Raises:
-        InvalidRequest: it orders something of a mask that is not there.
-    """
+    """Do what the request says of masks that are there; tell whether it said anything."""
     command = reading.command
-    masks = [one for one in command.masks if one in opened.candidates]
-    strangers = [one for one in command.masks if one not in opened.candidates]
-    if strangers and (command.act is not None or command.only):
-        raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
+    masks = [mask_id for mask_id in command.masks if mask_id in opened.candidates]
     if masks:
         _act_on_masks(masks, command, opened)
         return True
@@ -142,13 +125,13 @@ def _apply_words(reading: Reading, opened: OpenThread, modality: str) -> bool:
 
 
 def _act_on_masks(masks: list[str], command: Command, opened: OpenThread) -> None:
-    for one in masks:
+    for mask_id in masks:
         if command.act == "remove":
-            drop(one, opened)
+            drop(mask_id, opened)
         elif command.act in ("wrong", "tighter", "looser"):
-            find_fault(one, _ISSUES[command.act], opened)
+            find_fault(mask_id, _ISSUES[command.act], opened)
         elif command.act == "accept":
-            accept(one, opened)
+            accept(mask_id, opened)
     if command.only and command.act in ("accept", None):
         keep_only(masks, opened)
     forget_empty(opened)
@@ -165,8 +148,8 @@ def _complain(command: Command, keys: list[str], opened: OpenThread) -> bool:
     if command.act not in _ISSUES:
         return False
     for key in keys:
-        for one in mask_ids(opened.targets[key]):
-            find_fault(one, _ISSUES[command.act], opened)
+        for mask_id in mask_ids(opened.targets[key]):
+            find_fault(mask_id, _ISSUES[command.act], opened)
         reopen(opened.targets[key].target, opened)
     return bool(keys)
 
@@ -202,7 +185,7 @@ def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
 def _named_targets(mentions: Iterable[Mention], opened: OpenThread) -> list[str]:
     """Return the targets of the thread that a request names."""
     labels: Mapping[str, tuple[str, ...]] = {
-        key: normalise(one.target.label) for key, one in opened.targets.items()
+        key: normalise(result.target.label) for key, result in opened.targets.items()
     }
     return [
         key
@@ -219,5 +202,5 @@ def _names_new(reading: Reading, opened: OpenThread) -> bool:
 
 def _labelled(label: str, opened: OpenThread) -> Target | None:
     words = normalise(label)
-    targets = [one.target for one in opened.targets.values()]
-    return next((one for one in targets if normalise(one.label) == words), None)
+    targets = [result.target for result in opened.targets.values()]
+    return next((target for target in targets if normalise(target.label) == words), None)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from agent.contract import PlanQuestion
+from agent.conversation.edits import mask_ids
 from agent.conversation.opening import Opening
 from agent.language.lexicon import load_lexicon, normalise
 from agent.language.modality import (
@@ -13,6 +14,7 @@ from agent.language.modality import (
 from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
 from agent.policy.calls import CallLimits, admit
+from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, repair_calls, widening_calls
 from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
 from agent.schemas.runs import TargetResult
@@ -54,7 +56,7 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
     targets = enrich(renumbered, question, modality)
     taken = {target.id for target in targets}
     # What a person speaks of comes first: a reopened target that is cut off would be lost.
-    first = [one for one in reopened.targets if one.id not in taken]
+    first = [target for target in reopened.targets if target.id not in taken]
     room = max(0, MAX_TARGETS - len(first))
     both = [*first, *targets[:room]]
     renamed = [
@@ -62,7 +64,9 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         for call in plan.calls
         if call.target in names
     ]
-    asked = first_calls([one for one in both if one.id in taken], renamed, question.box, limits)
+    asked = first_calls(
+        [target for target in both if target.id in taken], renamed, question.box, limits
+    )
     return Plan(
         decision=plan.decision if not reopened.targets else "segment",
         modality=modality,
@@ -85,14 +89,13 @@ def _modality(plan: Plan, question: PlanQuestion) -> str:
     return known_modality(
         modality_of_tag(question.image.modality, lexicon),
         modality_of_name(plan.modality, lexicon),
-        question.reading.modality,
         question.modality,
     )
 
 
 def _thread_ids(targets: Sequence[Target], question: PlanQuestion) -> dict[str, str]:
     """Map a plan's target ids to the thread's: a kept label keeps its id, others get new ones."""
-    kept = {normalise(one.target.label): one.target.id for one in question.kept}
+    kept = {normalise(result.target.label): result.target.id for result in question.kept}
     names: dict[str, str] = {}
     number = question.first_target
     for target in targets:
@@ -105,10 +108,6 @@ def _thread_ids(targets: Sequence[Target], question: PlanQuestion) -> dict[str, 
     return names
 
 
-def standing_ids(kept: Sequence[TargetResult], named: set[str]) -> dict[str, list[str]]:
+def standing_ids(kept: Sequence[TargetResult], named: set[str]) -> dict[str, Ids]:
     """Return the masks of kept targets that the new plan names again: they stand as incumbents."""
-    return {
-        one.target.id: [mask.candidate.id for mask in one.masks]
-        for one in kept
-        if one.target.id in named
-    }
+    return {result.target.id: mask_ids(result) for result in kept if result.target.id in named}

@@ -38,7 +38,7 @@ class Settled:
     Attributes:
         unchanged: every set that was offered covers what stood before.
         comparisons: asked in this run so far.
-        fallback: one line if a comparison failed, else None.
+        fallback: a sentence for the provenance if a comparison failed, else None.
     """
 
     incumbents: dict[str, Ids]
@@ -123,14 +123,18 @@ def _options(
 ) -> list[Option]:
     """Return what each of the round's calls offers for a target."""
     fresh = [
-        context.candidates[one]
-        for one in answers.candidates
-        if not is_rejected_by_client(one, verdicts)
+        context.candidates[name]
+        for name in answers.candidates
+        if not is_rejected_by_client(name, verdicts)
     ]
     options: list[Option] = []
     wanted = context.opening.drawn().get(target.id, context.request.box)
     for place, call in enumerate(answers.calls):
-        mine = [one for one in fresh if one.target == target.id and one.call == place]
+        mine = [
+            candidate
+            for candidate in fresh
+            if candidate.target == target.id and candidate.call == place
+        ]
         boxed = any(prompt.box == wanted for prompt in call.boxes)
         options += [
             _option(ids, target, context, boxed=boxed)
@@ -141,7 +145,7 @@ def _options(
 
 def _option(ids: Ids, target: Target, context: RunContext, *, boxed: bool) -> Option:
     covered = context.union(ids)
-    members = [context.candidates[one] for one in ids]
+    members = [context.candidates[name] for name in ids]
     return Option(
         ids=ids,
         boxed=boxed,
@@ -162,27 +166,28 @@ def tidy(
     number: int,
 ) -> tuple[dict[str, Ids], dict[str, Verdict], list[Win]]:
     """Clean incumbents that were judged fragmented: specks go, holes are filled; no new call."""
-    standing, words, wins = dict(incumbents), dict(verdicts), []
+    standing, latest, wins = dict(incumbents), dict(verdicts), []
     for target, ids in incumbents.items():
-        if not any(_is_fragmented(one, verdicts) for one in ids):
+        if not any(_is_fragmented(name, verdicts) for name in ids):
             continue
         if is_accepted_by_client(ids, verdicts) or grade_of(ids, verdicts) == "reject":
             continue
         new = tuple(
-            _cleaned(one, words, context) if _is_fragmented(one, verdicts) else one for one in ids
+            _cleaned(name, latest, context) if _is_fragmented(name, verdicts) else name
+            for name in ids
         )
         if new != ids:
             standing[target] = new
             reason = "judged fragmented: specks removed, holes filled"
             wins.append(Win(target=target, round=number, old=ids, new=new, reason=reason))
-    return standing, words, wins
+    return standing, latest, wins
 
 
 def _is_fragmented(name: str, verdicts: Mapping[str, Verdict]) -> bool:
     return name in verdicts and verdicts[name].issue is Issue.FRAGMENTED
 
 
-def _cleaned(name: str, words: dict[str, Verdict], context: RunContext) -> str:
+def _cleaned(name: str, latest: dict[str, Verdict], context: RunContext) -> str:
     """Keep a cleaned copy as a candidate under the verdict of its source; return its id."""
     source, mask = context.candidates[name], context.mask(name)
     cleaned = clean(mask)
@@ -196,5 +201,5 @@ def _cleaned(name: str, words: dict[str, Verdict], context: RunContext) -> str:
         }
     )
     context.add(copy)
-    words[copy.id] = words[name].model_copy(update={"candidate": copy.id, "issue": Issue.NONE})
+    latest[copy.id] = latest[name].model_copy(update={"candidate": copy.id, "issue": Issue.NONE})
     return copy.id

@@ -6,16 +6,16 @@ kept packed, one bit a pixel, so 80 masks of a 4-megapixel image take 40 MB.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from agent.contract import Planner
+from agent.contract import Planner, PlanQuestion
 from agent.conversation.opening import Opening
-from agent.runs.log import RunLog
+from agent.policy.ledger import is_rejected_by_client
 from agent.schemas.rounds import Candidate, Usage
-from agent.schemas.runs import AgentRequest, RunEvent, RunStep, Watch
+from agent.schemas.runs import AgentRequest, RunEvent, Watch
 from agent.settings import AgentSettings, Budget
 from segmenter.contract import (
     BinaryMask,
@@ -44,55 +44,47 @@ class Tools:
     clock: Callable[[], float]
 
 
+@dataclass(kw_only=True, eq=False)
 class RunContext:
     """One run's pixels, candidates and clients.
 
     Attributes:
+        watch: is told every step.
+        spent_s: how long ago the run was taken on when the context was made.
         pixels: uint8, shape (H, W, 3), RGB; set by `prepare`.
         capabilities: of the tool; set by `prepare`.
         model: which weights answered last.
         candidates: every mask the run ever saw, by id.
         rejected: ids of what a person rejected; the same mask is not shown again.
-        budget: what the run may spend; by default the settings' time.
-
-    Without a log nobody can take the run over. It was taken on `spent_s` ago.
     """
 
-    def __init__(
-        self,
-        *,
-        run_id: str,
-        request: AgentRequest,
-        image: ImageRef,
-        opening: Opening,
-        planner: Planner,
-        tools: Tools,
-        watch: Watch | None = None,
-        log: RunLog | None = None,
-        budget: Budget | None = None,
-        spent_s: float = 0.0,
-    ) -> None:
-        self.run_id = run_id
-        self.request = request
-        self.image = image
-        self.opening = opening
-        self.planner = planner
-        self.tools = tools
-        self.pixels: RgbImage | None = None
-        self.capabilities: Capabilities | None = None
-        self.model: ModelInfo | None = None
-        self.candidates = {one.id: one for one in opening.candidates}
-        words = {one.candidate: one for one in opening.verdicts}
+    run_id: str
+    request: AgentRequest
+    image: ImageRef
+    opening: Opening
+    planner: Planner
+    tools: Tools
+    budget: Budget
+    watch: Watch | None = None
+    spent_s: float = 0.0
+    pixels: RgbImage | None = field(default=None, init=False)
+    capabilities: Capabilities | None = field(default=None, init=False)
+    model: ModelInfo | None = field(default=None, init=False)
+    candidates: dict[str, Candidate] = field(init=False)
+    rejected: frozenset[str] = field(init=False)
+    next_mask: int = field(init=False)
+    _packed: dict[str, npt.NDArray[np.uint8]] = field(default_factory=dict, init=False)
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start from the opening."""
+        self.candidates = {candidate.id: candidate for candidate in self.opening.candidates}
+        verdicts = {verdict.candidate: verdict for verdict in self.opening.verdicts}
         self.rejected = frozenset(
-            name for name, word in words.items() if word.by == "client" and word.verdict == "reject"
+            name for name in verdicts if is_rejected_by_client(name, verdicts)
         )
-        self.next_mask = opening.next_mask
-        self._watch = watch
-        self._log = log
-        self.budget = budget or Budget(seconds=tools.settings.run_timeout_s)
-        self._fresh: set[str] = set()
-        self._packed: dict[str, npt.NDArray[np.uint8]] = {}
-        self._started = tools.clock() - spent_s
+        self.next_mask = self.opening.next_mask
+        self._started = self.tools.clock() - self.spent_s
 
     def image_pixels(self) -> RgbImage:
         """Return the pixels `prepare` has read."""
@@ -104,12 +96,25 @@ class RunContext:
         assert self.capabilities is not None, "prepare comes first"
         return self.capabilities
 
+    def question(self) -> PlanQuestion:
+        """Return what a planner may know before the first call."""
+        return PlanQuestion(
+            reading=self.opening.reading,
+            image=self.image,
+            pixels=self.image_pixels(),
+            capabilities=self.tool_capabilities(),
+            box=self.request.box,
+            drawn=self.opening.drawn(),
+            kept=self.opening.kept,
+            first_target=self.opening.next_target,
+            modality=self.opening.modality,
+        )
+
     def add(self, candidate: Candidate) -> None:
         """Keep a candidate; known ones may only gain a quality."""
         self.candidates[candidate.id] = candidate
-        self._fresh.add(candidate.id)
 
-    async def lay_out(self) -> None:
+    async def prepare(self) -> None:
         """Read the pixels and ask what the tool can do.
 
         Raises:
@@ -120,31 +125,6 @@ class RunContext:
         async with asyncio.timeout(self.step_s()):
             self.pixels = await self.tools.images.pixels(self.image)
         self.capabilities = await self.tools.segmenter.capabilities(timeout_s=self.step_s())
-
-    async def keep(self, steps: int) -> int:
-        """Keep what came since the last step that was kept; return how many are kept now."""
-        if self._log is None or not self._fresh:
-            return steps
-        fresh = tuple(self.candidates[one] for one in sorted(self._fresh))
-        step = RunStep(candidates=fresh, next_mask=self.next_mask, model=self.model)
-        await self._log.put_step(self.run_id, steps + 1, step)
-        self._fresh.clear()
-        return steps + 1
-
-    async def restore(self, steps: int) -> bool:
-        """Lay the context out as it was after so many steps; False if one of them is lost.
-
-        Raises:
-            ImageNotFound, TimeoutError, SegmenterError: see `lay_out`.
-        """
-        kept = await self._log.steps(self.run_id, steps) if self._log else None
-        if kept is None:
-            return False
-        await self.lay_out()
-        for step in kept:
-            self.candidates.update({one.id: one for one in step.candidates})
-            self.next_mask, self.model = step.next_mask, step.model
-        return True
 
     def new_id(self) -> str:
         """Return the next free mask id of the thread."""
@@ -165,8 +145,8 @@ class RunContext:
     def union(self, ids: Iterable[str]) -> BinaryMask:
         """Return what a set of candidates covers: bool, shape (H, W)."""
         covered = np.zeros((self.image.height, self.image.width), dtype=bool)
-        for one in ids:
-            covered |= self.mask(one)
+        for candidate_id in ids:
+            covered |= self.mask(candidate_id)
         return covered
 
     def seconds(self) -> float:
@@ -187,6 +167,6 @@ class RunContext:
 
     async def tell(self, name: str, number: int = 0, **facts: str | float) -> None:
         """Tell whoever watches the run."""
-        if self._watch is not None:
+        if self.watch is not None:
             event = {"name": name, "run_id": self.run_id, "number": number, "facts": facts}
-            await self._watch(RunEvent.model_validate(event))
+            await self.watch(RunEvent.model_validate(event))

@@ -20,7 +20,7 @@ class Judgement(NamedTuple):
     """An inspection, who gave it, and why another did not.
 
     Attributes:
-        fallback: one line for the provenance, None if nobody had to stand in.
+        fallback: a sentence for the provenance, None if nobody had to stand in.
     """
 
     inspected: Inspected
@@ -29,15 +29,15 @@ class Judgement(NamedTuple):
 
 
 async def ask_for_plan(question: PlanQuestion, context: RunContext) -> tuple[Planned, str | None]:
-    """Return a plan, and a line if the rules had to make it."""
+    """Return a plan, and a sentence for the provenance if the rules had to make it."""
     planner, rules = context.planner, context.tools.rules
     if planner.kind == rules.kind:
         return await rules.plan(question, timeout_s=context.step_s()), None
     try:
         return await _in_time(lambda limit: planner.plan(question, timeout_s=limit), context), None
     except MllmError as error:
-        line = _line("plan", error, planner)
-        return await rules.plan(question, timeout_s=context.step_s()), line
+        fallback = _fallback("plan", error, planner)
+        return await rules.plan(question, timeout_s=context.step_s()), fallback
 
 
 async def ask_for_inspection(
@@ -49,16 +49,20 @@ async def ask_for_inspection(
     """
     planner, rules = context.planner, context.tools.rules
     if spent and planner.kind != rules.kind:
-        line = f"inspect {view.number}: the run's tokens were spent, rules took over"
-        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, line)
+        fallback = f"inspect {view.number}: the run's tokens were spent, rules took over"
+        return await _by_rules(view, context, fallback)
     if planner.kind == rules.kind or failures >= MAX_FAILURES:
-        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, None)
+        return await _by_rules(view, context, None)
     try:
-        told = await _in_time(lambda limit: planner.inspect(view, timeout_s=limit), context)
-        return Judgement(told, planner.kind, None)
+        inspected = await _in_time(lambda limit: planner.inspect(view, timeout_s=limit), context)
+        return Judgement(inspected, planner.kind, None)
     except MllmError as error:
-        line = _line(f"inspect {view.number}", error, planner)
-        return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, line)
+        return await _by_rules(view, context, _fallback(f"inspect {view.number}", error, planner))
+
+
+async def _by_rules(view: RoundView, context: RunContext, fallback: str | None) -> Judgement:
+    rules = context.tools.rules
+    return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, fallback)
 
 
 async def ask_for_comparison(
@@ -75,7 +79,7 @@ async def ask_for_comparison(
         try:
             answer, cost = await _in_time(_comparison(judge, view, first, second), context)
         except MllmError as error:
-            return False, usage, _line(f"duel {view.number}", error, judge)
+            return False, usage, _fallback(f"compare {view.number}", error, judge)
         answers.append(answer)
         usage = usage.plus(cost)
     return wins_comparison(answers[0], answers[1]), usage, None
@@ -99,7 +103,7 @@ async def _in_time(ask: Callable[[float], Awaitable[Answer]], context: RunContex
         raise MllmUnavailable(f"no answer within {limit:.0f} s") from error
 
 
-def _line(step: str, error: MllmError, planner: Planner) -> str:
+def _fallback(step: str, error: MllmError, planner: Planner) -> str:
     """Name the step and the kind of failure; never what the model or the caller wrote."""
     logger.warning("rules take over a step", extra={"step": step, "error": type(error).__name__})
     return f"{step}: {planner.kind} failed ({type(error).__name__}), rules took over"

@@ -1,33 +1,17 @@
 """The steps of the loop: async functions of state and context that return what they change."""
 
 import asyncio
+from collections.abc import Sequence
 
-from agent.contract import PlanQuestion, RoundView
+from agent.contract import RoundView
 from agent.loop.admission import admit_plan, reopened_plan, standing_ids
 from agent.loop.candidates import take_in, to_failure, to_request
 from agent.loop.challenge import MAX_COMPARISONS, settle, tidy
 from agent.loop.context import RunContext
 from agent.loop.fallback import ask_for_inspection, ask_for_plan
-from agent.loop.recheck import look_again
-from agent.loop.round_view import Frame, find_duplicates, grade, inherit, to_look
-from agent.loop.state import (
-    AgentState,
-    RoundResult,
-    answers_of,
-    dump_incumbents,
-    dump_round,
-    dump_verdicts,
-    failure_of,
-    incumbents_of,
-    pending_of,
-    plan_of,
-    rounds_of,
-    to_json,
-    to_round,
-    usage_of,
-    verdicts_of,
-    with_fallbacks,
-)
+from agent.loop.recheck import check_doubted
+from agent.loop.round_view import find_duplicates, grade, inherit, to_view
+from agent.loop.state import AgentState
 from agent.policy.calls import CallLimits, limits_after
 from agent.policy.ledger import record_verdicts
 from agent.policy.next_calls import MAX_FAILURES, Progress, next_step
@@ -48,59 +32,49 @@ async def prepare(state: AgentState, context: RunContext) -> AgentState:
         ImageNotFound: the image has expired.
     """
     try:
-        await context.lay_out()
+        await context.prepare()
     except ImageNotFound:
         raise
     except TimeoutError:
-        return {"error": to_json(NO_PIXELS)}
+        return {"error": NO_PIXELS}
     except SegmenterError as error:
-        return {"error": to_json(to_failure(error))}
+        return {"error": to_failure(error)}
     opening = context.opening
     return {
-        "kept": [one.target.id for one in opening.kept],
-        "incumbents": dump_incumbents(opening.incumbents),
-        "verdicts": dump_verdicts({verdict.candidate: verdict for verdict in opening.verdicts}),
+        "incumbents": opening.incumbents,
+        "verdicts": {verdict.candidate: verdict for verdict in opening.verdicts},
     }
 
 
 async def plan(state: AgentState, context: RunContext) -> AgentState:
     """Turn the request into targets and the first calls."""
-    opening = context.opening
+    opening, question = context.opening, context.question()
     limits = limits_of(state, context)
     reopened = reopened_plan(opening, limits)
     if not opening.asks_planner:
-        return await _planned(state, context, {"plan": to_json(reopened)})
-    planned, fallback = await ask_for_plan(question_of(context), context)
-    admitted = admit_plan(planned.plan, question_of(context), reopened, limits)
+        return await _planned(reopened, context)
+    planned, fallback = await ask_for_plan(question, context)
+    admitted = admit_plan(planned.plan, question, reopened, limits)
     named = {target.id for target in admitted.targets}
-    standing = standing_ids(opening.kept, named)
-    return await _planned(
-        state,
-        context,
-        {
-            "plan": to_json(admitted),
-            "kept": [name for name in state.get("kept", []) if name not in named],
-            "incumbents": {**state.get("incumbents", {}), **standing},
-            "usage": to_json(usage_of(state).plus(planned.usage)),
-            "fallbacks": with_fallbacks(state, fallback),
-        },
-    )
+    return {
+        **await _planned(admitted, context),
+        "kept": tuple(result for result in state["kept"] if result.target.id not in named),
+        "incumbents": {**state["incumbents"], **standing_ids(opening.kept, named)},
+        "usage": state["usage"].plus(planned.usage),
+        "fallbacks": with_fallbacks(state, fallback),
+    }
 
 
-async def _planned(state: AgentState, context: RunContext, update: AgentState) -> AgentState:
-    made = plan_of(update)
-    assert made is not None, "a plan was made"
+async def _planned(made: Plan, context: RunContext) -> AgentState:
     await context.tell("run.plan", targets=len(made.targets), calls=len(made.calls))
-    return {**update, "pending": [to_json(call) for call in made.calls]}
+    return {"plan": made, "pending": made.calls}
 
 
 async def segment(state: AgentState, context: RunContext) -> AgentState:
     """Put all pending calls to the tool as one request, and keep what it finds."""
-    calls, number = pending_of(state), len(rounds_of(state)) + 1
-    made = plan_of(state)
-    assert made is not None, "plan comes first"
+    calls, number = state["pending"], len(state["rounds"]) + 1
     if context.seconds_left() <= 0.0:
-        return {"error": to_json(TIME_OVER), "pending": []}
+        return {"error": TIME_OVER, "pending": ()}
     await context.tell("run.segment.started", number, calls=len(calls))
     request = to_request(calls, context.image, context.tool_capabilities())
     try:
@@ -108,57 +82,57 @@ async def segment(state: AgentState, context: RunContext) -> AgentState:
     except ImageNotFound:
         raise
     except SegmenterError as error:
-        return {"error": to_json(to_failure(error)), "pending": []}
+        return {"error": to_failure(error), "pending": ()}
     context.model = result.model
     answers = await asyncio.to_thread(
-        take_in, calls, result, context, number=number, targets=made.targets
+        take_in, calls, result, context, number=number, targets=state["plan"].targets
     )
     await context.tell("run.segment.completed", number, masks=len(answers.candidates))
-    return {"latest": to_json(answers), "pending": []}
+    return {"latest": answers, "pending": ()}
 
 
 async def inspect(state: AgentState, context: RunContext) -> AgentState:
     """Judge the round, let the ledger decide who stands, and append the round."""
-    made, answers = plan_of(state), answers_of(state)
-    assert made is not None, "plan comes first"
-    assert answers is not None, "segment comes first"
+    answers, known, failures = state["latest"], state["verdicts"], state["failures"]
     await context.tell("run.inspect", answers.number, masks=len(answers.candidates))
-    view, duplicates = await asyncio.to_thread(_look, state, made, answers, context)
-    failures = state.get("failures", 0)
-    spent = context.is_spent(usage_of(state))
-    told = await ask_for_inspection(view, context, failures=failures, spent=spent)
-    comparisons = state.get("comparisons", 0)
+    view, duplicates = await asyncio.to_thread(_view, state, context)
+    spent = context.is_spent(state["usage"])
+    judgement = await ask_for_inspection(view, context, failures=failures, spent=spent)
+    comparisons = state["comparisons"]
     if comparisons < MAX_COMPARISONS and not spent:
-        told, asked = await look_again(view, told, context)
+        judgement, asked = await check_doubted(view, judgement, context)
         comparisons += asked
-    inspection = trim_inspection(told.inspected.inspection, view, by=told.by)
-    known = verdicts_of(state)
+    inspection = trim_inspection(judgement.inspected.inspection, view, by=judgement.by)
     inherited = inherit(inspection.verdicts, duplicates, known)
     verdicts = record_verdicts(known, (*inspection.verdicts, *inherited))
     settled = await settle(
-        view, verdicts, context, answers=answers, by=told.by, comparisons=comparisons
+        view, verdicts, context, answers=answers, by=judgement.by, comparisons=comparisons
     )
     standing, verdicts, cleaned = await asyncio.to_thread(
         tidy, settled.incumbents, verdicts, context, number=answers.number
     )
-    whole = inspection.model_copy(update={"verdicts": (*inspection.verdicts, *inherited)})
-    done = to_round(answers, whole, by=told.by, wins=(*settled.wins, *cleaned))
+    done = Round(
+        **dict(answers),
+        inspection=inspection.model_copy(update={"verdicts": (*inspection.verdicts, *inherited)}),
+        planner=judgement.by,
+        wins=(*settled.wins, *cleaned),
+    )
     await context.tell("run.round.completed", answers.number, masks=len(answers.candidates))
-    usage = usage_of(state).plus(told.inspected.usage).plus(settled.usage)
+    usage = state["usage"].plus(judgement.inspected.usage).plus(settled.usage)
+    failed = judgement.fallback is not None and not spent
     return {
-        "latest": None,
-        "rounds": [*state.get("rounds", []), dump_round(done)],
-        "incumbents": dump_incumbents(standing),
-        "verdicts": dump_verdicts(verdicts),
-        "usage": to_json(usage),
-        "fallbacks": with_fallbacks(state, told.fallback, settled.fallback),
-        "failures": count_failures(failures, failed=told.fallback is not None and not spent),
+        "rounds": (*state["rounds"], done),
+        "incumbents": standing,
+        "verdicts": verdicts,
+        "usage": usage,
+        "fallbacks": with_fallbacks(state, judgement.fallback, settled.fallback),
+        "failures": count_failures(failures, failed=failed),
         "comparisons": settled.comparisons,
         "step": next_step(
             Progress(
                 rounds=answers.number,
                 max_rounds=context.request.max_rounds,
-                settled=not open_targets(made, done, standing, verdicts),
+                settled=not open_targets(state["plan"], done, standing, verdicts),
                 unchanged=settled.unchanged,
                 proposed=inspection.next,
                 seconds_left=context.seconds_left(),
@@ -168,52 +142,46 @@ async def inspect(state: AgentState, context: RunContext) -> AgentState:
     }
 
 
-def _look(
-    state: AgentState, made: Plan, answers: RoundResult, context: RunContext
-) -> tuple[RoundView, dict[str, str]]:
+def _view(state: AgentState, context: RunContext) -> tuple[RoundView, dict[str, str]]:
     """Measure the round's candidates and gather what the inspector may know; CPU work."""
-    grade(answers, made.targets, context)
-    duplicates = find_duplicates(answers, context, verdicts_of(state))
-    frame = Frame(question_of(context), made, incumbents_of(state), rounds_of(state), duplicates)
-    return to_look(answers, frame, context), duplicates
+    answers = state["latest"]
+    grade(answers, state["plan"].targets, context)
+    duplicates = find_duplicates(answers, context, state["verdicts"])
+    return to_view(state, duplicates, context), duplicates
 
 
 async def refine(state: AgentState, context: RunContext) -> AgentState:
     """Name the next calls; none ends the run."""
-    made = plan_of(state)
-    assert made is not None, "plan comes first"
     calls = next_calls(
-        made,
-        rounds_of(state),
-        incumbents_of(state),
-        verdicts_of(state),
+        state["plan"],
+        state["rounds"],
+        state["incumbents"],
+        state["verdicts"],
         context.candidates,
         limits=limits_of(state, context),
     )
-    return {"pending": [to_json(call) for call in calls]}
+    return {"pending": calls}
 
 
 async def finish(state: AgentState, context: RunContext) -> AgentState:
     """Say how every target, and the run, ended."""
-    made, failure = plan_of(state), failure_of(state)
-    stays = set(state.get("kept", [one.target.id for one in context.opening.kept]))
-    story = RunSummary(
+    made = state.get("plan")
+    summary = RunSummary(
         plan=made,
-        rounds=rounds_of(state),
-        incumbents=incumbents_of(state),
-        verdicts=verdicts_of(state),
-        boxed=_boxed(rounds_of(state), context),
-        owners={name: one.target for name, one in context.candidates.items()},
+        rounds=state["rounds"],
+        incumbents=state["incumbents"],
+        verdicts=state["verdicts"],
+        boxed=_boxed(state["rounds"], context),
+        owners={name: candidate.target for name, candidate in context.candidates.items()},
         limits=None if context.capabilities is None else limits_of(state, context),
-        failure=failure,
-        fallbacks=tuple(state.get("fallbacks", [])),
+        failure=state.get("error"),
+        fallbacks=state["fallbacks"],
     )
-    kept = [one for one in context.opening.kept if one.target.id in stays]
-    outcome = end_run(made.targets if made else context.opening.reopened, kept, story)
-    return {"outcome": to_json(outcome)}
+    targets = made.targets if made else context.opening.reopened
+    return {"outcome": end_run(targets, state["kept"], summary)}
 
 
-def _boxed(rounds: tuple[Round, ...], context: RunContext) -> frozenset[str]:
+def _boxed(rounds: Sequence[Round], context: RunContext) -> frozenset[str]:
     """Return the run's candidates that came of calls with a box."""
     return frozenset(
         name
@@ -226,22 +194,12 @@ def _boxed(rounds: tuple[Round, ...], context: RunContext) -> frozenset[str]:
 def limits_of(state: AgentState, context: RunContext) -> CallLimits:
     """Return what the next calls must fit."""
     start = CallLimits(context.image, context.tool_capabilities(), context.opening.tried)
-    return limits_after(start, rounds_of(state))
+    return limits_after(start, state["rounds"])
 
 
-def question_of(context: RunContext) -> PlanQuestion:
-    """Return what a planner may know before the first call."""
-    return PlanQuestion(
-        reading=context.opening.reading,
-        image=context.image,
-        pixels=context.image_pixels(),
-        capabilities=context.tool_capabilities(),
-        box=context.request.box,
-        drawn=context.opening.drawn(),
-        kept=context.opening.kept,
-        first_target=context.opening.next_target,
-        modality=context.opening.modality,
-    )
+def with_fallbacks(state: AgentState, *sentences: str | None) -> tuple[str, ...]:
+    """Return the fallbacks with the new ones, if there are any."""
+    return (*state["fallbacks"], *(sentence for sentence in sentences if sentence))
 
 
 def count_failures(failures: int, *, failed: bool) -> int:

@@ -1,16 +1,14 @@
 """What an inspector gets to see of a round: graded candidates, without duplicates."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from agent.contract import PlanQuestion, RoundView
+from agent.contract import RoundView
 from agent.loop.context import RunContext
-from agent.loop.state import RoundResult
+from agent.loop.state import AgentState, RoundResult
 from agent.masks.quality import measure, score
-from agent.policy.ledger import Ids
 from agent.policy.next_calls import SAME_MASK_IOU
-from agent.schemas.plan import Plan, Target
-from agent.schemas.rounds import Candidate, Round, Verdict
+from agent.schemas.plan import Target
+from agent.schemas.rounds import Candidate, Verdict
 from segmenter.masks.geometry import box_iou, mask_iou
 
 # Boxes of masks that overlap by SAME_MASK_IOU overlap at least so much, but for hair-thin tails.
@@ -20,7 +18,7 @@ _DUPLICATE_BOX_IOU = 0.8
 def grade(answers: RoundResult, targets: Iterable[Target], context: RunContext) -> None:
     """Measure the quality of a round's candidates; CPU work, belongs in a thread."""
     by_id = {target.id: target for target in targets}
-    fresh = [context.candidates[one] for one in answers.candidates]
+    fresh = [context.candidates[candidate_id] for candidate_id in answers.candidates]
     for candidate in fresh:
         others = [
             context.mask(other.id)
@@ -47,15 +45,17 @@ def find_duplicates(
     """
     duplicates: dict[str, str] = {}
     fresh = set(answers.candidates)
-    before = {one.id for one in context.opening.candidates}
+    before = {candidate.id for candidate in context.opening.candidates}
     earlier = [
-        one
-        for one in context.candidates.values()
-        if one.id not in fresh and (one.id in known or one.id not in before)
+        candidate
+        for candidate in context.candidates.values()
+        if candidate.id not in fresh and (candidate.id in known or candidate.id not in before)
     ]
     for name in answers.candidates:
         candidate = context.candidates[name]
-        duplicate = next((one for one in earlier if _are_duplicates(one, candidate, context)), None)
+        duplicate = next(
+            (other for other in earlier if _are_duplicates(other, candidate, context)), None
+        )
         if duplicate is None:
             earlier.append(candidate)
         else:
@@ -75,39 +75,32 @@ def _are_duplicates(first: Candidate, second: Candidate, context: RunContext) ->
 def inherit(
     verdicts: Sequence[Verdict], duplicates: Mapping[str, str], known: Mapping[str, Verdict]
 ) -> list[Verdict]:
-    """Give every duplicate the word on the candidate it repeats."""
-    said = {**known, **{verdict.candidate: verdict for verdict in verdicts}}
+    """Give every duplicate the verdict on the candidate it repeats."""
+    latest = {**known, **{verdict.candidate: verdict for verdict in verdicts}}
     return [
-        said[original].model_copy(update={"candidate": name})
+        latest[original].model_copy(update={"candidate": name})
         for name, original in duplicates.items()
-        if original in said
+        if original in latest
     ]
 
 
-class Frame(NamedTuple):
-    """What a round's look is made of beside the context."""
-
-    question: PlanQuestion
-    plan: Plan
-    incumbents: Mapping[str, Ids]
-    history: tuple[Round, ...]
-    duplicates: Mapping[str, str]
-
-
-def to_look(answers: RoundResult, frame: Frame, context: RunContext) -> RoundView:
+def to_view(state: AgentState, duplicates: Container[str], context: RunContext) -> RoundView:
     """Gather what the inspector may know; a duplicate is not shown a second time."""
-    standing = [one for ids in frame.incumbents.values() for one in ids]
-    fresh = [one for one in answers.candidates if one not in frame.duplicates]
-    shown = tuple(context.candidates[one] for one in dict.fromkeys((*standing, *fresh)))
+    answers, incumbents = state["latest"], state["incumbents"]
+    standing = [candidate_id for ids in incumbents.values() for candidate_id in ids]
+    fresh = [candidate_id for candidate_id in answers.candidates if candidate_id not in duplicates]
+    shown = tuple(
+        context.candidates[candidate_id] for candidate_id in dict.fromkeys((*standing, *fresh))
+    )
     return RoundView(
-        question=frame.question,
-        plan=frame.plan,
+        question=context.question(),
+        plan=state["plan"],
         number=answers.number,
         calls=answers.calls,
         candidates=shown,
-        masks={one.id: context.mask(one.id) for one in shown},
-        incumbents=dict(frame.incumbents),
-        history=frame.history,
+        masks={candidate.id: context.mask(candidate.id) for candidate in shown},
+        incumbents=incumbents,
+        history=state["rounds"],
         seed=int(context.run_id[-8:], 16),
         presence=answers.presence,
         known=answers.known,

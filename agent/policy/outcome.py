@@ -39,39 +39,39 @@ class RunSummary(NamedTuple):
     boxed: frozenset[str] = frozenset()
 
 
-def absence_votes(target: Target, story: RunSummary) -> int:
+def absence_votes(target: Target, summary: RunSummary) -> int:
     """Count the voices for "not there": the planner, the search, two rounds of rejections."""
     calls = [
         (one, call)
-        for one in story.rounds
+        for one in summary.rounds
         for call in range(len(one.calls))
         if one.calls[call].target == target.id
     ]
     looked = [one.presence[call] for one, call in calls if one.known[call]]
-    if not looked or story.limits is None:
+    if not looked or summary.limits is None:
         return 0
-    planner = _planner_says_absent(story, max(looked))
+    planner = _planner_says_absent(summary, max(looked))
     found = any(
-        owner == target.id and name not in story.boxed for name, owner in story.owners.items()
+        owner == target.id and name not in summary.boxed for name, owner in summary.owners.items()
     )
-    searched = not found and is_searched(target, story.limits)
-    return planner + searched + (_rounds_rejected(target, story) >= 2)
+    searched = not found and is_searched(target, summary.limits)
+    return planner + searched + (_rounds_rejected(target, summary) >= 2)
 
 
-def _planner_says_absent(story: RunSummary, presence: float) -> bool:
-    if story.plan is not None and story.plan.decision == "absent":
+def _planner_says_absent(summary: RunSummary, presence: float) -> bool:
+    if summary.plan is not None and summary.plan.decision == "absent":
         return True
-    last = story.rounds[-1]
+    last = summary.rounds[-1]
     if last.planner == "rules":
         return presence < ABSENT_PRESENCE
     return last.inspection.next == "absent"
 
 
-def _rounds_rejected(target: Target, story: RunSummary) -> int:
+def _rounds_rejected(target: Target, summary: RunSummary) -> int:
     """Count rounds in which all candidates were rejected as another structure."""
     count = 0
-    for one in story.rounds:
-        mine = {name for name in one.candidates if story.owners.get(name) == target.id}
+    for one in summary.rounds:
+        mine = {name for name in one.candidates if summary.owners.get(name) == target.id}
         verdicts = [v for v in one.inspection.verdicts if v.candidate in mine]
         judged = {v.candidate for v in verdicts} == mine
         wrong = all(v.verdict == "reject" and v.issue in _ABSENT_ISSUES for v in verdicts)
@@ -79,25 +79,25 @@ def _rounds_rejected(target: Target, story: RunSummary) -> int:
     return count
 
 
-def end_target(target: Target, story: RunSummary) -> TargetOutcome:
+def end_target(target: Target, summary: RunSummary) -> TargetOutcome:
     """Decide how a target ended."""
-    ids = story.incumbents.get(target.id, ())
-    grade = grade_of(ids, story.verdicts)
+    ids = summary.incumbents.get(target.id, ())
+    grade = grade_of(ids, summary.verdicts)
     if ids and grade in ("accept", "partial"):
-        doubted = grade == "partial" and _by_rules(ids, story.verdicts)
+        doubted = grade == "partial" and _by_rules(ids, summary.verdicts)
         status = Status.UNCERTAIN if doubted else Status.FOUND
         reason = "the mask is of middling quality" if doubted else _why_look(target, grade)
         return _ended(target, status, ids, reason)
-    if story.failure is not None:
+    if summary.failure is not None:
         if ids:
-            return _ended(target, Status.UNCERTAIN, ids, story.failure.message)
-        return _ended(target, Status.FAILED, (), story.failure.message)
-    if absence_votes(target, story) >= VOTES_NEEDED:
+            return _ended(target, Status.UNCERTAIN, ids, summary.failure.message)
+        return _ended(target, Status.FAILED, (), summary.failure.message)
+    if absence_votes(target, summary) >= VOTES_NEEDED:
         return _ended(target, Status.NOT_FOUND, (), f"looked for {target.label} and found none")
     if ids:
         reason = f"something was found, but it may not be {target.label}"
         return _ended(target, Status.UNCERTAIN, ids, reason)
-    return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, story))
+    return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, summary))
 
 
 def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
@@ -116,17 +116,17 @@ def _why_look(target: Target, grade: Grade) -> str:
     return "" if target.known else f"{target.label!r} is no word of the lexicon"
 
 
-def _why_nothing(target: Target, story: RunSummary) -> str:
+def _why_nothing(target: Target, summary: RunSummary) -> str:
     known = [
         one.known[place]
-        for one in story.rounds
+        for one in summary.rounds
         for place, call in enumerate(one.calls)
         if call.target == target.id
     ]
     if not known:
         return f"{target.label!r} was not looked for"
     if not any(known):
-        return f"this model cannot look for {target.label!r}{_listed(story.limits)}"
+        return f"this model cannot look for {target.label!r}{_listed(summary.limits)}"
     return f"nothing was found for {target.label}, but its absence is not established"
 
 
@@ -136,22 +136,24 @@ def _listed(limits: CallLimits | None) -> str:
     return "; it knows: " + ", ".join(limits.capabilities.concepts[:_LISTED_CONCEPTS])
 
 
-def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], story: RunSummary) -> Outcome:
+def end_run(
+    targets: Sequence[Target], kept: Sequence[TargetResult], summary: RunSummary
+) -> Outcome:
     """Decide how a run ended: its status is that of the targets it worked on.
 
     Targets of earlier runs that were `kept` are returned as they are; they give the status only of
     a run that worked on nothing else.
     """
     stay = [_kept(one) for one in kept]
-    worked = [end_target(target, story) for target in targets]
+    worked = [end_target(target, summary) for target in targets]
     ended = (*stay, *worked)
     labels = {one.target.id: one.target.label for one in kept}
     labels |= {target.id: target.label for target in targets}
     return Outcome(
-        status=_joint_status([one.status for one in worked or stay], story.failure),
+        status=_joint_status([one.status for one in worked or stay], summary.failure),
         targets=ended,
-        needs_review=_needs_review(ended, story),
-        message=_message(ended, labels, story),
+        needs_review=_needs_review(ended, summary),
+        message=_message(ended, labels, summary),
     )
 
 
@@ -160,15 +162,15 @@ def _kept(one: TargetResult) -> TargetOutcome:
     return _ended(one.target, one.status, ids, one.reason)
 
 
-def _needs_review(ended: Sequence[TargetOutcome], story: RunSummary) -> bool:
+def _needs_review(ended: Sequence[TargetOutcome], summary: RunSummary) -> bool:
     """Tell whether a person should look.
 
     A clean find needs none, nor an absence that a judge with eyes confirmed; when only the rules
     looked, both voices for an absence come from the same model.
     """
-    if story.fallbacks or story.failure is not None or not ended:
+    if summary.fallbacks or summary.failure is not None or not ended:
         return True
-    seen = bool(story.rounds) and story.rounds[-1].planner != "rules"
+    seen = bool(summary.rounds) and summary.rounds[-1].planner != "rules"
     return any(
         not (one.status is Status.FOUND and not one.reason)
         and not (one.status is Status.NOT_FOUND and seen)
@@ -183,9 +185,9 @@ def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status
     return Status.FAILED if failure is not None else Status.UNCERTAIN
 
 
-def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], story: RunSummary) -> str:
-    if story.failure is not None and all(one.status is Status.FAILED for one in ended):
-        return story.failure.message
+def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], summary: RunSummary) -> str:
+    if summary.failure is not None and all(one.status is Status.FAILED for one in ended):
+        return summary.failure.message
     if not ended:
         return "The request does not say what to outline; name a structure or draw a box."
     return " ".join(_sentence(one, labels.get(one.target, one.target)) for one in ended)

@@ -1,8 +1,8 @@
-"""What is kept of a run while it goes on: how it began, every answer it got, its masks by step.
+"""What is kept of a run while it goes on: how it began, and every answer it got.
 
 Shared: the record store. A log is written by the one process that runs the run. Guaranteed: an
 answer that was kept is never asked for again, neither by the process that takes a run over nor in
-a replay. A line that could not be kept costs the answer again, never the run.
+a replay. An answer that could not be kept is asked for again, and costs no run.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from agent.errors import RecordingGap, RunNotFound
 from agent.schemas.plan import Plan
 from agent.schemas.rounds import Failure, Inspection, Usage
-from agent.schemas.runs import AgentRequest, RunStep, ThreadRecord
+from agent.schemas.runs import AgentRequest, ThreadRecord
 from agent.settings import Budget
 from segmenter.contract import Capabilities, Frozen, RecordStore, SegmentResult
 from segmenter.errors import TransportDown
@@ -49,7 +49,7 @@ class LoggedAnswer(Frozen):
     """
 
     key: str
-    seconds: float
+    seconds: float = 0.0
     usage: Usage = Usage()
     plan: Plan | None = None
     inspection: Inspection | None = None
@@ -63,17 +63,20 @@ class AnswerLog:
     """The answers of one run: those there are, and new ones as they come.
 
     Args:
-        lines: what is there.
+        answers: what is there.
         keep: writes a new one down; None for a recording, which takes none.
+        clock: seconds of the run.
     """
 
     def __init__(
         self,
-        lines: Iterable[LoggedAnswer] = (),
+        answers: Iterable[LoggedAnswer] = (),
         keep: Callable[[int, LoggedAnswer], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._lines = {line.key: line for line in lines}
+        self._answers = {answer.key: answer for answer in answers}
         self._keep = keep
+        self._clock = clock
         self._seconds = 0.0
 
     def recall(self, key: str) -> LoggedAnswer | None:
@@ -82,20 +85,20 @@ class AnswerLog:
         Raises:
             RecordingGap: this is a recording, and it does not hold it.
         """
-        line = self._lines.get(key)
-        if line is not None:
-            self._seconds = max(self._seconds, line.seconds)
+        answer = self._answers.get(key)
+        if answer is not None:
+            self._seconds = max(self._seconds, answer.seconds)
         elif self._keep is None:
             kind = key.split(":")[0]
             raise RecordingGap(f"the run now asks a {kind} question that its record does not hold")
-        return line
+        return answer
 
-    async def note(self, line: LoggedAnswer) -> None:
-        """Keep an answer."""
-        number = len(self._lines)
-        self._lines[line.key] = line
+    async def note(self, answer: LoggedAnswer) -> None:
+        """Keep an answer that has just come."""
+        number = len(self._answers)
+        self._answers[answer.key] = answer.model_copy(update={"seconds": self._clock()})
         if self._keep is not None:
-            await self._keep(number, line)
+            await self._keep(number, self._answers[answer.key])
 
     def seconds(self) -> float:
         """Return the run's time at the latest answer that was recalled: a replay's clock."""
@@ -103,7 +106,7 @@ class AnswerLog:
 
 
 class RunLog:
-    """Reads and writes the diaries of runs, for as long as their records live."""
+    """Reads and writes the logs of runs, for as long as their records live."""
 
     def __init__(self, records: RecordStore, *, ttl_s: float) -> None:
         self._records = records
@@ -126,65 +129,45 @@ class RunLog:
             raise RunNotFound(f"run {run_id[:40]!r} is not here, or not any more")
         return start
 
-    async def lines(self, run_id: str) -> tuple[LoggedAnswer, ...]:
+    async def logged(self, run_id: str) -> tuple[LoggedAnswer, ...]:
         """Return the answers a run has got, in their order."""
-        lines: list[LoggedAnswer] = []
-        while (line := await self._read(_line_key(run_id, len(lines)), LoggedAnswer)) is not None:
-            lines.append(line)
-        return tuple(lines)
+        answers: list[LoggedAnswer] = []
+        while answer := await self._read(_answer_key(run_id, len(answers)), LoggedAnswer):
+            answers.append(answer)
+        return tuple(answers)
 
-    async def answers(self, run_id: str) -> AnswerLog:
-        """Return a run's answers, to go on with."""
+    async def answers(self, run_id: str, clock: Callable[[], float]) -> AnswerLog:
+        """Return a run's answers, to go on with; `clock` tells its seconds."""
 
-        async def keep(number: int, line: LoggedAnswer) -> None:
-            await self._write(_line_key(run_id, number), line)
+        async def keep(number: int, answer: LoggedAnswer) -> None:
+            content = answer.model_dump_json().encode()
+            try:
+                await self._records.put(_answer_key(run_id, number), content, ttl_s=self._ttl_s)
+            except (TransportDown, ValueError) as error:
+                # Out of reach, or larger than a record may be.
+                logger.warning("answer not kept", extra={"error": type(error).__name__})
 
-        return AnswerLog(await self.lines(run_id), keep)
+        return AnswerLog(await self.logged(run_id), keep, clock)
 
-    async def put_step(self, run_id: str, number: int, step: RunStep) -> None:
-        """Keep what a step added."""
-        await self._write(_step_key(run_id, number), step)
-
-    async def steps(self, run_id: str, count: int) -> tuple[RunStep, ...] | None:
-        """Return what the first `count` steps added, None if one was lost."""
-        steps = [await self._read(_step_key(run_id, one), RunStep) for one in range(1, count + 1)]
-        found = tuple(step for step in steps if step is not None)
-        return found if len(found) == count else None
-
-    async def drop_steps(self, run_id: str) -> None:
-        """Forget the steps of a run that has ended: its record holds its masks."""
+    async def end(self, run_id: str) -> None:
+        """Note that nobody has to go on with a run."""
         await self._records.delete(UNDER_WAY + run_id)
-        number = 1
-        while await self._records.get(_step_key(run_id, number)) is not None:
-            await self._records.delete(_step_key(run_id, number))
-            number += 1
 
     async def forget(self, run_id: str) -> None:
         """Forget all about a run."""
-        await self.drop_steps(run_id)
-        for number in range(len(await self.lines(run_id))):
-            await self._records.delete(_line_key(run_id, number))
+        await self.end(run_id)
+        for number in range(len(await self.logged(run_id))):
+            await self._records.delete(_answer_key(run_id, number))
         await self._records.delete(_start_key(run_id))
 
     async def _read(self, key: str, model: type[Kept]) -> Kept | None:
         content = await self._records.get(key)
         return None if content is None else model.model_validate_json(content)
 
-    async def _write(self, key: str, kept: Frozen) -> None:
-        try:
-            await self._records.put(key, kept.model_dump_json().encode(), ttl_s=self._ttl_s)
-        except (TransportDown, ValueError) as error:
-            # Out of reach, or larger than a record may be.
-            logger.warning("log line not kept", extra={"error": type(error).__name__})
-
 
 def _start_key(run_id: str) -> str:
     return f"log:{run_id}:start"
 
 
-def _line_key(run_id: str, number: int) -> str:
+def _answer_key(run_id: str, number: int) -> str:
     return f"log:{run_id}:line:{number}"
-
-
-def _step_key(run_id: str, number: int) -> str:
-    return f"log:{run_id}:step:{number}"

@@ -1,4 +1,4 @@
-"""Planner and tool with a answers between: a question that has its answer there is not asked again.
+"""Planner and tool with a log between: a question that has its answer there is not asked again.
 
 The rules are never recorded: they cost nothing and give the same answer again. What failed is
 recorded as well, so that a run that is taken over, or replayed, goes the same way.
@@ -6,27 +6,26 @@ recorded as well, so that a run that is taken over, or replayed, goes the same w
 
 import hashlib
 import json
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal, NoReturn, TypeVar
 
 from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
-from agent.errors import MllmError, MllmUnavailable
+from agent.errors import MllmError, MllmUnavailable, RecordingGap
 from agent.runs.log import AnswerLog, LoggedAnswer
 from agent.schemas.rounds import Failure, Usage
 from segmenter.contract import Capabilities, Segmenter, SegmentRequest, SegmentResult
 from segmenter.errors import JobFailed, SegmenterError, error_class
 
 Winner = Literal["first", "second", "same"]
-Seconds = Callable[[], float]
+Error = TypeVar("Error", MllmError, SegmenterError)
 
 
 class RecordedPlanner:
-    """`agent.contract.Planner` by way of a answers."""
+    """`agent.contract.Planner` by way of a log."""
 
-    def __init__(self, planner: Planner, answers: AnswerLog, seconds: Seconds) -> None:
+    def __init__(self, planner: Planner, answers: AnswerLog) -> None:
         self._planner = planner
         self._answers = answers
-        self._seconds = seconds
 
     @property
     def kind(self) -> Literal["rules", "gemini", "openai"]:
@@ -41,102 +40,108 @@ class RecordedPlanner:
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
         """See `agent.contract.Planner`."""
         key = plan_key(question)
-        line = self._known(key)
-        if line is not None and line.plan is not None:
-            return Planned(line.plan, line.usage)
-        try:
+
+        async def ask() -> LoggedAnswer:
             planned = await self._planner.plan(question, timeout_s=timeout_s)
-        except MllmError as error:
-            await self._note_failure(key, error)
-            raise
-        await self._note(LoggedAnswer(key=key, seconds=0.0, plan=planned.plan, usage=planned.usage))
-        return planned
+            return LoggedAnswer(key=key, plan=planned.plan, usage=planned.usage)
+
+        answer = await self._once(key, ask)
+        return Planned(answer.plan or _other_kind(), answer.usage)
 
     async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `agent.contract.Planner`."""
         key = view_key("inspect", view)
-        line = self._known(key)
-        if line is not None and line.inspection is not None:
-            return Inspected(line.inspection, line.usage)
-        try:
-            told = await self._planner.inspect(view, timeout_s=timeout_s)
-        except MllmError as error:
-            await self._note_failure(key, error)
-            raise
-        await self._note(
-            LoggedAnswer(key=key, seconds=0.0, inspection=told.inspection, usage=told.usage)
-        )
-        return told
+
+        async def ask() -> LoggedAnswer:
+            inspected = await self._planner.inspect(view, timeout_s=timeout_s)
+            return LoggedAnswer(key=key, inspection=inspected.inspection, usage=inspected.usage)
+
+        answer = await self._once(key, ask)
+        return Inspected(answer.inspection or _other_kind(), answer.usage)
 
     async def compare(
         self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Winner, Usage]:
         """See `agent.contract.Planner`."""
         key = view_key("compare", view, first, second)
-        line = self._known(key)
-        if line is not None and line.winner is not None:
-            return line.winner, line.usage
-        try:
+
+        async def ask() -> LoggedAnswer:
             winner, usage = await self._planner.compare(view, first, second, timeout_s=timeout_s)
-        except MllmError as error:
-            await self._note_failure(key, error)
-            raise
-        await self._note(LoggedAnswer(key=key, seconds=0.0, winner=winner, usage=usage))
-        return winner, usage
+            return LoggedAnswer(key=key, winner=winner, usage=usage)
 
-    def _known(self, key: str) -> LoggedAnswer | None:
-        line = self._answers.recall(key)
-        if line is not None and line.failure is not None:
-            kind = error_class(line.failure.kind, MllmError) or MllmUnavailable
-            raise kind(line.failure.message)
-        return line
+        answer = await self._once(key, ask)
+        return answer.winner or _other_kind(), answer.usage
 
-    async def _note_failure(self, key: str, error: MllmError) -> None:
-        # Its words may repeat what a server wrote; the kind is all that the run goes by.
-        failure = Failure(kind=type(error).__name__, message="")
-        await self._note(LoggedAnswer(key=key, seconds=0.0, failure=failure))
-
-    async def _note(self, line: LoggedAnswer) -> None:
-        await self._answers.note(line.model_copy(update={"seconds": self._seconds()}))
+    async def _once(self, key: str, ask: Callable[[], Awaitable[LoggedAnswer]]) -> LoggedAnswer:
+        return await _once(self._answers, key, ask, (MllmError, MllmUnavailable))
 
 
 class RecordedSegmenter:
-    """`segmenter.contract.Segmenter` by way of a answers."""
+    """`segmenter.contract.Segmenter` by way of a log."""
 
-    def __init__(self, segmenter: Segmenter, answers: AnswerLog, seconds: Seconds) -> None:
+    def __init__(self, segmenter: Segmenter, answers: AnswerLog) -> None:
         self._segmenter = segmenter
         self._answers = answers
-        self._seconds = seconds
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         """See `segmenter.contract.Segmenter`."""
         key = _key("segment", request.model_dump_json())
-        line = self._answers.recall(key)
-        if line is not None and line.failure is not None:
-            kind = error_class(line.failure.kind, SegmenterError) or JobFailed
-            raise kind(line.failure.message)
-        if line is not None and line.result is not None:
-            return line.result
-        try:
+
+        async def ask() -> LoggedAnswer:
             result = await self._segmenter.segment(request, timeout_s=timeout_s)
-        except SegmenterError as error:
-            failure = Failure(kind=type(error).__name__, message=str(error))
-            await self._answers.note(
-                LoggedAnswer(key=key, seconds=self._seconds(), failure=failure)
-            )
-            raise
-        await self._answers.note(LoggedAnswer(key=key, seconds=self._seconds(), result=result))
-        return result
+            return LoggedAnswer(key=key, result=result)
+
+        answer = await self._once(key, ask)
+        return answer.result or _other_kind()
 
     async def capabilities(self, *, timeout_s: float) -> Capabilities:
         """See `segmenter.contract.Segmenter`; the run's own stay, whatever worker comes later."""
         key = _key("capabilities", "")
-        line = self._answers.recall(key)
-        if line is not None and line.capabilities is not None:
-            return line.capabilities
-        known = await self._segmenter.capabilities(timeout_s=timeout_s)
-        await self._answers.note(LoggedAnswer(key=key, seconds=self._seconds(), capabilities=known))
-        return known
+
+        async def ask() -> LoggedAnswer:
+            known = await self._segmenter.capabilities(timeout_s=timeout_s)
+            return LoggedAnswer(key=key, capabilities=known)
+
+        answer = await self._once(key, ask)
+        return answer.capabilities or _other_kind()
+
+    async def _once(self, key: str, ask: Callable[[], Awaitable[LoggedAnswer]]) -> LoggedAnswer:
+        return await _once(self._answers, key, ask, (SegmenterError, JobFailed))
+
+
+async def _once(
+    answers: AnswerLog,
+    key: str,
+    ask: Callable[[], Awaitable[LoggedAnswer]],
+    errors: tuple[type[Error], type[Error]],
+) -> LoggedAnswer:
+    """Return the answer to a question, asking only if the log has none.
+
+    Args:
+        answers: the log.
+        key: names the question.
+        ask: asks it.
+        errors: root of the failures that are answers too, and what an unknown one becomes.
+    """
+    root, otherwise = errors
+    answer = answers.recall(key)
+    if answer is None:
+        try:
+            answer = await ask()
+        except root as error:
+            # What a model's server wrote may repeat a request; the kind is all a run goes by.
+            message = "" if isinstance(error, MllmError) else str(error)
+            failure = Failure(kind=type(error).__name__, message=message)
+            await answers.note(LoggedAnswer(key=key, failure=failure))
+            raise
+        await answers.note(answer)
+    elif answer.failure is not None:
+        raise (error_class(answer.failure.kind, root) or otherwise)(answer.failure.message)
+    return answer
+
+
+def _other_kind() -> NoReturn:
+    raise RecordingGap("the record holds an answer of another kind")
 
 
 def plan_key(question: PlanQuestion) -> str:

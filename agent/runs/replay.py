@@ -60,7 +60,7 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
     info = run.provenance.planner
     planner: Planner = RulesPlanner()
     if info.kind != "rules":
-        planner = RecordedPlanner(_Nobody(info), answers, answers.seconds)
+        planner = RecordedPlanner(_Nobody(info), answers)
     settings = AgentSettings(prompts_version=run.provenance.prompts_version)
     run_context = RunContext(
         run_id=start.run_id,
@@ -69,7 +69,7 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
         opening=open_thread(start.request, start.thread, load_lexicon()),
         planner=planner,
         tools=Tools(
-            segmenter=RecordedSegmenter(cast(Segmenter, _NoTool()), answers, answers.seconds),
+            segmenter=RecordedSegmenter(cast(Segmenter, _NoTool()), answers),
             images=cast(ImageStore, _OneImage(pixels)),
             rules=RulesPlanner(),
             settings=settings,
@@ -110,7 +110,7 @@ def _ids(targets: Sequence[TargetResult]) -> list[tuple[str, str]]:
 
 
 class _Nobody:
-    """Stands where the planner's model was; every answer is on the answers."""
+    """Stands where the planner's model was; every answer is in the log."""
 
     def __init__(self, info: PlannerInfo) -> None:
         self.kind: Literal["rules", "gemini", "openai"] = info.kind

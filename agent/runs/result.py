@@ -1,17 +1,10 @@
 """Turns a run's last state and its context into the record that is stored and returned."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from agent.loop.context import RunContext
-from agent.loop.state import (
-    AgentState,
-    failure_of,
-    plan_of,
-    rounds_of,
-    usage_of,
-    verdicts_of,
-)
+from agent.loop.state import AgentState
 from agent.schemas.plan import Target
 from agent.schemas.rounds import Candidate, Failure, Outcome, Status, TargetOutcome, Verdict
 from agent.schemas.runs import (
@@ -45,8 +38,8 @@ def to_record(
     It holds the masks it shows and its own others; those of earlier runs are in their records.
     """
     outcome = _outcome(state, failure)
-    plan, verdicts = plan_of(state), verdicts_of(state)
-    failed = failure or (failure_of(state) if outcome.status is Status.FAILED else None)
+    plan, verdicts = state.get("plan"), state["verdicts"]
+    failed = failure or (state.get("error") if outcome.status is Status.FAILED else None)
     known = {one.id: one for one in (plan.targets if plan else context.opening.reopened)}
     known = {one.target.id: one.target for one in context.opening.kept} | known
     targets = tuple(_result(one, known[one.target], verdicts, context) for one in outcome.targets)
@@ -60,7 +53,7 @@ def to_record(
         image=context.image,
         status=outcome.status,
         plan=plan,
-        rounds=rounds_of(state),
+        rounds=state["rounds"],
         candidates=bounded(own, targets),
         targets=targets,
         needs_review=outcome.needs_review,
@@ -75,13 +68,13 @@ def _outcome(state: AgentState, failure: Failure | None) -> Outcome:
     """Return how the run ended; broken off, it is failed and shows nothing as a result."""
     ended = state.get("outcome")
     if failure is None and ended is not None:
-        return Outcome.model_validate(ended)
+        return ended
     message = failure.message if failure else "The run did not end."
     return Outcome(status=Status.FAILED, targets=(), needs_review=True, message=message)
 
 
 def _result(
-    ended: TargetOutcome, target: Target, verdicts: dict[str, Verdict], context: RunContext
+    ended: TargetOutcome, target: Target, verdicts: Mapping[str, Verdict], context: RunContext
 ) -> TargetResult:
     masks = tuple(
         _result_mask(
@@ -148,16 +141,16 @@ def area_mm2(area_px: int, spacing: Spacing | None) -> float | None:
 
 
 def _provenance(state: AgentState, context: RunContext) -> Provenance:
-    usage, prices = usage_of(state), context.tools.settings.prices
+    usage, prices = state["usage"], context.tools.settings.prices
     return Provenance(
         segmenter=context.model or (context.capabilities.model if context.capabilities else None),
         planner=PlannerInfo(
             kind=context.planner.kind,
             model=context.planner.model,
-            fallbacks=tuple(state.get("fallbacks", [])),
+            fallbacks=state["fallbacks"],
         ),
         prompts_version=context.tools.settings.prompts_version,
-        rounds=len(state.get("rounds", [])),
+        rounds=len(state["rounds"]),
         usage=usage,
         seconds=context.seconds(),
         cost=prices.of(usage) if prices and usage.calls else None,

@@ -190,16 +190,4 @@ class RunEvent(Frozen):
     facts: dict[str, str | int | float] = Field(default_factory=dict)
 
 
-class RunStep(Frozen):
-    """What a step added to the context.
-
-    Attributes:
-        next_mask: number of the next mask id after it.
-    """
-
-    candidates: tuple[Candidate, ...]
-    next_mask: int
-    model: ModelInfo | None
-
-
 Watch = Callable[[RunEvent], Awaitable[None]]

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from agent.contract import Planner
-from agent.loop.checkpoints import open_checkpoints, sqlite_path
 from agent.mllm.box_formats import BOX_STYLES
 from agent.mllm.contract import Mllm
 from agent.planners.mllm import MllmPlanner
@@ -85,8 +86,8 @@ async def open_services(setup: Setup) -> AsyncIterator[SegmenterServices]:
     # A command ends no sooner than the worker in its process sees the stop.
     queue = asked.queue.model_copy(update={"poll_s": EMBEDDED_POLL_S})
     asked = asked.model_copy(update={"queue": queue})
-    url = _secret(settings.state_url)
-    file = sqlite_path(url) if url is not None and url.startswith("sqlite:") else None
+    state = urlsplit(_secret(settings.state_url) or "")
+    file = Path(state.path.removeprefix("/")) if state.scheme == "sqlite" else None
     async with open_embedded(backend, read, asked, file=file) as services:
         await _until_alive(services)
         yield services
@@ -125,7 +126,6 @@ async def open_agent(
         async with (
             open_services(setup) as services,
             _open_runs(setup, worker_id) as runs,
-            open_checkpoints(_secret(settings.state_url)) as checkpoints,
         ):
             planners = _planners(settings, mllms)
             context = AgentContext(
@@ -135,7 +135,6 @@ async def open_agent(
                 planners=planners,
                 default_planner=settings.planner,
                 settings=_agent_settings(settings),
-                checkpoints=checkpoints,
             )
             agent = QueuedAgent(context, runs.caller)
             async with _carrying_out(agent, runs, settings, worker_id):

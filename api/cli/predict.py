@@ -102,7 +102,7 @@ async def ask(setup: Setup, body: AgentBody, content: bytes) -> tuple[RunAnswer,
         check_request(body, image)
         say(f"{image.width} x {image.height} {image.format}; looking")
         run = await parts.agent.run(body.to_request(image))
-        return to_run_answer(run), await parts.agent.overlay_png(run.id)
+        return to_run_answer(run), await parts.agent.pictures.overlay_png(run.id)
 
 
 async def _segment(setup: Setup, body: SegmentBody, content: bytes) -> tuple[SegmentAnswer, bytes]:

@@ -86,9 +86,9 @@ def test_pictures_are_png() -> None:
     on = world()
     record = run(on)
     overlay, sheet, mask = (
-        asyncio.run(on.service.overlay_png(record.id)),
-        asyncio.run(on.service.round_png(record.id, 1)),
-        asyncio.run(on.service.mask_png(record.id, "m1")),
+        asyncio.run(on.service.pictures.overlay_png(record.id)),
+        asyncio.run(on.service.pictures.round_png(record.id, 1)),
+        asyncio.run(on.service.pictures.mask_png(record.id, "m1")),
     )
     assert all(one.startswith(PNG) for one in (overlay, sheet, mask))
 
@@ -98,14 +98,14 @@ def test_a_round_that_is_not_there_is_refused(number: int) -> None:
     on = world()
     record = run(on)
     with pytest.raises(InvalidRequest):
-        asyncio.run(on.service.round_png(record.id, number))
+        asyncio.run(on.service.pictures.round_png(record.id, number))
 
 
 def test_a_mask_that_is_not_there_is_refused() -> None:
     on = world()
     record = run(on)
     with pytest.raises(InvalidRequest):
-        asyncio.run(on.service.mask_png(record.id, "m9"))
+        asyncio.run(on.service.pictures.mask_png(record.id, "m9"))
 
 
 def test_runs_of_one_thread_exclude_each_other_and_others_do_not() -> None:
@@ -238,5 +238,5 @@ def test_a_mask_of_an_earlier_run_is_drawn_under_its_id_in_a_later_one() -> None
     first = run(on)
     later = run(on, text="remove mask 1", image=None, thread_id=first.thread_id)
     assert later.candidates == ()
-    drawn = [asyncio.run(on.service.mask_png(one.id, "m1")) for one in (first, later)]
+    drawn = [asyncio.run(on.service.pictures.mask_png(one.id, "m1")) for one in (first, later)]
     assert drawn[0] == drawn[1]

@@ -182,6 +182,10 @@ class ScriptedAgent:
         del self.threads[thread_id]
         await self.images.delete(thread.image)
 
+    @property
+    def pictures(self) -> "ScriptedAgent":
+        return self
+
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         run = await self.run_record(run_id)
         for candidate in run.candidates:

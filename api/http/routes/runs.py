@@ -120,7 +120,9 @@ async def cancel_run(run_id: RunId, parts: UsedParts) -> RunningAnswer:
 )
 async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response:
     """8-bit PNG at the size of the original image, 255 inside the mask and 0 outside."""
-    return Png(await _drawn(parts.agent.mask_png(run_id, mask_id), "the run has no such mask"))
+    return Png(
+        await _drawn(parts.agent.pictures.mask_png(run_id, mask_id), "the run has no such mask")
+    )
 
 
 @router.get(
@@ -132,7 +134,7 @@ async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response
 )
 async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
     """Every returned mask as a labelled contour."""
-    return Png(await _drawn(parts.agent.overlay_png(run_id), "the run has no overlay"))
+    return Png(await _drawn(parts.agent.pictures.overlay_png(run_id), "the run has no overlay"))
 
 
 @router.get(
@@ -144,7 +146,9 @@ async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
 )
 async def get_round(run_id: RunId, number: RoundNumber, parts: UsedParts) -> Response:
     """What the inspector judged in this round."""
-    return Png(await _drawn(parts.agent.round_png(run_id, number), "the run has no such round"))
+    return Png(
+        await _drawn(parts.agent.pictures.round_png(run_id, number), "the run has no such round")
+    )
 
 
 async def _drawn(picture: Awaitable[bytes], missing: str) -> bytes:

@@ -7,29 +7,34 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from agent.loop.checkpoints import MAX_STATE_BYTES, Checkpoints, open_checkpoints, strict_serializer
-from agent.loop.context import RunContext
 from agent.queued import QueuedAgent
 from agent.runs.replay import differences, replay
 from agent.runs.threads import new_run_id
-from agent.schemas.plan import Call, Plan
+from agent.schemas.plan import Call
 from agent.schemas.rounds import Inspection, Status, Usage
 from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService
 from agent.settings import AgentSettings
 from segmenter.backends.compact.backend import CompactBackend
+from segmenter.contract import RecordStore
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
 from segmenter.services import decoder, open_redis, open_runs, run_worker
+from segmenter.storage.memory import MemoryRecordStore
+from segmenter.storage.redis import RedisRecordStore, open_store_client
+from segmenter.storage.sql import SqliteRecordStore, open_file
 from tests.agent.doubles import (
+    Clock,
     ScriptedPlanner,
     ScriptedSegmenter,
     World,
@@ -43,12 +48,17 @@ from tests.agent.doubles import (
 )
 from tests.agent.loopback import Received, Step, loopback, says
 from tests.agent.runs.dying import RUN_TIMEOUT_S, settings
+from tests.agent.runs.watched import WatchedRecords
 from tests.paths import ROOT, SAMPLES
 from tests.redis_server import RedisServer
 
 IMAGE = (SAMPLES / "busi_tumor.jpg").read_bytes()
-# prepare, plan, segment, inspect, refine, segment, inspect, finish.
-STEPS = 8
+# Eleven events, eight answers (of the tool: what it can do, two rounds; of the planner: a plan, two
+# looks, two comparisons), the run and its thread.
+WRITES = 21
+# Six answers, and the record of the run.
+DEATHS = 7
+OpenRecords = Callable[[], AbstractAsyncContextManager[RecordStore]]
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +96,18 @@ def planner(rounds: int = 2) -> ScriptedPlanner:
     )
 
 
-def service(on: World, checkpoints: Checkpoints | None) -> AgentService:
+def service(on: World, records: RecordStore) -> AgentService:
     assert on.planner is not None
     return AgentService(
         AgentContext(
             segmenter=on.segmenter,
             images=on.images,
-            records=on.records,
+            records=records,
             planners={"gemini": on.planner},
             default_planner="gemini",
-            checkpoints=checkpoints,
+            # A record that is written again is the same.
+            clock=Clock(),
+            now=lambda: datetime.fromtimestamp(0, UTC),
         )
     )
 
@@ -105,36 +117,39 @@ def world() -> World:
     return World(ScriptedSegmenter(answers), planner(), pixels=picture())
 
 
-async def walk_with_stops(on: World, url: str | None, at: list[int]) -> tuple[RunRecord, int]:
-    """Carry a run out, stopped after its n-th step for each n; count the steps taken in all."""
+async def carry_out(
+    on: World, records: RecordStore, run_id: str, *, writes: int
+) -> RunRecord | None:
+    """Carry a run out until it has written so often; None if it was stopped there."""
+
+    async def kept(key: str) -> None:
+        nonlocal writes
+        writes -= 1
+        if writes == 0:
+            # As a hand-back does it: the task is cancelled, and nothing is recorded.
+            task.cancel()
+            await asyncio.sleep(60.0)
+
+    agent = service(on, WatchedRecords(records, kept))
+    task = asyncio.create_task(agent.carry_out(run_id))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return None
+
+
+async def through_stops(
+    on: World, open_records: OpenRecords, stops: Iterable[int]
+) -> tuple[RunRecord, int]:
+    """Carry a run out, stopped after its n-th write for each n; count the stops."""
     run_id = new_run_id()
-    keep, taken = RunContext.keep, 0
-    tasks: list[asyncio.Task[RunRecord]] = []
-    async with open_checkpoints(url) as checkpoints:
-        agent = service(on, checkpoints)
-        await agent.begin(request(), run_id)
-        try:
-            for stop in [*at, 0]:
-                steps = 0
-
-                async def counted(run_context: RunContext, kept: int, stop: int = stop) -> int:
-                    nonlocal taken, steps
-                    taken, steps = taken + 1, steps + 1
-                    if steps == stop:
-                        # As a hand-back does it: the task is cancelled, and nothing is recorded.
-                        for task in tasks:
-                            task.cancel()
-                        await asyncio.sleep(60.0)
-                    return await keep(run_context, kept)
-
-                RunContext.keep = counted  # type: ignore[method-assign]
-                tasks[:] = [asyncio.create_task(agent.carry_out(run_id))]
-                try:
-                    return await tasks[0], taken
-                except asyncio.CancelledError:
-                    agent = service(on, checkpoints)
-        finally:
-            RunContext.keep = keep  # type: ignore[method-assign]
+    async with open_records() as records:
+        await service(on, records).begin(request(), run_id)
+    for count, writes in enumerate(stops):
+        async with open_records() as records:
+            run = await carry_out(on, records, run_id, writes=writes)
+        if run is not None:
+            return run, count
     raise AssertionError("the run never ended")
 
 
@@ -151,14 +166,31 @@ def shown(run: RunRecord) -> list[list[int]]:
     ]
 
 
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-@pytest.mark.parametrize("kept", ["sqlite", "postgres", "nowhere"])
-def test_a_run_stopped_in_any_step_goes_on_and_pays_nothing_twice(
-    step: int, kept: str, tmp_path: Path, postgres: str
-) -> None:
-    on = world()
-    url = {"sqlite": f"sqlite:///{tmp_path}/state.db", "postgres": postgres, "nowhere": None}[kept]
-    run, taken = asyncio.run(walk_with_stops(on, url, [step]))
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def open_records(
+    request: pytest.FixtureRequest, tmp_path: Path, prefix: str
+) -> Iterator[OpenRecords]:
+    """Open the same records again, as another process would, in every kind of store."""
+    limits = {"max_bytes": 64 * 2**20, "max_item_bytes": 16 * 2**20}
+    memory = MemoryRecordStore(**limits)
+
+    @asynccontextmanager
+    async def in_a_file() -> AsyncIterator[RecordStore]:
+        async with open_file(tmp_path / "records.db") as file:
+            yield SqliteRecordStore(file, **limits)
+
+    @asynccontextmanager
+    async def on_redis() -> AsyncIterator[RecordStore]:
+        async with open_store_client(request.getfixturevalue("redis_server").url) as client:
+            yield RedisRecordStore(client, prefix=prefix, max_item_bytes=limits["max_item_bytes"])
+
+    return {"memory": lambda: nullcontext(memory), "sqlite": in_a_file, "redis": on_redis}[
+        request.param
+    ]
+
+
+def check_paid_once(on: World, run: RunRecord) -> None:
+    """The run is as if nothing had happened, and nobody was asked anything twice."""
     before = plain()
     assert run.status is before.status is Status.FOUND
     assert shown(run) == shown(before)
@@ -168,26 +200,35 @@ def test_a_run_stopped_in_any_step_goes_on_and_pays_nothing_twice(
     assert (len(on.planner.questions), len(on.planner.looks)) == (1, 2)
     assert len(on.planner.compared) == 2
     assert len(on.segmenter.requests) == 2
-    # The step that was broken off is taken again, and with checkpoints no other.
-    assert taken == STEPS + (step if kept == "nowhere" else 1)
 
 
-def test_nothing_of_a_run_stays_in_the_checkpoints(tmp_path: Path) -> None:
-    async def rows() -> int:
-        url = f"sqlite:///{tmp_path}/state.db"
-        await walk_with_stops(world(), url, [4])
-        async with open_checkpoints(url) as kept:
-            assert kept is not None
-            return len([one async for one in kept.saver.alist(None)])
+def test_a_run_stopped_after_every_write_goes_on_and_pays_nothing_twice(
+    open_records: OpenRecords,
+) -> None:
+    on = world()
+    run, stops = asyncio.run(through_stops(on, open_records, repeat(1)))
+    check_paid_once(on, run)
+    assert stops == WRITES
 
-    assert asyncio.run(rows()) == 0
-    assert (tmp_path / "state.db").stat().st_mode & 0o077 == 0
+
+@pytest.mark.parametrize("write", range(1, WRITES + 1))
+def test_a_run_stopped_after_any_one_write_goes_on_and_pays_nothing_twice(write: int) -> None:
+    on = world()
+    run, _ = asyncio.run(through_stops(on, lambda: nullcontext(on.records), [write, 0]))
+    check_paid_once(on, run)
+
+
+def test_nothing_is_left_of_a_run_that_would_be_gone_on_with() -> None:
+    on = world()
+    run, _ = asyncio.run(through_stops(on, lambda: nullcontext(on.records), [4, 0]))
+    kept = [key for key in on.records.records if not key.startswith("log:")]
+    assert sorted(kept) == sorted([f"events:{run.id}", f"run:{run.id}", f"thread:{run.thread_id}"])
 
 
 def test_the_events_of_a_run_taken_over_are_told_once() -> None:
     async def events() -> list[str]:
         on = world()
-        run, _ = await walk_with_stops(on, None, [3, 6])
+        run, _ = await through_stops(on, lambda: nullcontext(on.records), repeat(1))
         return [f"{one.name} {one.number}" for one in await on.service.events(run.id)]
 
     told = asyncio.run(events())
@@ -234,11 +275,11 @@ def clinician(received: Received) -> Step:
 
 
 def through_deaths(
-    redis: RedisServer, prefix: str, state: str, tmp_path: Path, lives: int
+    redis: RedisServer, prefix: str, tmp_path: Path, lives: int
 ) -> tuple[RunRecord, int, int]:
     """Run one request in processes that are killed; return it, the deaths, the model's calls."""
     with loopback(clinician) as server:
-        command = [sys.executable, "-m", "tests.agent.runs.dying", redis.url, state]
+        command = [sys.executable, "-m", "tests.agent.runs.dying", redis.url]
         command += [f"{server.url}/v1", prefix, str(lives), str(tmp_path)]
         child = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
         try:
@@ -282,25 +323,23 @@ async def ask_through(url: str, prefix: str) -> RunRecord:
         await work
 
 
-def test_kill_9_in_every_step_loses_nothing_and_pays_nothing_twice(
+def test_kill_9_after_every_answer_loses_nothing_and_pays_nothing_twice(
     redis_server: RedisServer, prefix: str, tmp_path: Path
 ) -> None:
     calm, tumult = tmp_path / "calm", tmp_path / "tumult"
     calm.mkdir()
     tumult.mkdir()
-    state = f"sqlite:///{tmp_path}/state.db"
-    whole, _, calls = through_deaths(redis_server, f"{prefix}-a", state, calm, 0)
-    run, deaths, again = through_deaths(redis_server, f"{prefix}-b", state, tumult, 30)
-    assert deaths == STEPS - 1
+    whole, _, calls = through_deaths(redis_server, f"{prefix}-a", calm, 0)
+    run, deaths, again = through_deaths(redis_server, f"{prefix}-b", tumult, 30)
+    assert deaths == DEATHS
     assert again == calls == whole.provenance.usage.calls
     assert run.status is whole.status
     assert shown(run) == shown(whole)
     assert run.provenance.planner.fallbacks == ()
 
 
-def test_the_state_of_a_large_run_stays_small() -> None:
+def test_the_log_of_a_large_run_takes_less_than_its_record() -> None:
     """Every mask of a picture full of cells is judged in three rounds."""
-    serializer, sizes = strict_serializer(), []
     answers = {
         name: found(
             *(square(x, y, x + wide, y + 4) for x in range(0, 60, 5) for y in range(0, 60, 5))
@@ -322,30 +361,12 @@ def test_the_state_of_a_large_run_stays_small() -> None:
         ),
         pixels=picture(),
     )
-    from agent import service as module
-
-    walked = module.walk
-
-    async def weighed(run_context: RunContext, checkpoints: Checkpoints | None = None):
-        async for state in walked(run_context, checkpoints):
-            sizes.append(len(serializer.dumps_typed(dict(state))[1]))
-            yield state
-
-    module.walk = weighed
-    try:
-        run = asyncio.run(on.service.run(request("outline the cells")))
-    finally:
-        module.walk = walked
+    run = asyncio.run(on.service.run(request("outline the cells")))
     assert len(run.rounds) == 3
     assert len(run.candidates) > 150
-    assert max(sizes) < MAX_STATE_BYTES
-
-
-def test_a_checkpoint_builds_nothing_but_plain_values() -> None:
-    serializer = strict_serializer()
-    plan = Plan(decision="segment", modality="x", targets=(), calls=())
-    back = serializer.loads_typed(serializer.dumps_typed({"plan": plan}))
-    assert not isinstance(back["plan"], Plan)
+    kept = {key: len(record) for key, record in on.records.records.items()}
+    answers = [size for key, size in kept.items() if ":line:" in key]
+    assert sum(answers) < kept[f"run:{run.id}"]
 
 
 def test_a_replay_of_a_run_gives_the_same_masks() -> None:

@@ -3,7 +3,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from agent.conversation.fit_boxes import fit_boxes
+from agent.conversation.checks import fit_boxes
 from agent.errors import InvalidRequest
 from agent.schemas.rounds import Status
 from agent.schemas.runs import Edit, RunRecord

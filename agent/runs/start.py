@@ -1,0 +1,154 @@
+"""Takes runs on: what they start from, what they may spend, and whose turn it is.
+
+Shared: the record store. Guaranteed: a run that was begun can be carried out by any process, and
+holds its thread from then on; one that waits for its thread gets it when it is carried out.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from agent.conversation.checks import check_request
+from agent.errors import InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
+from agent.language.commands import is_undo
+from agent.runs.log import RunLog, RunStart
+from agent.runs.threads import LOCK_GRACE_S, Threads, new_thread_id
+from agent.schemas.runs import AgentRequest, ThreadRecord
+from agent.settings import AgentSettings, Budget
+
+# How late a run that waits for its thread sees that its turn has come.
+TURN_POLL_S = 0.25
+
+
+class RunStarter:
+    """Takes runs on.
+
+    Args:
+        clock: seconds, monotonic.
+        now: the time of day, UTC.
+    """
+
+    def __init__(
+        self,
+        threads: Threads,
+        log: RunLog,
+        settings: AgentSettings,
+        *,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._threads = threads
+        self._log = log
+        self._settings = settings
+        self._clock = clock
+        self._now = now
+
+    async def begin(self, run_id: str, request: AgentRequest, planner: str) -> None:
+        """Keep what a run starts from; `planner` is the kind that plans, never ``auto``.
+
+        Raises:
+            InvalidRequest, ThreadNotFound, ThreadBusy, TransportDown.
+        """
+        start = RunStart(
+            run_id=run_id,
+            created_at=self._now(),
+            request=request,
+            thread=None,
+            planner=planner,
+            budget=_budget(self._settings, request),
+        )
+        thread = await self._thread(request)
+        if request.wait:
+            # The thread is looked at when its turn has come.
+            await self._log.put_start(start)
+            return
+        await self._claim(thread, run_id)
+        await self._settle(start, thread)
+
+    async def take_up(self, start: RunStart, *, patience_s: float) -> tuple[RunStart, ThreadRecord]:
+        """Hold the thread of a begun run; a run that waits for its turn waits here.
+
+        Raises:
+            ThreadBusy: another run has it, also at the end of this run's time.
+            TurnNotCome: another run has it, and `patience_s` is over.
+            InvalidRequest, ThreadNotFound: see `begin`, for a run that has waited.
+        """
+        patience_ends = self._clock() + patience_s
+        thread = start.thread or await self._thread(start.request)
+        while True:
+            try:
+                await self._claim(thread, start.run_id)
+                break
+            except ThreadBusy:
+                if start.thread is not None or self.spent_s(start) > start.budget.seconds:
+                    raise
+                if self._clock() >= patience_ends:
+                    raise TurnNotCome("another run of the thread goes on") from None
+                await asyncio.sleep(TURN_POLL_S)
+        if start.thread is not None:
+            return start, thread
+        return await self._settle(start, thread)
+
+    def spent_s(self, start: RunStart) -> float:
+        """Return how long ago a run was taken on."""
+        return max(0.0, (self._now() - start.created_at).total_seconds())
+
+    async def _claim(self, thread: ThreadRecord, run_id: str) -> None:
+        lock_s = self._settings.run_timeout_s + LOCK_GRACE_S
+        await self._threads.claim(thread.id, run_id, ttl_s=lock_s)
+
+    async def _settle(self, start: RunStart, thread: ThreadRecord) -> tuple[RunStart, ThreadRecord]:
+        """Keep the run's thread, which is claimed, as the run finds it; says what is wrong now."""
+        try:
+            if start.request.thread_id is not None:
+                # Another run may have ended between the first reading and the claim.
+                thread = await self._threads.thread(thread.id)
+            if thread.runs and is_undo(start.request.request):
+                thread = await self._before_last(thread)
+            request = check_request(start.request, thread)
+            update = {"created_at": self._now(), "request": request, "thread": thread}
+            settled = start.model_copy(update=update)
+            await self._log.put_start(settled)
+        except BaseException:
+            await self._threads.release(thread.id, start.run_id)
+            raise
+        return settled, thread
+
+    async def _before_last(self, thread: ThreadRecord) -> ThreadRecord:
+        """Return a thread as its last run found it; its words, calls and mask ids stay used.
+
+        Raises:
+            InvalidRequest: there is nothing to undo.
+        """
+        if not thread.undoable:
+            raise InvalidRequest("there is nothing to undo in this thread", field="request")
+        try:
+            before = (await self._log.start(thread.undoable[-1])).thread
+        except RunNotFound:
+            before = None
+        if before is None:
+            raise InvalidRequest("what was before the last run has expired", field="request")
+        kept = {"targets": before.targets, "rejected": before.rejected}
+        return thread.model_copy(update={**kept, "undoable": thread.undoable[:-1]})
+
+    async def _thread(self, request: AgentRequest) -> ThreadRecord:
+        """Return the thread a request belongs to, a new one for a request without."""
+        if request.thread_id is not None:
+            thread = await self._threads.thread(request.thread_id)
+            if request.image is not None and request.image.sha256 != thread.image.sha256:
+                raise InvalidRequest("the thread holds another image", field="image")
+            return thread
+        if request.image is None:
+            reason = "a request needs an image, or a thread that holds one"
+            raise InvalidRequest(reason, field="image")
+        return ThreadRecord(id=new_thread_id(), created_at=self._now(), image=request.image)
+
+
+def _budget(settings: AgentSettings, request: AgentRequest) -> Budget:
+    """Return the smaller of what the service and the request allow."""
+    seconds = (settings.run_timeout_s, request.max_seconds)
+    tokens = (settings.run_tokens, request.max_tokens)
+    return Budget(
+        seconds=min(limit for limit in seconds if limit is not None),
+        tokens=min((limit for limit in tokens if limit is not None), default=None),
+    )
