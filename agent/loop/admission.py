@@ -79,8 +79,8 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
 def _note(note: str, left_out: Sequence[Target]) -> str:
     """Return the planner's remark, and what there was no room for."""
     labels = ", ".join(target.label for target in left_out)
-    lines = [note, f"not looked for in this run: {labels}" if labels else ""]
-    return "; ".join(line for line in lines if line)[:MAX_NOTE_CHARS]
+    notes = [note, f"not looked for in this run: {labels}" if labels else ""]
+    return "; ".join(note for note in notes if note)[:MAX_NOTE_CHARS]
 
 
 def _modality(plan: Plan, question: PlanQuestion) -> str:

@@ -8,7 +8,7 @@ from agent.language.lexicon import to_concept
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, Call, Target
 from agent.schemas.rounds import Round
 from segmenter.contract import MAX_BOXES, BoxPrompt, Capabilities, ImageRef
-from segmenter.masks.geometry import box_iou, clip_box
+from segmenter.masks.geometry import box_iou
 
 Item = TypeVar("Item")
 
@@ -37,7 +37,10 @@ def knows(capabilities: Capabilities, concept: str) -> bool:
 
 
 def admit(calls: Iterable[Call], targets: Sequence[Target], limits: CallLimits) -> tuple[Call, ...]:
-    """Return the calls that may be made: clean, new, for a known target, at most four."""
+    """Return the calls that may be made: clean, new, for a known target, at most four.
+
+    Their boxes lie in the image: whoever reads a person's or a model's box cuts it there.
+    """
     by_id = {target.id: target for target in targets}
     admitted: list[Call] = []
     for call in calls:
@@ -61,7 +64,7 @@ def _same_call(first: Call, second: Call) -> bool:
         and first.concept == second.concept
         and len(first.boxes) == len(second.boxes)
         and not lower
-        and all(_same_box(one, two) for one, two in zip(first.boxes, second.boxes, strict=True))
+        and all(_same_box(*pair) for pair in zip(first.boxes, second.boxes, strict=True))
     )
 
 
@@ -92,19 +95,19 @@ def _sayable(text: str | None, target: Target, limits: CallLimits, *, boxed: boo
     if concept is None or knows(limits.capabilities, concept):
         return concept
     if boxed:
-        return next((one for one in target.phrases if knows(limits.capabilities, one)), None)
+        return next(
+            (phrase for phrase in target.phrases if knows(limits.capabilities, phrase)), None
+        )
     return None if concept in limits.unknown else concept
 
 
 def _clean_boxes(boxes: Sequence[BoxPrompt], limits: CallLimits) -> tuple[BoxPrompt, ...]:
-    kept = []
-    for prompt in boxes[:MAX_BOXES]:
-        box = clip_box(prompt.box, width=limits.image.width, height=limits.image.height)
-        if box is None or min(box.x1 - box.x0, box.y1 - box.y0) < MIN_BOX_PX:
-            continue
-        if prompt.label == "positive" or limits.capabilities.negative_boxes:
-            kept.append(BoxPrompt(box=box, label=prompt.label))
-    return tuple(kept)
+    return tuple(
+        prompt
+        for prompt in boxes[:MAX_BOXES]
+        if min(prompt.box.x1 - prompt.box.x0, prompt.box.y1 - prompt.box.y0) >= MIN_BOX_PX
+        and (prompt.label == "positive" or limits.capabilities.negative_boxes)
+    )
 
 
 def in_turns(items: Iterable[Item], target_of: Callable[[Item], str]) -> list[Item]:
@@ -129,9 +132,9 @@ def unknown_concepts(calls: Sequence[Call], known: Sequence[bool]) -> frozenset[
 
 def limits_after(limits: CallLimits, rounds: Iterable[Round]) -> CallLimits:
     """Return the limits with everything the rounds tried and learned."""
-    for one in rounds:
+    for done in rounds:
         limits = limits._replace(
-            tried=(*limits.tried, *one.calls),
-            unknown=limits.unknown | unknown_concepts(one.calls, one.known),
+            tried=(*limits.tried, *done.calls),
+            unknown=limits.unknown | unknown_concepts(done.calls, done.known),
         )
     return limits

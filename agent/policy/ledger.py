@@ -36,7 +36,7 @@ class Option(NamedTuple):
 
 def grade_of(ids: Ids, verdicts: Mapping[str, Verdict]) -> Grade:
     """Return the worst word on any member; a set with unjudged members is open."""
-    words = [verdicts[one].verdict if one in verdicts else "open" for one in ids]
+    words = [verdicts[name].verdict if name in verdicts else "open" for name in ids]
     grades: tuple[Grade, ...] = ("reject", "open", "partial", "accept")
     return next((grade for grade in grades if grade in words), "reject")
 
@@ -45,11 +45,11 @@ def best_option(options: Sequence[Option], verdicts: Mapping[str, Verdict]) -> O
     """Return the best set: not vetoed, best judged, with the caller's box, best measured."""
     return max(
         options,
-        key=lambda one: (
-            not one.vetoed,
-            _ORDER[grade_of(one.ids, verdicts)],
-            one.boxed,
-            one.quality,
+        key=lambda option: (
+            not option.vetoed,
+            _ORDER[grade_of(option.ids, verdicts)],
+            option.boxed,
+            option.quality,
         ),
         default=None,
     )
@@ -67,15 +67,15 @@ def sets_of(
     Rejected ones take part only when all are rejected. Where one structure is expected every
     candidate is a set of its own. `width` is the image's, in pixels.
     """
-    sources = {one.derived_from for one in candidates}
-    whole = [one for one in candidates if one.id not in sources]
-    good = [one for one in whole if grade_of((one.id,), verdicts) != "reject"]
+    sources = {candidate.derived_from for candidate in candidates}
+    whole = [candidate for candidate in candidates if candidate.id not in sources]
+    good = [candidate for candidate in whole if grade_of((candidate.id,), verdicts) != "reject"]
     wanted = select(good or whole, target.selection, width=width)
     if not wanted:
         return []
     if target.count == "one" and target.selection.limit in (None, 1):
-        return [(one.id,) for one in wanted]
-    return [tuple(one.id for one in wanted)]
+        return [(candidate.id,) for candidate in wanted]
+    return [tuple(candidate.id for candidate in wanted)]
 
 
 def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
@@ -105,7 +105,7 @@ def challenge(
     ):
         return "keep"
     old, new = grade_of(incumbent, verdicts), grade_of(option.ids, verdicts)
-    better = {verdicts[one].better_than_incumbent for one in option.ids if one in verdicts}
+    better = {verdicts[name].better_than_incumbent for name in option.ids if name in verdicts}
     if new in ("open", "reject") or "no" in better:
         return "keep"
     if old == "reject" and new == "accept":
@@ -127,7 +127,7 @@ def wins_comparison(
 
 def is_accepted_by_client(ids: Ids, verdicts: Mapping[str, Verdict]) -> bool:
     """Tell whether a person accepted the set; no model's word goes above that."""
-    words = [verdicts.get(one) for one in ids]
+    words = [verdicts.get(name) for name in ids]
     return any(
         word is not None and word.by == "client" and word.verdict == "accept" for word in words
     )

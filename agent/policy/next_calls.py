@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 from agent.policy.calls import CallLimits, admit, knows
 from agent.schemas.plan import Call, Target
 from agent.schemas.rounds import Candidate, Issue
-from segmenter.contract import Box, BoxPrompt, Capabilities
-from segmenter.masks.geometry import grow_box
+from segmenter.contract import Box, BoxPrompt, Capabilities, ImageRef
+from segmenter.masks.geometry import clip_box, grow_box
 
 # Sets that overlap more are the same answer.
 SAME_MASK_IOU = 0.98
@@ -23,7 +23,7 @@ MAX_FAILURES = 2
 def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
     """Return the phrases worth a call: those the model lists, else the first two all the same.
 
-    A model may take spellings that it does not list, so an unlisted phrases is tried before it is
+    A model may take spellings that it does not list, so an unlisted phrase is tried before it is
     said that the model cannot look for the thing.
     """
     listed = tuple(phrase for phrase in target.phrases if knows(capabilities, phrase))
@@ -40,7 +40,7 @@ def first_calls(
 ) -> tuple[Call, ...]:
     """Return the first round: the caller's box, the planner's calls, then what code adds.
 
-    Code adds the phrases's first phrase, the planner's boxes also without text's help and the text
+    Code adds the first phrase, the planner's boxes also without text's help and the text
     also without the box, and a synonym if the model knows more than one phrase.
     """
     wanted: list[Call] = []
@@ -81,7 +81,7 @@ def widening_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
 
 
 def is_searched(target: Target, limits: CallLimits) -> bool:
-    """Tell whether the whole phrases and the lowered threshold were tried."""
+    """Tell whether the phrases and the lowered threshold were tried."""
     return not widening_calls(target, limits)
 
 
@@ -104,7 +104,7 @@ def repair_calls(target: Target, flaw: Flaw, limits: CallLimits) -> tuple[Call, 
     concept = flaw.candidate.concept
     if flaw.issue in (Issue.TOO_SMALL, Issue.MISSING_PARTS):
         wanted += _phrase_calls(target, limits.capabilities, len(target.phrases))
-        wanted.append(_boxed(target, concept, flaw.box or grow_box(found, WIDER)))
+        wanted.append(_boxed(target, concept, flaw.box or _grown(found, limits.image)))
     elif flaw.issue in (Issue.TOO_LARGE, Issue.LEAK):
         wanted.append(_boxed(target, concept, flaw.box or grow_box(found, TIGHTER)))
     elif flaw.issue in (Issue.WRONG_STRUCTURE, Issue.WRONG_SIDE, Issue.NOT_PRESENT):
@@ -116,6 +116,12 @@ def repair_calls(target: Target, flaw: Flaw, limits: CallLimits) -> tuple[Call, 
         if limits.capabilities.negative_boxes:
             wanted += [call.model_copy(update={"boxes": avoid}) for call in texts[:1]]
     return admit(wanted, [target], limits)[:2]
+
+
+def _grown(found: Box, image: ImageRef) -> Box:
+    """Return a larger box around a mask's, cut to the image."""
+    grown = clip_box(grow_box(found, WIDER), width=image.width, height=image.height)
+    return grown or found
 
 
 def _boxed(
@@ -146,9 +152,9 @@ class Progress(NamedTuple):
 
 
 def next_step(progress: Progress) -> Literal["refine", "finish"]:
-    """Go on unless the run is settled, told to stop, treading water or out of its budget.
+    """Go on unless the run is settled, told to stop, not getting on or out of its budget.
 
-    "absent" goes on too: it is never the planner's word alone, so the phrases is tried first.
+    "absent" goes on too: it is never the planner's word alone, so the phrases are tried first.
     """
     over = progress.rounds >= progress.max_rounds or progress.seconds_left <= 0.0 or progress.spent
     if over or progress.settled or progress.unchanged or progress.proposed == "stop":

@@ -42,12 +42,12 @@ class RunSummary(NamedTuple):
 def absence_votes(target: Target, summary: RunSummary) -> int:
     """Count the voices for "not there": the planner, the search, two rounds of rejections."""
     calls = [
-        (one, call)
-        for one in summary.rounds
-        for call in range(len(one.calls))
-        if one.calls[call].target == target.id
+        (done, call)
+        for done in summary.rounds
+        for call in range(len(done.calls))
+        if done.calls[call].target == target.id
     ]
-    looked = [one.presence[call] for one, call in calls if one.known[call]]
+    looked = [done.presence[call] for done, call in calls if done.known[call]]
     if not looked or summary.limits is None:
         return 0
     planner = _planner_says_absent(summary, max(looked))
@@ -70,9 +70,9 @@ def _planner_says_absent(summary: RunSummary, presence: float) -> bool:
 def _rounds_rejected(target: Target, summary: RunSummary) -> int:
     """Count rounds in which all candidates were rejected as another structure."""
     count = 0
-    for one in summary.rounds:
-        mine = {name for name in one.candidates if summary.owners.get(name) == target.id}
-        verdicts = [v for v in one.inspection.verdicts if v.candidate in mine]
+    for done in summary.rounds:
+        mine = {name for name in done.candidates if summary.owners.get(name) == target.id}
+        verdicts = [v for v in done.inspection.verdicts if v.candidate in mine]
         judged = {v.candidate for v in verdicts} == mine
         wrong = all(v.verdict == "reject" and v.issue in _ABSENT_ISSUES for v in verdicts)
         count += bool(mine) and judged and wrong
@@ -118,9 +118,9 @@ def _why_look(target: Target, grade: Grade) -> str:
 
 def _why_nothing(target: Target, summary: RunSummary) -> str:
     known = [
-        one.known[place]
-        for one in summary.rounds
-        for place, call in enumerate(one.calls)
+        done.known[place]
+        for done in summary.rounds
+        for place, call in enumerate(done.calls)
         if call.target == target.id
     ]
     if not known:
@@ -144,22 +144,22 @@ def end_run(
     Targets of earlier runs that were `kept` are returned as they are; they give the status only of
     a run that worked on nothing else.
     """
-    stay = [_kept(one) for one in kept]
+    stay = [_kept(result) for result in kept]
     worked = [end_target(target, summary) for target in targets]
     ended = (*stay, *worked)
-    labels = {one.target.id: one.target.label for one in kept}
+    labels = {result.target.id: result.target.label for result in kept}
     labels |= {target.id: target.label for target in targets}
     return Outcome(
-        status=_joint_status([one.status for one in worked or stay], summary.failure),
+        status=_joint_status([outcome.status for outcome in worked or stay], summary.failure),
         targets=ended,
         needs_review=_needs_review(ended, summary),
         message=_message(ended, labels, summary),
     )
 
 
-def _kept(one: TargetResult) -> TargetOutcome:
-    ids = tuple(mask.candidate.id for mask in one.masks)
-    return _ended(one.target, one.status, ids, one.reason)
+def _kept(result: TargetResult) -> TargetOutcome:
+    ids = tuple(mask.candidate.id for mask in result.masks)
+    return _ended(result.target, result.status, ids, result.reason)
 
 
 def _needs_review(ended: Sequence[TargetOutcome], summary: RunSummary) -> bool:
@@ -172,9 +172,9 @@ def _needs_review(ended: Sequence[TargetOutcome], summary: RunSummary) -> bool:
         return True
     seen = bool(summary.rounds) and summary.rounds[-1].planner != "rules"
     return any(
-        not (one.status is Status.FOUND and not one.reason)
-        and not (one.status is Status.NOT_FOUND and seen)
-        for one in ended
+        not (outcome.status is Status.FOUND and not outcome.reason)
+        and not (outcome.status is Status.NOT_FOUND and seen)
+        for outcome in ended
     )
 
 
@@ -186,20 +186,22 @@ def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status
 
 
 def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], summary: RunSummary) -> str:
-    if summary.failure is not None and all(one.status is Status.FAILED for one in ended):
+    if summary.failure is not None and all(outcome.status is Status.FAILED for outcome in ended):
         return summary.failure.message
     if not ended:
         return "The request does not say what to outline; name a structure or draw a box."
-    return " ".join(_sentence(one, labels.get(one.target, one.target)) for one in ended)
+    return " ".join(
+        _sentence(outcome, labels.get(outcome.target, outcome.target)) for outcome in ended
+    )
 
 
-def _sentence(one: TargetOutcome, label: str) -> str:
-    many = f"{len(one.masks)} masks" if len(one.masks) > 1 else "1 mask"
+def _sentence(outcome: TargetOutcome, label: str) -> str:
+    many = f"{len(outcome.masks)} masks" if len(outcome.masks) > 1 else "1 mask"
     head = {
         Status.FOUND: f"{label}: found, {many}",
         Status.NOT_FOUND: f"{label}: not found",
         Status.UNCERTAIN: f"{label}: uncertain",
         Status.FAILED: f"{label}: failed",
-    }[one.status]
-    told = f" ({one.reason})" if one.reason and one.status is not Status.NOT_FOUND else ""
-    return f"{head}{told}."
+    }[outcome.status]
+    reasoned = outcome.reason and outcome.status is not Status.NOT_FOUND
+    return f"{head} ({outcome.reason})." if reasoned else f"{head}."

@@ -16,7 +16,7 @@ MAX_MISSING_CHARS = 300
 
 def trim_inspection(inspection: Inspection, view: RoundView, *, by: str) -> Inspection:
     """Keep what speaks of this round's candidates and targets; one word each, and who said it."""
-    shown = {one.id for one in view.candidates}
+    shown = {candidate.id for candidate in view.candidates}
     targets = {target.id for target in view.plan.targets}
     author: Literal["rules", "mllm"] = "rules" if by == "rules" else "mllm"
     words = {
@@ -79,9 +79,9 @@ def _repairs(
     if not ids:
         return widening_calls(target, limits)
     flaws = [
-        Flaw(verdicts[one].issue, candidates[one], box)
-        for one in ids
-        if one in verdicts and verdicts[one].issue is not Issue.NONE
+        Flaw(verdicts[name].issue, candidates[name], box)
+        for name in ids
+        if name in verdicts and verdicts[name].issue is not Issue.NONE
     ]
     calls = [call for flaw in flaws for call in repair_calls(target, flaw, limits)]
     if not calls and grade_of(ids, verdicts) == "reject":
@@ -93,8 +93,8 @@ def _box_of(target: Target, rounds: tuple[Round, ...]) -> Box | None:
     """Return where the planner or the caller last said the target is."""
     boxes = [
         prompt.box
-        for one in rounds
-        for call in (*one.calls, *one.inspection.calls)
+        for done in rounds
+        for call in (*done.calls, *done.inspection.calls)
         if call.target == target.id
         for prompt in call.boxes
         if prompt.label == "positive"

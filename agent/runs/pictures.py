@@ -22,7 +22,9 @@ class Pictures:
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
         run = await self._threads.run(run_id)
-        candidate = next((one for one in run.candidates if one.id == mask_id), None)
+        candidate = next(
+            (candidate for candidate in run.candidates if candidate.id == mask_id), None
+        )
         candidate = candidate or await self._earlier(run, mask_id)
         if candidate is None:
             raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
@@ -32,7 +34,7 @@ class Pictures:
         """Draw the result on its image; raises RunNotFound, ImageNotFound."""
         run = await self._threads.run(run_id)
         pixels = await self._images.pixels(run.image)
-        masks = [mask for one in run.targets for mask in one.masks]
+        masks = [mask for result in run.targets for mask in result.masks]
         return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
 
     async def round_png(self, run_id: str, number: int) -> bytes:
@@ -50,13 +52,15 @@ class Pictures:
             thread = await self._threads.thread(run.thread_id)
         except ThreadNotFound:
             return None
-        return next((one for one in thread.candidates if one.id == mask_id), None)
+        return next((candidate for candidate in thread.candidates if candidate.id == mask_id), None)
 
 
 def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:
     return [
-        LabelledMask(label=f"{one.candidate.id} {one.label}", mask=decode(one.candidate.mask.rle))
-        for one in masks
+        LabelledMask(
+            label=f"{mask.candidate.id} {mask.label}", mask=decode(mask.candidate.mask.rle)
+        )
+        for mask in masks
     ]
 
 
@@ -66,9 +70,9 @@ def to_panels(run: RunRecord, done: Round) -> list[Panel]:
     panels: list[Panel] = []
     for place, call in enumerate(done.calls):
         masks = tuple(
-            decode(one.mask.rle)
-            for one in run.candidates
-            if one.id in fresh and one.call == place and one.derived_from is None
+            decode(candidate.mask.rle)
+            for candidate in run.candidates
+            if candidate.id in fresh and candidate.call == place and candidate.derived_from is None
         )
         box = next((prompt.box for prompt in call.boxes if prompt.label == "positive"), None)
         panels.append(Panel(label=call.concept or "box", masks=masks, box=box))

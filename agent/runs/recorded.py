@@ -152,7 +152,7 @@ def plan_key(question: PlanQuestion) -> str:
         question.image.id,
         question.box and question.box.as_tuple(),
         boxes,
-        [one.target.id for one in question.kept],
+        [result.target.id for result in question.kept],
         question.first_target,
         question.modality,
     ]
@@ -165,7 +165,7 @@ def view_key(kind: str, view: RoundView, *sets: tuple[str, ...]) -> str:
         view.number,
         view.seed,
         [call.model_dump(mode="json") for call in view.calls],
-        [one.id for one in view.candidates],
+        [candidate.id for candidate in view.candidates],
         {target: list(ids) for target, ids in view.incumbents.items()},
         *map(list, sets),
     ]

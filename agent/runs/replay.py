@@ -100,13 +100,13 @@ def differences(recorded: RunRecord, replayed: RunRecord) -> list[str]:
         if old != new:
             found.append(f"round {number}: its calls, verdicts or wins differ")
     for was, now in zip(recorded.targets, replayed.targets, strict=False):
-        if [one.candidate for one in was.masks] != [one.candidate for one in now.masks]:
+        if [mask.candidate for mask in was.masks] != [mask.candidate for mask in now.masks]:
             found.append(f"{was.target.id}: its masks differ")
     return found
 
 
 def _ids(targets: Sequence[TargetResult]) -> list[tuple[str, str]]:
-    return [(one.target.id, one.status.value) for one in targets]
+    return [(result.target.id, result.status.value) for result in targets]
 
 
 class _Nobody:
@@ -119,11 +119,11 @@ class _Nobody:
     async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
         _gap()
 
-    async def inspect(self, look: RoundView, *, timeout_s: float) -> Inspected:
+    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         _gap()
 
     async def compare(
-        self, look: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
+        self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
     ) -> tuple[Literal["first", "second", "same"], Usage]:
         _gap()
 

@@ -40,11 +40,13 @@ def to_record(
     outcome = _outcome(state, failure)
     plan, verdicts = state.get("plan"), state["verdicts"]
     failed = failure or (state.get("error") if outcome.status is Status.FAILED else None)
-    known = {one.id: one for one in (plan.targets if plan else context.opening.reopened)}
-    known = {one.target.id: one.target for one in context.opening.kept} | known
-    targets = tuple(_result(one, known[one.target], verdicts, context) for one in outcome.targets)
-    before = {one.id for one in thread.candidates}
-    own = [one for one in context.candidates.values() if one.id not in before]
+    known = {target.id: target for target in (plan.targets if plan else context.opening.reopened)}
+    known = {result.target.id: result.target for result in context.opening.kept} | known
+    targets = tuple(
+        _result(ended, known[ended.target], verdicts, context) for ended in outcome.targets
+    )
+    before = {candidate.id for candidate in thread.candidates}
+    own = [candidate for candidate in context.candidates.values() if candidate.id not in before]
     return RunRecord(
         id=context.run_id,
         thread_id=thread.id,
@@ -78,9 +80,9 @@ def _result(
 ) -> TargetResult:
     masks = tuple(
         _result_mask(
-            context.candidates[one], target.label, verdicts.get(one), context.image.spacing
+            context.candidates[name], target.label, verdicts.get(name), context.image.spacing
         )
-        for one in ended.masks
+        for name in ended.masks
     )
     return TargetResult(target=target, status=ended.status, masks=masks, reason=ended.reason)
 
@@ -110,19 +112,21 @@ def bounded(
     A mask that is shown is never lost. Of the others the oldest go first, as soon as one does not
     fit, and those that a person rejected last: without its pixels a mask could come back.
     """
-    unique = {one.id: one for one in candidates}
-    shown = {mask.candidate.id: mask.candidate for one in targets for mask in one.masks}
+    unique = {candidate.id: candidate for candidate in candidates}
+    shown = {mask.candidate.id: mask.candidate for result in targets for mask in result.masks}
     # A record holds what is shown twice: by id, and with its target.
-    room = max_bytes - 2 * sum(_size(one) for one in shown.values())
+    room = max_bytes - 2 * sum(_size(candidate) for candidate in shown.values())
     kept: list[Candidate] = []
-    others = [one for name, one in unique.items() if name not in shown]
-    for one in sorted(others, key=lambda one: (one.id not in rejected, -int(one.id[1:]))):
-        room -= _size(one)
+    others = [candidate for name, candidate in unique.items() if name not in shown]
+    for candidate in sorted(
+        others, key=lambda candidate: (candidate.id not in rejected, -int(candidate.id[1:]))
+    ):
+        room -= _size(candidate)
         if room < 0 or len(kept) == max_count:
             break
-        kept.append(one)
-    everything = {one.id: one for one in kept} | shown
-    return tuple(sorted(everything.values(), key=lambda one: int(one.id[1:])))
+        kept.append(candidate)
+    everything = {candidate.id: candidate for candidate in kept} | shown
+    return tuple(sorted(everything.values(), key=lambda candidate: int(candidate.id[1:])))
 
 
 def _size(candidate: Candidate) -> int:

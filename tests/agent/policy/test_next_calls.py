@@ -14,8 +14,8 @@ from agent.policy.next_calls import (
 )
 from agent.schemas.plan import Call
 from agent.schemas.rounds import Candidate, Issue
-from segmenter.contract import Box, BoxPrompt, Capabilities
-from tests.agent.doubles import box, capabilities, image_ref, square, target, to_mask
+from segmenter.contract import BinaryMask, Box, BoxPrompt, Capabilities
+from tests.agent.doubles import MIDDLE, box, capabilities, image_ref, square, target, to_mask
 
 OPEN = capabilities(concepts=None, negative_boxes=True)
 POLYP = target(phrases=("polyp", "colon polyp", "adenoma"))
@@ -93,8 +93,8 @@ def test_calls_for_unknown_targets_are_dropped() -> None:
     assert admit([Call(target="t9", concept="polyp")], [POLYP], limits()) == ()
 
 
-def test_boxes_are_cut_to_the_image_and_slivers_dropped() -> None:
-    asked = call("polyp", box(-10, -10, 20, 20), box(70, 70, 90, 90), box(1, 1, 2, 60))
+def test_slivers_of_boxes_are_dropped() -> None:
+    asked = call("polyp", box(0, 0, 20, 20), box(1, 1, 2, 60), box(1, 1, 60, 2))
     (made,) = admit([asked], [POLYP], limits())
     assert [one.box for one in made.boxes] == [box(0, 0, 20, 20)]
 
@@ -160,9 +160,8 @@ def test_a_concepts_own_threshold_is_the_one_that_is_lowered() -> None:
     assert said(widening_calls(POLYP, limits(call(), can=can))) == [("polyp", 0, 0.06)]
 
 
-def flaw(issue: Issue, where: Box | None = None) -> Flaw:
-    mask = to_mask(square(20, 20, 40, 40))
-    found = Candidate(id="m1", target="t1", round=1, call=0, concept="polyp", mask=mask)
+def flaw(issue: Issue, where: Box | None = None, mask: BinaryMask = MIDDLE) -> Flaw:
+    found = Candidate(id="m1", target="t1", round=1, call=0, concept="polyp", mask=to_mask(mask))
     return Flaw(issue, found, where)
 
 
@@ -189,6 +188,12 @@ def test_an_issue_names_the_next_calls(
 def test_a_mask_that_is_too_small_gets_a_larger_box_when_the_next_phrase_is_used_up() -> None:
     (made,) = repair_calls(target(), flaw(Issue.TOO_SMALL), limits(call()))
     assert made.boxes[0].box == box(15, 15, 45, 45)
+
+
+def test_the_larger_box_of_a_mask_at_the_edge_ends_there() -> None:
+    edge = flaw(Issue.TOO_SMALL, mask=square(0, 44, 20, 64))
+    (made,) = repair_calls(target(), edge, limits(call()))
+    assert made.boxes[0].box == box(0, 39, 25, 64)
 
 
 def test_a_mask_that_leaks_gets_a_smaller_box() -> None:
