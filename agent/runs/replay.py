@@ -1,9 +1,9 @@
 """A run played again from its record: no model, no tool, no network, and the same masks."""
 
 from collections.abc import Sequence
-from typing import Literal, NoReturn, cast
+from typing import cast
 
-from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
+from agent.contract import Planner
 from agent.conversation.follow_up import open_thread
 from agent.errors import RecordingGap
 from agent.language.lexicon import load_lexicon
@@ -14,19 +14,9 @@ from agent.planners.rules import RulesPlanner
 from agent.runs.log import AnswerLog, LoggedAnswer, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.result import to_record
-from agent.schemas.rounds import Usage
-from agent.schemas.runs import PlannerInfo, RunRecord, TargetResult
+from agent.schemas.runs import RunRecord, TargetResult
 from agent.settings import AgentSettings
-from segmenter.contract import (
-    Capabilities,
-    Frozen,
-    ImageRef,
-    ImageStore,
-    RgbImage,
-    Segmenter,
-    SegmentRequest,
-    SegmentResult,
-)
+from segmenter.contract import Frozen, ImageRef, ImageStore, RgbImage, Segmenter
 
 
 class Recording(Frozen):
@@ -57,21 +47,20 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
     if start.thread is None:
         raise RecordingGap("the run ended before its turn came")
     answers = AnswerLog(recording.lines)
-    info = run.provenance.planner
-    planner: Planner = RulesPlanner()
-    if info.kind != "rules":
-        planner = RecordedPlanner(_Nobody(info), answers)
+    # A recording answers or raises, so nobody stands behind it.
+    nobody, no_tool = cast(Planner, run.provenance.planner), cast(Segmenter, None)
+    rules = RulesPlanner()
     settings = AgentSettings(prompts_version=run.provenance.prompts_version)
     run_context = RunContext(
         run_id=start.run_id,
         request=start.request,
         image=start.thread.image,
         opening=open_thread(start.request, start.thread, load_lexicon()),
-        planner=planner,
+        planner=rules if nobody.kind == "rules" else RecordedPlanner(nobody, answers),
         tools=Tools(
-            segmenter=RecordedSegmenter(cast(Segmenter, _NoTool()), answers),
+            segmenter=RecordedSegmenter(no_tool, answers),
             images=cast(ImageStore, _OneImage(pixels)),
-            rules=RulesPlanner(),
+            rules=rules,
             settings=settings,
             clock=answers.seconds,
         ),
@@ -109,35 +98,6 @@ def _ids(targets: Sequence[TargetResult]) -> list[tuple[str, str]]:
     return [(result.target.id, result.status.value) for result in targets]
 
 
-class _Nobody:
-    """Stands where the planner's model was; every answer is in the log."""
-
-    def __init__(self, info: PlannerInfo) -> None:
-        self.kind: Literal["rules", "gemini", "openai"] = info.kind
-        self.model = info.model
-
-    async def plan(self, question: PlanQuestion, *, timeout_s: float) -> Planned:
-        _gap()
-
-    async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
-        _gap()
-
-    async def compare(
-        self, view: RoundView, first: tuple[str, ...], second: tuple[str, ...], *, timeout_s: float
-    ) -> tuple[Literal["first", "second", "same"], Usage]:
-        _gap()
-
-
-class _NoTool:
-    """Stands where the tool was."""
-
-    async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
-        _gap()
-
-    async def capabilities(self, *, timeout_s: float) -> Capabilities:
-        _gap()
-
-
 class _OneImage:
     """Holds the run's image."""
 
@@ -146,7 +106,3 @@ class _OneImage:
 
     async def pixels(self, image: ImageRef) -> RgbImage:
         return self._pixels
-
-
-def _gap() -> NoReturn:
-    raise RecordingGap("the record does not hold this answer")
