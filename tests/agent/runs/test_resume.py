@@ -26,6 +26,7 @@ from agent.service import AgentContext, AgentService
 from agent.settings import AgentSettings
 from segmenter.backends.compact.backend import CompactBackend
 from segmenter.contract import RecordStore
+from segmenter.errors import NoWorker
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
@@ -377,6 +378,14 @@ def test_a_replay_of_a_run_gives_the_same_masks() -> None:
     replayed = asyncio.run(replay(again, picture()))
     assert differences(run, replayed) == []
     assert shown(run) == shown(replayed)
+
+
+def test_a_replay_of_a_run_whose_tool_was_down_fails_as_it_did() -> None:
+    on = World(ScriptedSegmenter(down=NoWorker("none")))
+    run = asyncio.run(on.service.run(request()))
+    replayed = asyncio.run(replay(asyncio.run(on.service.recording(run.id)), picture()))
+    assert differences(run, replayed) == []
+    assert replayed.error_kind == run.error_kind == "NoWorker"
 
 
 def test_a_replay_says_what_differs() -> None:
