@@ -23,6 +23,7 @@ DIRECTION = {
 AGENT_MAY_SEE = (
     "segmenter.contract",
     "segmenter.errors",
+    "segmenter.masks.components",
     "segmenter.masks.geometry",
     "segmenter.masks.rle",
     "segmenter.formats*",
@@ -66,10 +67,10 @@ OWNERS = {
     "starlette": ("api/*.py", "api/routes/*.py"),
     "uvicorn": ("api/*.py",),
     "scipy": (
-        "segmenter/backends/sam3/mask_cleanup.py",
+        "segmenter/masks/components.py",
         "segmenter/training/sam3/*.py",
+        "agent/masks/quality.py",
         "benchmarks/evaluation/surfaces.py",
-        "benchmarks/evaluation/instances.py",
         "benchmarks/evaluation/summary.py",
     ),
     "monai": ("benchmarks/evaluation/surfaces.py", "benchmarks/evaluation/instances.py"),

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from agent.masks.components import dilate, erode, fill_holes, find_runs
 from agent.schemas.plan import Target
 from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, RgbImage
+from segmenter.masks.components import components, fill_holes
 from segmenter.masks.geometry import mask_box
 
 FloatArray = npt.NDArray[np.float32]
@@ -169,14 +170,14 @@ def _iou(mask: BinaryMask, other: BinaryMask, tight: Window) -> float:
 
 
 def _largest_share(mask: BinaryMask) -> float:
-    areas = find_runs(mask).areas
-    return float(areas[0] / areas.sum()) if areas.size else 0.0
+    areas = components(mask).areas
+    return float(areas.max()) / max(1.0, float(areas.sum()))
 
 
 def _contrast_and_edge(mask: BinaryMask, gray: FloatArray) -> tuple[float, float]:
     """Return how much a mask stands out from its ring, and how sharp its contour is, [0, 1]."""
     radius = max(2, round(0.15 * float(mask.sum()) ** 0.5))
-    around = dilate(mask, radius)
+    around = ndimage.maximum_filter(mask, 2 * radius + 1)
     ring = around & ~mask
     if not ring.any() or not mask.any():
         return 0.0, 0.0
@@ -184,6 +185,7 @@ def _contrast_and_edge(mask: BinaryMask, gray: FloatArray) -> tuple[float, float
     spread = float(inside.std() + outside.std()) + 1.0
     contrast = abs(float(inside.mean() - outside.mean())) / spread
     slope = np.hypot(*np.gradient(gray))
-    contour = dilate(mask, 1) & ~erode(mask, 1)
+    # The frame counts as mask: a structure that the image cuts off has no contour there.
+    contour = ndimage.maximum_filter(mask, 3) & ~ndimage.minimum_filter(mask, 3)
     edge = float(slope[contour].mean()) / (float(slope[around].mean()) + 1.0)
     return min(contrast / _PLAIN_CONTRAST, 1.0), min(edge / _PLAIN_EDGE, 1.0)

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from agent.masks.components import Runs, fill_holes, find_runs
 from agent.schemas.plan import Selection, Target
 from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, Box, Mask
+from segmenter.masks.components import Components, components, fill_holes
 from segmenter.masks.geometry import mask_box
 from segmenter.masks.rle import encode
 
@@ -32,24 +30,21 @@ def needs_pieces(target: Target) -> bool:
 
 def cut_pieces(candidate: Candidate, mask: BinaryMask) -> list[Piece]:
     """Cut a mask (bool, shape (H, W)) of several separate pieces apart; [] if there is but one."""
-    runs = find_runs(mask)
-    kept = _large(runs)[:MAX_PIECES]
+    found = components(mask)
+    kept = _large(found)[:MAX_PIECES]
     if len(kept) < 2:
         return []
-    return [Piece(candidate, runs.mask_of(number)) for number in kept]
+    return [Piece(candidate, found.mask_of([number])) for number in kept]
 
 
 def clean(mask: BinaryMask) -> BinaryMask:
     """Remove specks and fill holes: bool, shape (H, W)."""
-    runs = find_runs(mask)
-    kept = np.isin(runs.component, _large(runs))
-    return fill_holes(runs.mask_below(kept))
+    found = components(mask)
+    return fill_holes(found.mask_of(_large(found)))
 
 
-def _large(runs: Runs) -> list[int]:
-    if runs.areas.size == 0:
-        return []
-    return [int(n) for n in np.flatnonzero(runs.areas >= SPECK_SHARE * runs.areas[0])]
+def _large(found: Components) -> list[int]:
+    return found.largest_first(least_px=SPECK_SHARE * float(found.areas.max()))
 
 
 def to_mask(source: Mask, mask: BinaryMask) -> Mask:
@@ -67,9 +62,9 @@ def to_mask(source: Mask, mask: BinaryMask) -> Mask:
 
 def select(candidates: Sequence[Candidate], selection: Selection, *, width: int) -> list[Candidate]:
     """Return the wanted ones; left and right part at the middle of an image `width` pixels wide."""
-    kept = [one for one in candidates if on_side(one.mask.box, selection.side, width=width)]
+    kept = [each for each in candidates if on_side(each.mask.box, selection.side, width=width)]
     if selection.rank is not None:
-        kept.sort(key=lambda one: one.mask.area_px, reverse=selection.rank == "largest")
+        kept.sort(key=lambda candidate: candidate.mask.area_px, reverse=selection.rank == "largest")
     return kept[: selection.limit]
 
 

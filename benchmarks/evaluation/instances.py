@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from segmenter.contract import BinaryMask
+from segmenter.masks.components import components
 
 Labels = npt.NDArray[np.integer[Any]]
 Counts = npt.NDArray[np.int64]
 
 # A pair matches above it; no object can then be in two pairs (Kirillov et al. 2019, section 4.1).
 MATCH_IOU = 0.5
-_CORNERS_TOUCH = np.ones((3, 3), dtype=np.bool_)
 
 
 def label_masks(masks: Sequence[BinaryMask], shape: tuple[int, int]) -> Labels:
@@ -33,10 +32,10 @@ def label_masks(masks: Sequence[BinaryMask], shape: tuple[int, int]) -> Labels:
     labels = np.zeros(shape, dtype=np.int32)
     last = 0
     for mask in masks:
-        pieces, count = ndimage.label(mask, structure=_CORNERS_TOUCH)
+        pieces = components(mask)
         free = mask & (labels == 0)
-        labels[free] = pieces[free] + last
-        last += count
+        labels[free] = pieces.labels[free] + last
+        last += pieces.areas.size - 1
     return labels
 
 

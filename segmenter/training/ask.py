@@ -9,8 +9,8 @@ import numpy as np
 
 from segmenter.backends.contract import Backend, Prediction
 from segmenter.contract import BinaryMask, Box, BoxPrompt, Prompt
+from segmenter.masks.components import components
 from segmenter.masks.geometry import dice
-from segmenter.training.components import components
 from segmenter.training.concepts import CONCEPTS, foreign_concepts
 from segmenter.training.dataset import Row, read_picture, read_target
 
@@ -91,14 +91,13 @@ def prompt_for(row: Row, target: BinaryMask, kind: Kind) -> Prompt:
     """
     if kind == "T":
         return Prompt(text=row.concept)
-    piece = components(target)[0]
-    sides = np.array(piece[:4], dtype=np.float64)
+    box = components(target).boxes()[0]
+    sides = np.array(box.as_tuple())
     if kind == "T+I moved":
-        size = np.array([piece.x1 - piece.x0, piece.y1 - piece.y0] * 2)
+        size = np.array([box.x1 - box.x0, box.y1 - box.y0] * 2)
         sides += np.random.default_rng(tuple(row.id.encode())).uniform(-MOVED, MOVED, 4) * size
     x0, y0, x1, y1 = (float(side) for side in sides)
-    box = Box(x0=x0, y0=y0, x1=x1, y1=y1)
-    return Prompt(text=row.concept, boxes=(BoxPrompt(box=box),))
+    return Prompt(text=row.concept, boxes=(BoxPrompt(box=Box(x0=x0, y0=y0, x1=x1, y1=y1)),))
 
 
 def _outcome(row: Row, kind: Kind, target: BinaryMask, prediction: Prediction) -> Outcome:

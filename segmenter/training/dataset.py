@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.formats.decode import decode
-from segmenter.training.components import components
+from segmenter.masks.components import components
 from segmenter.training.concepts import MODALITIES, NAMES
 
 # Smaller specks are annotation noise; a box prompt around one means nothing.
@@ -171,6 +171,6 @@ def _to_mask(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
 
 def _sample(row: Row, picture: bytes, annotation: bytes) -> Sample:
     rgb, mask = decode(picture).pixels, _to_mask(decode(annotation).pixels)
-    pieces = [piece for piece in components(mask) if piece.area >= MIN_COMPONENT_PIXELS]
-    boxes = np.array([piece[:4] for piece in pieces[:MAX_BOXES]], dtype=np.float32)
+    found = components(mask).boxes(least_px=MIN_COMPONENT_PIXELS)[:MAX_BOXES]
+    boxes = np.array([box.as_tuple() for box in found], dtype=np.float32)
     return Sample(row, rgb, mask.astype(np.uint8) * np.uint8(255), boxes.reshape(-1, 4))

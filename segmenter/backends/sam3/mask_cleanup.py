@@ -1,17 +1,16 @@
 """Small holes and specks of masks that the tracker draws: filled and wiped out."""
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
+
+from segmenter.contract import BinaryMask
+from segmenter.masks.components import components
 
 # Pixels of the head's own mask, of 288 x 288. Source: `fill_hole_area` in Sam3VideoConfig.
 SMALL_AREA = 16
 # Just inside and just outside. Source: fill_holes_in_mask_scores of facebookresearch/sam2.
 BARELY = 0.1
-# Neighbours also over the corner, as in the original's connected components.
-CORNERS = np.ones((3, 3), dtype=bool)
 
 
 def tidy(logits: Tensor) -> Tensor:
@@ -27,11 +26,10 @@ def tidy(logits: Tensor) -> Tensor:
     return tidied
 
 
-def small_parts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return the pixels of components of at most `SMALL_AREA` pixels: bool, shape (h, w)."""
-    labels, count = ndimage.label(mask, structure=CORNERS)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    small = areas <= SMALL_AREA
-    small[0] = False
-    found: npt.NDArray[np.bool_] = small[labels]
-    return found
+def small_parts(mask: BinaryMask) -> BinaryMask:
+    """Return the pixels of components of at most `SMALL_AREA` pixels: bool, shape (h, w).
+
+    Neighbours also over the corner, as in the original's connected components.
+    """
+    found = components(mask)
+    return found.mask_of(np.flatnonzero((found.areas > 0) & (found.areas <= SMALL_AREA)))

@@ -229,7 +229,7 @@ def test_masks_of_one_grey_level_are_targets_too(tmp_path):
 
 def test_a_missing_package_is_named_with_what_installs_it(tmp_path):
     script = (
-        "import sys; sys.modules['scipy'] = None\n"
+        "import sys; sys.modules['tqdm'] = None\n"
         "from api.cli.main import main\n"
         "sys.exit(main(['evaluate', '--data', 'x', '--out', 'x'], {}))"
     )
@@ -243,7 +243,7 @@ def test_a_missing_package_is_named_with_what_installs_it(tmp_path):
     )
     assert ended.returncode == 2
     assert ended.stderr == (
-        "error: evaluating needs the package scipy: pip install 'medsam3-agent[evaluate]'\n"
+        "error: evaluating needs the package tqdm: pip install 'medsam3-agent[evaluate]'\n"
     )
 
 
