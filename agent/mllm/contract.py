@@ -32,7 +32,7 @@ class Answer:
 
 
 class Mllm(Protocol):
-    """A multimodal language model. Adapters: `agent.mllm.gemini`, `agent.mllm.openai_chat`."""
+    """A multimodal language model. Ours is `agent.mllm.client.JsonClient`."""
 
     @property
     def kind(self) -> Literal["gemini", "openai"]:

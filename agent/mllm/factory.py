@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from agent.mllm.client import JsonClient
 from agent.mllm.contract import Mllm
 from agent.mllm.egress import Egress, check_egress
 
@@ -42,20 +43,24 @@ def build_mllm(
         check_egress(egress, base_url or _GEMINI_URL, private_servers=private_servers)
         from agent.mllm.gemini import Gemini
 
-        return Gemini(
-            model=model,
-            api_key=api_key,
-            base_url=base_url or _GEMINI_URL,
-            timeout_s=timeout_s,
-            attempts=retries + 1,
+        return JsonClient(
+            Gemini(
+                model=model,
+                api_key=api_key,
+                base_url=base_url or _GEMINI_URL,
+                timeout_s=timeout_s,
+                attempts=retries + 1,
+            )
         )
     check_egress(egress, base_url or _OPENAI_URL, private_servers=private_servers)
     from agent.mllm.openai_chat import OpenAiChat
 
-    return OpenAiChat(
-        model=model,
-        api_key=api_key,
-        base_url=base_url or _OPENAI_URL,
-        timeout_s=timeout_s,
-        retries=retries,
+    return JsonClient(
+        OpenAiChat(
+            model=model,
+            api_key=api_key,
+            base_url=base_url or _OPENAI_URL,
+            timeout_s=timeout_s,
+            retries=retries,
+        )
     )

@@ -18,20 +18,16 @@ from google.genai.client import DebugConfig
 from pydantic import SecretStr
 
 from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.client import JsonClient
-from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
-from agent.mllm.json.schema import Schema
 from agent.mllm.wire import (
-    UNSUPPORTED_STATUSES,
     Mode,
+    Question,
     Reply,
+    ServerError,
     body_object,
     count,
     items,
     mapping,
-    names_structure,
-    schema_words,
 )
 from agent.schemas.rounds import Usage
 
@@ -54,7 +50,7 @@ REFUSALS = frozenset(
 
 
 class Gemini:
-    """An `Mllm` on the generateContent wire."""
+    """The `Adapter` to the generateContent wire."""
 
     kind: Literal["gemini"] = "gemini"
 
@@ -77,15 +73,14 @@ class Gemini:
             api_key: travels in a header, never in the URL.
             base_url: without the version, which the SDK always adds.
             api_version: ``v1beta`` knows the ``-latest`` names and new fields; ``v1`` does not.
-            timeout_s: per read of one attempt; `ask` has its own deadline around all.
+            timeout_s: per read of one attempt; a question has its own deadline around all.
             attempts: how often a request is sent at most; the only layer that retries.
             retry_delay_s: first wait between attempts.
             thinking_level: ``low``, ``medium``, ``high``, or None for the model's own.
         """
         self.model = model
-        self._mode = Mode.SCHEMA
         self._thinking_level = thinking_level
-        self._host = host_of(base_url)
+        self.host = host_of(base_url)
         # At DEBUG the SDK writes prompts and pictures.
         logging.getLogger("google_genai").setLevel(logging.WARNING)
         self._http = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
@@ -104,74 +99,38 @@ class Gemini:
             ),
         )
 
-    async def ask(
-        self,
-        *,
-        system: str,
-        text: str,
-        pictures: tuple[Picture, ...],
-        schema: dict[str, object],
-        timeout_s: float,
-    ) -> Answer:
-        """Ask once; see `agent.mllm.contract.Mllm`.
-
-        Raises:
-            MllmUnavailable, MllmReplyError, MllmRefused.
-        """
-
-        async def send(system: str, text: str, pictures: tuple[Picture, ...]) -> Reply:
-            return await self._descend(system, text, pictures, schema)
-
-        asking = JsonClient(send, host=self._host, model=self.model)
-        return await asking.ask(system, text, pictures, schema=schema, timeout_s=timeout_s)
-
     async def aclose(self) -> None:
         """Close connections."""
         await self._http.aclose()
         self._client.close()
 
-    async def _descend(
-        self, system: str, text: str, pictures: tuple[Picture, ...], schema: Schema
-    ) -> Reply:
-        """Send; where the server cannot bind the answer, loosen the mode for good and repeat."""
-        while True:
-            mode = self._mode
-            try:
-                return _read(await self._send(system, text, pictures, schema, mode=mode))
-            except errors.APIError as error:
-                below = mode.below()
-                if below is None or not _is_unsupported(error):
-                    raise MllmUnavailable(f"{self._host} answered {error.code}") from None
-                # Another call may have stepped down meanwhile; never climb back.
-                self._mode = max(self._mode, below, key=list(Mode).index)
+    async def send(self, question: Question, mode: Mode) -> Reply:
+        """See `agent.mllm.wire.Adapter`.
 
-    async def _send(
-        self,
-        system: str,
-        text: str,
-        pictures: tuple[Picture, ...],
-        schema: Schema,
-        *,
-        mode: Mode,
-    ) -> str | None:
+        Raises:
+            ServerError, MllmUnavailable, MllmReplyError, MllmRefused.
+        """
         try:
             response = await self._client.aio.models.generate_content(
                 model=self.model,
-                contents=[types.Content(role="user", parts=_parts(text, pictures, schema, mode))],
-                config=self._config(system, schema, mode),
+                contents=[types.Content(role="user", parts=_parts(question, mode))],
+                config=self._config(question, mode),
             )
+        except errors.APIError as error:
+            spoken = f"{error.message} {json.dumps(error.details, default=str)}".lower()
+            raise ServerError(error.code, spoken) from None
         except httpx2.TimeoutException:
-            raise MllmUnavailable(f"no answer from {self._host} in time") from None
+            raise MllmUnavailable(f"no answer from {self.host} in time") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
-            raise MllmUnavailable(f"no connection to {self._host}") from None
+            raise MllmUnavailable(f"no connection to {self.host}") from None
         except ValueError:
             raise MllmReplyError("the server's answer is not JSON") from None
         raw = response.sdk_http_response
-        return None if raw is None else raw.body
+        return _read(None if raw is None else raw.body)
 
-    def _config(self, system: str, schema: Schema, mode: Mode) -> types.GenerateContentConfig:
+    def _config(self, question: Question, mode: Mode) -> types.GenerateContentConfig:
         config = types.GenerateContentConfig(
-            system_instruction=system,
+            system_instruction=question.system,
             max_output_tokens=MAX_OUTPUT_TOKENS,
             should_return_http_response=True,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
@@ -180,27 +139,19 @@ class Gemini:
         if mode is not Mode.TEXT:
             config.response_mime_type = "application/json"
         if mode is Mode.SCHEMA:
-            config.response_json_schema = dict(schema)
+            config.response_json_schema = dict(question.schema)
         if self._thinking_level is not None:
             level = types.ThinkingLevel(self._thinking_level.upper())
             config.thinking_config = types.ThinkingConfig(thinking_level=level)
         return config
 
 
-def _parts(
-    text: str, pictures: tuple[Picture, ...], schema: Schema, mode: Mode
-) -> list[types.Part]:
+def _parts(question: Question, mode: Mode) -> list[types.Part]:
     parts: list[types.Part] = []
-    for picture in pictures:
+    for picture in question.pictures:
         parts.append(types.Part.from_text(text=f"{picture.caption}:"))
         parts.append(types.Part.from_bytes(data=picture.png, mime_type="image/png"))
-    words = text if mode is Mode.SCHEMA else text + schema_words(schema)
-    return [*parts, types.Part.from_text(text=words)]
-
-
-def _is_unsupported(error: errors.APIError) -> bool:
-    spoken = f"{error.message} {json.dumps(error.details, default=str)}"
-    return error.code in UNSUPPORTED_STATUSES and names_structure(spoken)
+    return [*parts, types.Part.from_text(text=question.words(mode))]
 
 
 def _read(body: str | None) -> Reply:

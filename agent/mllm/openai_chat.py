@@ -16,29 +16,29 @@ import openai
 from pydantic import SecretStr
 
 from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
-from agent.mllm.client import JsonClient
-from agent.mllm.contract import Answer, Picture
 from agent.mllm.egress import host_of
-from agent.mllm.json.schema import Schema
 from agent.mllm.wire import (
-    UNSUPPORTED_STATUSES,
     Mode,
+    Question,
     Reply,
+    ServerError,
     body_object,
     count,
     items,
     mapping,
-    names_structure,
-    schema_words,
 )
 from agent.schemas.rounds import Usage
 
 MAX_OUTPUT_TOKENS = 8192
 TokenLimit = Literal["max_completion_tokens", "max_tokens"]
+_OTHER_LIMIT: Mapping[TokenLimit, TokenLimit] = {
+    "max_completion_tokens": "max_tokens",
+    "max_tokens": "max_completion_tokens",
+}
 
 
 class OpenAiChat:
-    """An `Mllm` on the chat.completions wire."""
+    """The `Adapter` to the chat.completions wire."""
 
     kind: Literal["openai"] = "openai"
 
@@ -58,15 +58,14 @@ class OpenAiChat:
             model: name as the server knows it.
             base_url: with the version, as in ``http://127.0.0.1:11434/v1``.
             api_key: any non-empty word for local servers.
-            timeout_s: per read of one attempt; `ask` has its own deadline around all.
+            timeout_s: per read of one attempt; a question has its own deadline around all.
             retries: how often the SDK repeats a failed request; the only layer that retries.
             token_limit: name of the limit; the other one is tried if the server refuses it.
         """
         self.model = model
-        self._mode = Mode.SCHEMA
         self._token_limit: TokenLimit = token_limit
         self._swapped = False
-        self._host = host_of(base_url)
+        self.host = host_of(base_url)
         # At DEBUG (also by OPENAI_LOG) the SDK writes prompts and pictures.
         logging.getLogger("openai").setLevel(logging.WARNING)
         self._client = openai.AsyncOpenAI(
@@ -84,112 +83,66 @@ class OpenAiChat:
         self._client.organization = None
         self._client.project = None
 
-    async def ask(
-        self,
-        *,
-        system: str,
-        text: str,
-        pictures: tuple[Picture, ...],
-        schema: dict[str, object],
-        timeout_s: float,
-    ) -> Answer:
-        """Ask once; see `agent.mllm.contract.Mllm`.
-
-        Raises:
-            MllmUnavailable, MllmReplyError, MllmRefused.
-        """
-
-        async def send(system: str, text: str, pictures: tuple[Picture, ...]) -> Reply:
-            return await self._descend(system, text, pictures, schema)
-
-        asking = JsonClient(send, host=self._host, model=self.model)
-        return await asking.ask(system, text, pictures, schema=schema, timeout_s=timeout_s)
-
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.close()
 
-    async def _descend(
-        self, system: str, text: str, pictures: tuple[Picture, ...], schema: Schema
-    ) -> Reply:
-        """Send; where the server does not know a parameter, do without it for good and repeat."""
-        while True:
-            mode = self._mode
-            try:
-                body = await self._send(
-                    _messages(system, text, pictures, schema, mode), mode, schema
-                )
-                return _read(body)
-            except openai.APIStatusError as error:
-                if _is_filtered(error):
-                    raise MllmRefused("the provider blocked the question") from None
-                if not self._loosen(error, mode):
-                    raise MllmUnavailable(f"{self._host} answered {error.status_code}") from None
+    async def send(self, question: Question, mode: Mode) -> Reply:
+        """See `agent.mllm.wire.Adapter`; swaps the name of the token limit once.
 
-    def _loosen(self, error: openai.APIStatusError, mode: Mode) -> bool:
-        """Step down from what the server refused; False if there is nothing to step down from."""
-        if error.status_code not in UNSUPPORTED_STATUSES:
-            return False
-        spoken = _spoken(error)
-        if self._token_limit in spoken and not self._swapped:
-            self._swapped = True
-            other: Mapping[TokenLimit, TokenLimit] = {
-                "max_completion_tokens": "max_tokens",
-                "max_tokens": "max_completion_tokens",
-            }
-            self._token_limit = other[self._token_limit]
-            return True
-        below = mode.below()
-        if below is None or not names_structure(spoken):
-            return False
-        # Another call may have stepped down meanwhile; never climb back.
-        self._mode = max(self._mode, below, key=list(Mode).index)
-        return True
-
-    async def _send(self, messages: list[dict[str, Any]], mode: Mode, schema: Schema) -> str:
-        limit: dict[str, Any] = {self._token_limit: MAX_OUTPUT_TOKENS}
-        structure = _response_format(mode, schema)
-        if structure is not None:
-            limit["response_format"] = structure
-        create: Any = self._client.chat.completions.with_raw_response.create
+        Raises:
+            ServerError, MllmUnavailable, MllmReplyError, MllmRefused.
+        """
         try:
-            response = await create(model=self.model, messages=messages, **limit)
+            return await self._send(question, mode)
+        except ServerError as error:
+            if self._swapped or not error.names_parameter(self._token_limit):
+                raise
+        self._swapped = True
+        self._token_limit = _OTHER_LIMIT[self._token_limit]
+        return await self._send(question, mode)
+
+    async def _send(self, question: Question, mode: Mode) -> Reply:
+        create: Any = self._client.chat.completions.with_raw_response.create
+        limit = {self._token_limit: MAX_OUTPUT_TOKENS}
+        structure = _response_format(question, mode)
+        try:
+            response = await create(
+                model=self.model, messages=_messages(question, mode), **limit, **structure
+            )
+        except openai.APIStatusError as error:
+            if error.status_code == 400 and error.code == "content_filter":
+                raise MllmRefused("the provider blocked the question") from None
+            raise ServerError(error.status_code, _spoken(error)) from None
         except openai.APITimeoutError:
-            raise MllmUnavailable(f"no answer from {self._host} in time") from None
+            raise MllmUnavailable(f"no answer from {self.host} in time") from None
         except openai.APIConnectionError:
-            raise MllmUnavailable(f"no connection to {self._host}") from None
-        return str(response.text)
+            raise MllmUnavailable(f"no connection to {self.host}") from None
+        return _read(str(response.text))
 
 
-def _response_format(mode: Mode, schema: Schema) -> dict[str, object] | None:
+def _response_format(question: Question, mode: Mode) -> dict[str, object]:
     if mode is Mode.TEXT:
-        return None
+        return {}
     if mode is Mode.JSON_OBJECT:
-        return {"type": "json_object"}
-    body = {"name": "answer", "strict": True, "schema": dict(schema)}
-    return {"type": "json_schema", "json_schema": body}
+        return {"response_format": {"type": "json_object"}}
+    body = {"name": "answer", "strict": True, "schema": dict(question.schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": body}}
 
 
-def _messages(
-    system: str, text: str, pictures: tuple[Picture, ...], schema: Schema, mode: Mode
-) -> list[dict[str, Any]]:
+def _messages(question: Question, mode: Mode) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
-    for picture in pictures:
+    for picture in question.pictures:
         encoded = base64.b64encode(picture.png).decode("ascii")
         url = {"url": f"data:image/png;base64,{encoded}", "detail": "high"}
         parts.append({"type": "text", "text": f"{picture.caption}:"})
         parts.append({"type": "image_url", "image_url": url})
-    words = text if mode is Mode.SCHEMA else text + schema_words(schema)
-    parts.append({"type": "text", "text": words})
-    return [{"role": "system", "content": system}, {"role": "user", "content": parts}]
+    parts.append({"type": "text", "text": question.words(mode)})
+    return [{"role": "system", "content": question.system}, {"role": "user", "content": parts}]
 
 
 def _spoken(error: openai.APIStatusError) -> str:
     return f"{error.param} {error.message} {json.dumps(error.body, default=str)}".lower()
-
-
-def _is_filtered(error: openai.APIStatusError) -> bool:
-    return error.status_code == 400 and error.code == "content_filter"
 
 
 def _read(body: str) -> Reply:

@@ -1,11 +1,13 @@
-"""What both adapters share of the wire: untrusted bodies, the order of answer modes. Pure."""
+"""What the adapters and their client share: questions, answer modes, untrusted bodies. Pure."""
 
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from agent.errors import MllmReplyError
+from agent.mllm.contract import Picture
+from agent.mllm.json.schema import Schema
 from agent.schemas.rounds import Usage
 
 # What asks for structured output is called differently by every server that cannot do it.
@@ -23,7 +25,7 @@ _UNSUPPORTED_HINTS = (
     "grammar",
 )
 # Statuses with which servers say that they do not know a parameter.
-UNSUPPORTED_STATUSES = frozenset({400, 404, 415, 422})
+_UNSUPPORTED_STATUSES = frozenset({400, 404, 415, 422})
 
 
 class Mode(StrEnum):
@@ -40,6 +42,24 @@ class Mode(StrEnum):
         return modes[place] if place < len(modes) else None
 
 
+class Question(NamedTuple):
+    """What one request asks; `schema` is the portable one of the answer."""
+
+    system: str
+    text: str
+    pictures: tuple[Picture, ...]
+    schema: Schema
+
+    def words(self, mode: Mode) -> str:
+        """Return the text, with the schema in words for models that are not bound to it."""
+        if mode is Mode.SCHEMA:
+            return self.text
+        return (
+            f"{self.text}\n\nAnswer with one JSON object and nothing else."
+            " It must fit this JSON schema:\n" + json.dumps(self.schema, separators=(",", ":"))
+        )
+
+
 class Reply(NamedTuple):
     """The words of one answer, not yet looked into, and what they cost."""
 
@@ -47,18 +67,46 @@ class Reply(NamedTuple):
     usage: Usage
 
 
-def names_structure(message: str) -> bool:
-    """Tell whether an error speaks of structured output."""
-    lowered = message.lower()
-    return any(hint in lowered for hint in _UNSUPPORTED_HINTS)
+class ServerError(Exception):
+    """The server answered with an error status; `spoken` is all it says, in lower case."""
+
+    def __init__(self, status: int, spoken: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.spoken = spoken
+
+    def names_parameter(self, name: str) -> bool:
+        """Tell whether the server does not know a parameter."""
+        return self.status in _UNSUPPORTED_STATUSES and name in self.spoken
+
+    def names_structure(self) -> bool:
+        """Tell whether the server does not know structured output."""
+        return any(map(self.names_parameter, _UNSUPPORTED_HINTS))
 
 
-def schema_words(schema: Mapping[str, object]) -> str:
-    """Say the schema in words, for models that are not bound to it."""
-    return (
-        "\n\nAnswer with one JSON object and nothing else. It must fit this JSON schema:\n"
-        + json.dumps(schema, separators=(",", ":"))
-    )
+class Adapter(Protocol):
+    """One provider's wire: `agent.mllm.gemini`, `agent.mllm.openai_chat`."""
+
+    @property
+    def kind(self) -> Literal["gemini", "openai"]:
+        """Which adapter this is."""
+        ...
+
+    model: str
+    host: str
+
+    async def send(self, question: Question, mode: Mode) -> Reply:
+        """Send one request and read the words of its answer.
+
+        Raises:
+            ServerError: the server answered with an error status.
+            MllmUnavailable, MllmReplyError, MllmRefused.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...
 
 
 def body_object(body: str | None) -> dict[str, object]:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from agent.drawing.overlay import render_clean
 from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
+from agent.mllm.client import JsonClient
 from agent.mllm.contract import Answer, Mllm, Picture
 from agent.mllm.gemini import Gemini
 from agent.mllm.openai_chat import OpenAiChat
@@ -47,16 +48,20 @@ WIRES = [pytest.param("gemini", id="gemini"), pytest.param("openai", id="openai"
 def build(wire: str, url: str, *, retries: int = 0, timeout_s: float = 5.0) -> Mllm:
     key = SecretStr(KEY)
     if wire == "gemini":
-        return Gemini(
-            model="m-1",
-            api_key=key,
-            base_url=url,
-            timeout_s=timeout_s,
-            attempts=retries + 1,
-            retry_delay_s=0.01,
+        return JsonClient(
+            Gemini(
+                model="m-1",
+                api_key=key,
+                base_url=url,
+                timeout_s=timeout_s,
+                attempts=retries + 1,
+                retry_delay_s=0.01,
+            )
         )
-    return OpenAiChat(
-        model="m-1", api_key=key, base_url=f"{url}/v1", timeout_s=timeout_s, retries=retries
+    return JsonClient(
+        OpenAiChat(
+            model="m-1", api_key=key, base_url=f"{url}/v1", timeout_s=timeout_s, retries=retries
+        )
     )
 
 
