@@ -1,17 +1,27 @@
-"""The forms of the MLLM's answers: portable JSON schemas and strict reply models. Pure.
+"""The forms of the MLLM's answers: strict reply models, and the schemas made of them. Pure.
 
 Answers are untrusted. Single items of a list are checked one by one, so that a bad one costs only
-itself; additional fields are ignored for the same reason.
+itself (`SkipValidation`: the type is for the schema); additional fields are ignored for the same
+reason.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SkipValidation,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.decode import clean_text
+from agent.mllm.json.schema import to_schema
 from agent.schemas.rounds import Issue
 
 MAX_LABEL_CHARS = 60
@@ -34,7 +44,9 @@ def _or_empty(value: object) -> object:
 
 
 Label = Annotated[str, _word(MAX_LABEL_CHARS), Field(min_length=1)]
-Note = Annotated[str, _word(MAX_NOTE_CHARS), BeforeValidator(_or_empty)]
+_NULLABLE = WithJsonSchema({"type": ["string", "null"]})
+Note = Annotated[str, _word(MAX_NOTE_CHARS), BeforeValidator(_or_empty), _NULLABLE]
+Numbers = list[float]
 
 
 class _Reply(BaseModel):
@@ -55,9 +67,9 @@ class CallReply(_Reply):
     """A call as the model asks for it; boxes are still in its own coordinates."""
 
     target: int
-    concept: str | None = None
-    box: object = None
-    avoid: object = None
+    concept: Annotated[str | None, _NULLABLE] = None
+    box: SkipValidation[Numbers | None] = None
+    avoid: SkipValidation[list[Numbers]] = Field(default_factory=list)
 
 
 class MaskReply(_Reply):
@@ -74,19 +86,19 @@ class PlanReply(_Reply):
 
     decision: Literal["segment", "absent", "unclear"]
     modality: Annotated[str, _word(MAX_LABEL_CHARS)]
-    targets: list[object]
-    calls: list[object]
+    targets: list[SkipValidation[TargetReply]]
+    calls: list[SkipValidation[CallReply]]
     note: Note = ""
 
 
 class InspectReply(_Reply):
     """The answer to ``inspect.md``."""
 
-    masks: list[object]
-    complete: list[object]
+    masks: list[SkipValidation[MaskReply]]
+    complete: list[SkipValidation[int]]
     missing: Note = ""
     next: Literal["stop", "segment", "absent"]
-    calls: list[object]
+    calls: list[SkipValidation[CallReply]]
 
 
 class ComparisonReply(_Reply):
@@ -98,48 +110,17 @@ class ComparisonReply(_Reply):
 
 def plan_schema(style: BoxStyle) -> dict[str, object]:
     """Return the portable schema of a `PlanReply`."""
-    target = _object(
-        {
-            "label": _STRING,
-            "count": _choice("one", "several", "unknown"),
-            "where": _NULLABLE,
-        }
-    )
-    return _object(
-        {
-            "decision": _choice("segment", "absent", "unclear"),
-            "modality": _STRING,
-            "targets": _list(target),
-            "calls": _list(_call_schema(style)),
-            "note": _NULLABLE,
-        }
-    )
+    return to_schema(PlanReply, {"box": style.key})
 
 
 def inspect_schema(style: BoxStyle) -> dict[str, object]:
     """Return the portable schema of an `InspectReply`."""
-    mask = _object(
-        {
-            "id": _STRING,
-            "verdict": _choice("accept", "partial", "reject"),
-            "issue": _choice(*(issue.value for issue in Issue)),
-            "better_than_incumbent": _choice("yes", "no", "same"),
-        }
-    )
-    return _object(
-        {
-            "masks": _list(mask),
-            "complete": _list({"type": "integer"}),
-            "missing": _NULLABLE,
-            "next": _choice("stop", "segment", "absent"),
-            "calls": _list(_call_schema(style)),
-        }
-    )
+    return to_schema(InspectReply, {"box": style.key})
 
 
 def comparison_schema() -> dict[str, object]:
     """Return the portable schema of a `ComparisonReply`."""
-    return _object({"better": _choice("A", "B", "same"), "reason": _NULLABLE})
+    return to_schema(ComparisonReply, {})
 
 
 def parse(content: Mapping[str, object], model: type[Item]) -> Item:
@@ -164,36 +145,3 @@ def sound_items(items: Sequence[object], model: type[Item]) -> list[Item]:
         except ValidationError:
             continue
     return found
-
-
-_STRING: dict[str, object] = {"type": "string"}
-_NULLABLE: dict[str, object] = {"type": ["string", "null"]}
-_BOX: dict[str, object] = {"type": "array", "items": {"type": "number"}}
-
-
-def _choice(*words: str) -> dict[str, object]:
-    return {"type": "string", "enum": list(words)}
-
-
-def _list(items: dict[str, object]) -> dict[str, object]:
-    return {"type": "array", "items": items}
-
-
-def _object(properties: dict[str, object]) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _call_schema(style: BoxStyle) -> dict[str, object]:
-    return _object(
-        {
-            "target": {"type": "integer"},
-            "concept": _NULLABLE,
-            style.key: {"anyOf": [_BOX, {"type": "null"}]},
-            "avoid": _list(_BOX),
-        }
-    )

@@ -1,12 +1,19 @@
-"""A small check of JSON values against our own portable schemas. Pure.
+"""Portable JSON schemas: made of pydantic models, and a small check of values against them. Pure.
 
 Portable means what every provider's structured output takes: flat, no ``$ref``, no defaults, every
-property required, null by type. Limits are not in the schemas: `agent.planners.replies` has them.
+property required, null by type. Limits are not in the schemas: the models have them.
+
+Not checked by jsonschema: it takes 1.0 for an integer, its messages repeat what the model wrote,
+and lists of which one sound item is enough would need a second schema.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
 
 Schema = Mapping[str, object]
+_PORTABLE = ("type", "enum", "items", "anyOf")
 
 _TYPES: Mapping[str, Callable[[object], bool]] = {
     "null": lambda value: value is None,
@@ -17,6 +24,29 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
     "array": lambda value: isinstance(value, list),
     "object": lambda value: isinstance(value, dict),
 }
+
+
+def to_schema(model: type[BaseModel], names: Mapping[str, str]) -> dict[str, object]:
+    """Return the portable schema of a model whose fields may have other `names` on the wire."""
+    whole = model.model_json_schema()
+    return _portable(whole, whole.get("$defs", {}), names)
+
+
+def _portable(part: Any, models: Mapping[str, Any], names: Mapping[str, str]) -> Any:
+    if isinstance(part, list):
+        return [_portable(inner, models, names) for inner in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _portable(models[part["$ref"].rsplit("/", 1)[1]], models, names)
+    kept = {key: _portable(part[key], models, names) for key in _PORTABLE if key in part}
+    if "properties" in part:
+        fields = {
+            names.get(name, name): _portable(inner, models, names)
+            for name, inner in part["properties"].items()
+        }
+        kept |= {"properties": fields, "required": list(fields), "additionalProperties": False}
+    return kept
 
 
 def find_fault(value: object, schema: Schema, where: str = "the answer") -> str | None:

@@ -181,7 +181,14 @@ def test_repair_changes_nothing_that_is_sound(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "brackets", ["{" * 50_000, "{ " * 25_000, "[" * 50_000, "{" + " " * 40_000 + "{" * 9_000]
+    "brackets",
+    [
+        "{" * 50_000,
+        "{ " * 25_000,
+        "[" * 50_000,
+        "{" + " " * 40_000 + "{" * 9_000,
+        "[" * 25_000 + "}" * 25_000,
+    ],
 )
 def test_hostile_brackets_are_done_with_quickly(brackets: str) -> None:
     with pytest.raises(MllmReplyError):
