@@ -87,7 +87,7 @@ def render_clean(image: RgbImage) -> bytes:
     Args:
         image: uint8, shape (H, W, 3), RGB.
     """
-    return _to_png(_resized(image, _canvas_size(image)))
+    return _to_png(Image.fromarray(_resized(image, _canvas_size(image))))
 
 
 def draw_overlay(image: RgbImage, masks: Sequence[LabelledMask]) -> bytes:
@@ -108,7 +108,7 @@ def draw_overlay(image: RgbImage, masks: Sequence[LabelledMask]) -> bytes:
         lettering.frame(item.box, scale, _colour(index))
     labels = [item.label for item, _ in shown]
     lettering.name(labels[:MAX_PLATES], strokes, note=_note(len(labels)))
-    return _encoded(picture)
+    return _to_png(picture)
 
 
 def _note(count: int) -> str:
@@ -133,7 +133,7 @@ def draw_sheet(image: RgbImage, panels: Sequence[Panel]) -> bytes:
         empty = not any(mask.any() for mask in panel.masks)
         sheet.put(index, drawn, panel.label, remark=NO_MASK if empty else "")
         sheet.frame(index, panel.box, grid.tile.width / shape.width)
-    return _encoded(sheet.picture)
+    return _to_png(sheet.picture)
 
 
 def draw_crops(image: RgbImage, masks: Sequence[LabelledMask]) -> bytes:
@@ -149,7 +149,7 @@ def draw_crops(image: RgbImage, masks: Sequence[LabelledMask]) -> bytes:
     for index, item in enumerate(shown):
         pair = _crop_pair(image, item.mask, grid.tile, _colour(index))
         sheet.put(index, pair, item.label, remark="left: as it is, right: outlined")
-    return _encoded(sheet.picture)
+    return _to_png(sheet.picture)
 
 
 def _crop_pair(image: RgbImage, mask: BinaryMask, tile: Size, colour: Colour) -> RgbImage:
@@ -229,11 +229,7 @@ def _resized(image: RgbImage, size: Size) -> RgbImage:
     return np.asarray(picture.resize(size, Image.Resampling.LANCZOS), dtype=np.uint8)
 
 
-def _to_png(pixels: RgbImage) -> bytes:
-    return _encoded(Image.fromarray(pixels))
-
-
-def _encoded(picture: Image.Image) -> bytes:
+def _to_png(picture: Image.Image) -> bytes:
     stream = io.BytesIO()
     picture.save(stream, format="PNG")
     return stream.getvalue()

@@ -62,7 +62,11 @@ def to_mask(source: Mask, mask: BinaryMask) -> Mask:
 
 def select(candidates: Sequence[Candidate], selection: Selection, *, width: int) -> list[Candidate]:
     """Return the wanted ones; left and right part at the middle of an image `width` pixels wide."""
-    kept = [each for each in candidates if on_side(each.mask.box, selection.side, width=width)]
+    kept = [
+        candidate
+        for candidate in candidates
+        if on_side(candidate.mask.box, selection.side, width=width)
+    ]
     if selection.rank is not None:
         kept.sort(key=lambda candidate: candidate.mask.area_px, reverse=selection.rank == "largest")
     return kept[: selection.limit]

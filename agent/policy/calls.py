@@ -36,6 +36,11 @@ def knows(capabilities: Capabilities, concept: str) -> bool:
     return capabilities.concepts is None or concept in capabilities.concepts
 
 
+def listed_phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
+    """Return the phrases of a target that the model lists."""
+    return tuple(phrase for phrase in target.phrases if knows(capabilities, phrase))
+
+
 def admit(calls: Iterable[Call], targets: Sequence[Target], limits: CallLimits) -> tuple[Call, ...]:
     """Return the calls that may be made: clean, new, for a known target, at most four.
 
@@ -64,7 +69,7 @@ def _same_call(first: Call, second: Call) -> bool:
         and first.concept == second.concept
         and len(first.boxes) == len(second.boxes)
         and not lower
-        and all(_same_box(*pair) for pair in zip(first.boxes, second.boxes, strict=True))
+        and all(map(_same_box, first.boxes, second.boxes))
     )
 
 
@@ -95,9 +100,7 @@ def _sayable(text: str | None, target: Target, limits: CallLimits, *, boxed: boo
     if concept is None or knows(limits.capabilities, concept):
         return concept
     if boxed:
-        return next(
-            (phrase for phrase in target.phrases if knows(limits.capabilities, phrase)), None
-        )
+        return next(iter(listed_phrases(target, limits.capabilities)), None)
     return None if concept in limits.unknown else concept
 
 
@@ -132,9 +135,9 @@ def unknown_concepts(calls: Sequence[Call], known: Sequence[bool]) -> frozenset[
 
 def limits_after(limits: CallLimits, rounds: Iterable[Round]) -> CallLimits:
     """Return the limits with everything the rounds tried and learned."""
-    for done in rounds:
+    for past in rounds:
         limits = limits._replace(
-            tried=(*limits.tried, *done.calls),
-            unknown=limits.unknown | unknown_concepts(done.calls, done.known),
+            tried=(*limits.tried, *past.calls),
+            unknown=limits.unknown | unknown_concepts(past.calls, past.known),
         )
     return limits

@@ -70,12 +70,10 @@ def sets_of(
     sources = {candidate.derived_from for candidate in candidates}
     whole = [candidate for candidate in candidates if candidate.id not in sources]
     good = [candidate for candidate in whole if grade_of((candidate.id,), verdicts) != "reject"]
-    wanted = select(good or whole, target.selection, width=width)
-    if not wanted:
-        return []
+    wanted = tuple(kept.id for kept in select(good or whole, target.selection, width=width))
     if target.count == "one" and target.selection.limit in (None, 1):
-        return [(candidate.id,) for candidate in wanted]
-    return [tuple(candidate.id for candidate in wanted)]
+        return [(name,) for name in wanted]
+    return [wanted] if wanted else []
 
 
 def is_vetoed(area_share: float, frame_share: float, target: Target) -> bool:
@@ -127,16 +125,17 @@ def wins_comparison(
 
 def is_accepted_by_client(ids: Ids, verdicts: Mapping[str, Verdict]) -> bool:
     """Tell whether a person accepted the set; no model's word goes above that."""
-    words = [verdicts.get(name) for name in ids]
-    return any(
-        word is not None and word.by == "client" and word.verdict == "accept" for word in words
-    )
+    return any(_client_said(name, verdicts) == "accept" for name in ids)
 
 
 def is_rejected_by_client(name: str, verdicts: Mapping[str, Verdict]) -> bool:
     """Tell whether a person rejected the candidate; it never comes back."""
+    return _client_said(name, verdicts) == "reject"
+
+
+def _client_said(name: str, verdicts: Mapping[str, Verdict]) -> str | None:
     word = verdicts.get(name)
-    return word is not None and word.by == "client" and word.verdict == "reject"
+    return word.verdict if word is not None and word.by == "client" else None
 
 
 def record_verdicts(known: Mapping[str, Verdict], new: Sequence[Verdict]) -> dict[str, Verdict]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.policy.calls import CallLimits, admit, knows
+from agent.policy.calls import CallLimits, admit, listed_phrases
 from agent.schemas.plan import Call, Target
 from agent.schemas.rounds import Candidate, Issue
 from segmenter.contract import Box, BoxPrompt, Capabilities, ImageRef
@@ -26,8 +26,7 @@ def phrases(target: Target, capabilities: Capabilities) -> tuple[str, ...]:
     A model may take spellings that it does not list, so an unlisted phrase is tried before it is
     said that the model cannot look for the thing.
     """
-    listed = tuple(phrase for phrase in target.phrases if knows(capabilities, phrase))
-    return listed or target.phrases[:2]
+    return listed_phrases(target, capabilities) or target.phrases[:2]
 
 
 def lowered_threshold(capabilities: Capabilities, concept: str | None) -> float:
@@ -40,36 +39,30 @@ def first_calls(
 ) -> tuple[Call, ...]:
     """Return the first round: the caller's box, the planner's calls, then what code adds.
 
-    Code adds the first phrase, the planner's boxes also without text's help and the text
+    Code adds the target's first phrase, the planner's boxes also without text's help and the text
     also without the box, and a synonym if the model knows more than one phrase.
     """
     wanted: list[Call] = []
     for target in targets:
         own = [call for call in proposed if call.target == target.id]
-        wanted += _with_box(target, box, limits.capabilities) if box else []
+        if box is not None:
+            # With the phrase if the model knows it, else by the box alone.
+            concept = next(iter(listed_phrases(target, limits.capabilities)), None)
+            wanted.append(_boxed(target, concept, box))
         wanted += own
         wanted += [call.model_copy(update={"boxes": ()}) for call in own if call.concept]
-        wanted += _phrase_calls(target, limits.capabilities, 2)
+        wanted += _phrase_calls(target, limits)[:2]
     return admit(wanted, targets, limits)
 
 
-def _with_box(target: Target, box: Box, capabilities: Capabilities) -> list[Call]:
-    """Ask for what is in a box: with the phrase if the model knows it, else by the box alone."""
-    boxes = (BoxPrompt(box=box),)
-    listed = [phrase for phrase in target.phrases if knows(capabilities, phrase)]
-    concept = listed[0] if listed else None
-    return [Call(target=target.id, concept=concept, boxes=boxes)]
-
-
-def _phrase_calls(target: Target, capabilities: Capabilities, limit: int) -> list[Call]:
-    return [
-        Call(target=target.id, concept=phrase) for phrase in phrases(target, capabilities)[:limit]
-    ]
+def _phrase_calls(target: Target, limits: CallLimits) -> list[Call]:
+    asked = phrases(target, limits.capabilities)
+    return [Call(target=target.id, concept=phrase) for phrase in asked]
 
 
 def widening_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
     """Return what to try when nothing was found: untried phrases, then the lowered threshold."""
-    texts = _phrase_calls(target, limits.capabilities, len(target.phrases))
+    texts = _phrase_calls(target, limits)
     untried = admit(texts, [target], limits)
     if untried:
         return untried
@@ -81,7 +74,7 @@ def widening_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
 
 
 def is_searched(target: Target, limits: CallLimits) -> bool:
-    """Tell whether the phrases and the lowered threshold were tried."""
+    """Tell whether all phrases and the lowered threshold were tried."""
     return not widening_calls(target, limits)
 
 
@@ -102,14 +95,14 @@ def repair_calls(target: Target, flaw: Flaw, limits: CallLimits) -> tuple[Call, 
     wanted: list[Call] = []
     found = flaw.candidate.mask.box
     concept = flaw.candidate.concept
+    texts = _phrase_calls(target, limits)
     if flaw.issue in (Issue.TOO_SMALL, Issue.MISSING_PARTS):
-        wanted += _phrase_calls(target, limits.capabilities, len(target.phrases))
+        wanted += texts
         wanted.append(_boxed(target, concept, flaw.box or _grown(found, limits.image)))
     elif flaw.issue in (Issue.TOO_LARGE, Issue.LEAK):
         wanted.append(_boxed(target, concept, flaw.box or grow_box(found, TIGHTER)))
     elif flaw.issue in (Issue.WRONG_STRUCTURE, Issue.WRONG_SIDE, Issue.NOT_PRESENT):
         avoid = (BoxPrompt(box=found, label="negative"),)
-        texts = _phrase_calls(target, limits.capabilities, len(target.phrases))
         if flaw.box is not None:
             wanted += [_boxed(target, call.concept, flaw.box, avoid) for call in texts]
         wanted += texts

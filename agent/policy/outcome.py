@@ -39,65 +39,67 @@ class RunSummary(NamedTuple):
     boxed: frozenset[str] = frozenset()
 
 
-def absence_votes(target: Target, summary: RunSummary) -> int:
+def absence_votes(target: Target, run: RunSummary) -> int:
     """Count the voices for "not there": the planner, the search, two rounds of rejections."""
-    calls = [
-        (done, call)
-        for done in summary.rounds
-        for call in range(len(done.calls))
-        if done.calls[call].target == target.id
-    ]
-    looked = [done.presence[call] for done, call in calls if done.known[call]]
-    if not looked or summary.limits is None:
+    looked = [presence for known, presence in _searches(target, run) if known]
+    if not looked or run.limits is None:
         return 0
-    planner = _planner_says_absent(summary, max(looked))
-    found = any(
-        owner == target.id and name not in summary.boxed for name, owner in summary.owners.items()
-    )
-    searched = not found and is_searched(target, summary.limits)
-    return planner + searched + (_rounds_rejected(target, summary) >= 2)
+    planner = _planner_says_absent(run, max(looked))
+    found = any(owner == target.id and name not in run.boxed for name, owner in run.owners.items())
+    searched = not found and is_searched(target, run.limits)
+    return planner + searched + (_rounds_rejected(target, run) >= 2)
 
 
-def _planner_says_absent(summary: RunSummary, presence: float) -> bool:
-    if summary.plan is not None and summary.plan.decision == "absent":
+def _searches(target: Target, run: RunSummary) -> list[tuple[bool, float]]:
+    """Return for each call of a target whether the model knows the concept, and its presence."""
+    return [
+        (known, presence)
+        for past in run.rounds
+        for call, known, presence in zip(past.calls, past.known, past.presence, strict=True)
+        if call.target == target.id
+    ]
+
+
+def _planner_says_absent(run: RunSummary, presence: float) -> bool:
+    if run.plan is not None and run.plan.decision == "absent":
         return True
-    last = summary.rounds[-1]
+    last = run.rounds[-1]
     if last.planner == "rules":
         return presence < ABSENT_PRESENCE
     return last.inspection.next == "absent"
 
 
-def _rounds_rejected(target: Target, summary: RunSummary) -> int:
+def _rounds_rejected(target: Target, run: RunSummary) -> int:
     """Count rounds in which all candidates were rejected as another structure."""
     count = 0
-    for done in summary.rounds:
-        mine = {name for name in done.candidates if summary.owners.get(name) == target.id}
-        verdicts = [v for v in done.inspection.verdicts if v.candidate in mine]
+    for past in run.rounds:
+        mine = {name for name in past.candidates if run.owners.get(name) == target.id}
+        verdicts = [v for v in past.inspection.verdicts if v.candidate in mine]
         judged = {v.candidate for v in verdicts} == mine
         wrong = all(v.verdict == "reject" and v.issue in _ABSENT_ISSUES for v in verdicts)
         count += bool(mine) and judged and wrong
     return count
 
 
-def end_target(target: Target, summary: RunSummary) -> TargetOutcome:
+def end_target(target: Target, run: RunSummary) -> TargetOutcome:
     """Decide how a target ended."""
-    ids = summary.incumbents.get(target.id, ())
-    grade = grade_of(ids, summary.verdicts)
+    ids = run.incumbents.get(target.id, ())
+    grade = grade_of(ids, run.verdicts)
     if ids and grade in ("accept", "partial"):
-        doubted = grade == "partial" and _by_rules(ids, summary.verdicts)
+        doubted = grade == "partial" and _by_rules(ids, run.verdicts)
         status = Status.UNCERTAIN if doubted else Status.FOUND
         reason = "the mask is of middling quality" if doubted else _why_look(target, grade)
         return _ended(target, status, ids, reason)
-    if summary.failure is not None:
+    if run.failure is not None:
         if ids:
-            return _ended(target, Status.UNCERTAIN, ids, summary.failure.message)
-        return _ended(target, Status.FAILED, (), summary.failure.message)
-    if absence_votes(target, summary) >= VOTES_NEEDED:
+            return _ended(target, Status.UNCERTAIN, ids, run.failure.message)
+        return _ended(target, Status.FAILED, (), run.failure.message)
+    if absence_votes(target, run) >= VOTES_NEEDED:
         return _ended(target, Status.NOT_FOUND, (), f"looked for {target.label} and found none")
     if ids:
         reason = f"something was found, but it may not be {target.label}"
         return _ended(target, Status.UNCERTAIN, ids, reason)
-    return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, summary))
+    return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, run))
 
 
 def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
@@ -116,17 +118,12 @@ def _why_look(target: Target, grade: Grade) -> str:
     return "" if target.known else f"{target.label!r} is no word of the lexicon"
 
 
-def _why_nothing(target: Target, summary: RunSummary) -> str:
-    known = [
-        done.known[place]
-        for done in summary.rounds
-        for place, call in enumerate(done.calls)
-        if call.target == target.id
-    ]
+def _why_nothing(target: Target, run: RunSummary) -> str:
+    known = [known for known, _ in _searches(target, run)]
     if not known:
         return f"{target.label!r} was not looked for"
     if not any(known):
-        return f"this model cannot look for {target.label!r}{_listed(summary.limits)}"
+        return f"this model cannot look for {target.label!r}{_listed(run.limits)}"
     return f"nothing was found for {target.label}, but its absence is not established"
 
 
@@ -136,24 +133,22 @@ def _listed(limits: CallLimits | None) -> str:
     return "; it knows: " + ", ".join(limits.capabilities.concepts[:_LISTED_CONCEPTS])
 
 
-def end_run(
-    targets: Sequence[Target], kept: Sequence[TargetResult], summary: RunSummary
-) -> Outcome:
+def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], run: RunSummary) -> Outcome:
     """Decide how a run ended: its status is that of the targets it worked on.
 
     Targets of earlier runs that were `kept` are returned as they are; they give the status only of
     a run that worked on nothing else.
     """
     stay = [_kept(result) for result in kept]
-    worked = [end_target(target, summary) for target in targets]
+    worked = [end_target(target, run) for target in targets]
     ended = (*stay, *worked)
     labels = {result.target.id: result.target.label for result in kept}
     labels |= {target.id: target.label for target in targets}
     return Outcome(
-        status=_joint_status([outcome.status for outcome in worked or stay], summary.failure),
+        status=_joint_status([outcome.status for outcome in worked or stay], run.failure),
         targets=ended,
-        needs_review=_needs_review(ended, summary),
-        message=_message(ended, labels, summary),
+        needs_review=_needs_review(ended, run),
+        message=_message(ended, labels, run),
     )
 
 
@@ -162,15 +157,15 @@ def _kept(result: TargetResult) -> TargetOutcome:
     return _ended(result.target, result.status, ids, result.reason)
 
 
-def _needs_review(ended: Sequence[TargetOutcome], summary: RunSummary) -> bool:
+def _needs_review(ended: Sequence[TargetOutcome], run: RunSummary) -> bool:
     """Tell whether a person should look.
 
     A clean find needs none, nor an absence that a judge with eyes confirmed; when only the rules
     looked, both voices for an absence come from the same model.
     """
-    if summary.fallbacks or summary.failure is not None or not ended:
+    if run.fallbacks or run.failure is not None or not ended:
         return True
-    seen = bool(summary.rounds) and summary.rounds[-1].planner != "rules"
+    seen = bool(run.rounds) and run.rounds[-1].planner != "rules"
     return any(
         not (outcome.status is Status.FOUND and not outcome.reason)
         and not (outcome.status is Status.NOT_FOUND and seen)
@@ -185,14 +180,12 @@ def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status
     return Status.FAILED if failure is not None else Status.UNCERTAIN
 
 
-def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], summary: RunSummary) -> str:
-    if summary.failure is not None and all(outcome.status is Status.FAILED for outcome in ended):
-        return summary.failure.message
+def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], run: RunSummary) -> str:
+    if run.failure is not None and all(outcome.status is Status.FAILED for outcome in ended):
+        return run.failure.message
     if not ended:
         return "The request does not say what to outline; name a structure or draw a box."
-    return " ".join(
-        _sentence(outcome, labels.get(outcome.target, outcome.target)) for outcome in ended
-    )
+    return " ".join(_sentence(end, labels.get(end.target, end.target)) for end in ended)
 
 
 def _sentence(outcome: TargetOutcome, label: str) -> str:
@@ -203,5 +196,6 @@ def _sentence(outcome: TargetOutcome, label: str) -> str:
         Status.UNCERTAIN: f"{label}: uncertain",
         Status.FAILED: f"{label}: failed",
     }[outcome.status]
-    reasoned = outcome.reason and outcome.status is not Status.NOT_FOUND
-    return f"{head} ({outcome.reason})." if reasoned else f"{head}."
+    if not outcome.reason or outcome.status is Status.NOT_FOUND:
+        return f"{head}."
+    return f"{head} ({outcome.reason})."

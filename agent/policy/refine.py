@@ -93,8 +93,8 @@ def _box_of(target: Target, rounds: tuple[Round, ...]) -> Box | None:
     """Return where the planner or the caller last said the target is."""
     boxes = [
         prompt.box
-        for done in rounds
-        for call in (*done.calls, *done.inspection.calls)
+        for past in rounds
+        for call in (*past.calls, *past.inspection.calls)
         if call.target == target.id
         for prompt in call.boxes
         if prompt.label == "positive"

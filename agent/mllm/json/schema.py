@@ -29,7 +29,8 @@ _TYPES: Mapping[str, Callable[[object], bool]] = {
 def to_schema(model: type[BaseModel], names: Mapping[str, str]) -> dict[str, object]:
     """Return the portable schema of a model whose fields may have other `names` on the wire."""
     whole = model.model_json_schema()
-    return _portable(whole, whole.get("$defs", {}), names)
+    schema: dict[str, object] = _portable(whole, whole.get("$defs", {}), names)
+    return schema
 
 
 def _portable(part: Any, models: Mapping[str, Any], names: Mapping[str, str]) -> Any:

@@ -40,7 +40,7 @@ def round_(
     )
 
 
-def story(
+def run(
     *rounds: Round,
     plan: Plan | None = None,
     failure: Failure | None = None,
@@ -62,23 +62,23 @@ def story(
 
 
 @pytest.mark.parametrize(
-    ("told", "votes"),
+    ("seen", "votes"),
     [
-        (story(round_(1, TEXT)), 0),
-        (story(round_(1, TEXT, next_="absent")), 1),
-        (story(round_(1, TEXT), round_(2, FAINT)), 1),
-        (story(round_(1, TEXT), round_(2, FAINT, next_="absent")), 2),
-        (story(round_(1, TEXT, found=("m1",)), round_(2, FAINT, found=("m2",))), 1),
+        (run(round_(1, TEXT)), 0),
+        (run(round_(1, TEXT, next_="absent")), 1),
+        (run(round_(1, TEXT), round_(2, FAINT)), 1),
+        (run(round_(1, TEXT), round_(2, FAINT, next_="absent")), 2),
+        (run(round_(1, TEXT, found=("m1",)), round_(2, FAINT, found=("m2",))), 1),
         (
-            story(round_(1, TEXT, found=("m1",)), round_(2, FAINT, found=("m2",), next_="absent")),
+            run(round_(1, TEXT, found=("m1",)), round_(2, FAINT, found=("m2",), next_="absent")),
             2,
         ),
-        (story(round_(1, TEXT), plan=plan_for(POLYP, decision="absent")), 1),
-        (story(plan=plan_for(POLYP, decision="absent")), 0),
-        (story(round_(1, TEXT, known=False), round_(2, FAINT, known=False)), 0),
-        (story(round_(1, TEXT, planner="rules"), round_(2, FAINT, planner="rules")), 2),
+        (run(round_(1, TEXT), plan=plan_for(POLYP, decision="absent")), 1),
+        (run(plan=plan_for(POLYP, decision="absent")), 0),
+        (run(round_(1, TEXT, known=False), round_(2, FAINT, known=False)), 0),
+        (run(round_(1, TEXT, planner="rules"), round_(2, FAINT, planner="rules")), 2),
         (
-            story(
+            run(
                 round_(1, TEXT, planner="rules", presence=0.6),
                 round_(2, FAINT, planner="rules", presence=0.6),
             ),
@@ -99,26 +99,26 @@ def story(
         "rules, presence in between",
     ],
 )
-def test_absence_is_counted_in_voices(told: RunSummary, votes: int) -> None:
-    assert absence_votes(POLYP, told) == votes
+def test_absence_is_counted_in_voices(seen: RunSummary, votes: int) -> None:
+    assert absence_votes(POLYP, seen) == votes
 
 
 @pytest.mark.parametrize(
-    ("told", "status", "masks"),
+    ("seen", "status", "masks"),
     [
-        (story(round_(1, TEXT, found=("m1",), word="accept", issue=Issue.NONE)), "found", ("m1",)),
-        (story(round_(1, TEXT, found=("m1",), word="partial", issue=Issue.LEAK)), "found", ("m1",)),
+        (run(round_(1, TEXT, found=("m1",), word="accept", issue=Issue.NONE)), "found", ("m1",)),
+        (run(round_(1, TEXT, found=("m1",), word="partial", issue=Issue.LEAK)), "found", ("m1",)),
         (
-            story(round_(1, TEXT, found=("m1",), word="partial", planner="rules")),
+            run(round_(1, TEXT, found=("m1",), word="partial", planner="rules")),
             "uncertain",
             ("m1",),
         ),
-        (story(round_(1, TEXT, found=("m1",))), "uncertain", ("m1",)),
-        (story(round_(1, TEXT), round_(2, FAINT, next_="absent")), "not_found", ()),
-        (story(round_(1, TEXT, next_="absent")), "uncertain", ()),
-        (story(failure=Failure(kind="JobFailed", message="it failed")), "failed", ()),
+        (run(round_(1, TEXT, found=("m1",))), "uncertain", ("m1",)),
+        (run(round_(1, TEXT), round_(2, FAINT, next_="absent")), "not_found", ()),
+        (run(round_(1, TEXT, next_="absent")), "uncertain", ()),
+        (run(failure=Failure(kind="JobFailed", message="it failed")), "failed", ()),
         (
-            story(
+            run(
                 round_(1, TEXT, found=("m1",)),
                 failure=Failure(kind="JobFailed", message="it failed"),
             ),
@@ -128,22 +128,22 @@ def test_absence_is_counted_in_voices(told: RunSummary, votes: int) -> None:
     ],
 )
 def test_a_target_ends_in_one_of_four_ways(
-    told: RunSummary, status: str, masks: tuple[str, ...]
+    seen: RunSummary, status: str, masks: tuple[str, ...]
 ) -> None:
-    ended = end_target(POLYP, told)
+    ended = end_target(POLYP, seen)
     assert (ended.status, ended.masks) == (status, masks)
 
 
 def test_a_failure_is_never_an_absence() -> None:
-    told = story(
+    seen = run(
         round_(1, TEXT, next_="absent"), failure=Failure(kind="JobFailed", message="it failed")
     )
-    assert end_target(POLYP, told).status is Status.FAILED
+    assert end_target(POLYP, seen).status is Status.FAILED
 
 
 def test_a_concept_the_model_cannot_look_for_is_uncertain_and_says_what_it_knows() -> None:
     ended = end_target(
-        POLYP, story(round_(1, TEXT, known=False), can=capabilities(concepts=("cup",)))
+        POLYP, run(round_(1, TEXT, known=False), can=capabilities(concepts=("cup",)))
     )
     assert ended.status is Status.UNCERTAIN
     assert ended.reason == "this model cannot look for 'polyp'; it knows: cup"
@@ -153,24 +153,24 @@ ACCEPTED = round_(1, TEXT, found=("m1",), word="accept", issue=Issue.NONE)
 
 
 @pytest.mark.parametrize(
-    ("told", "review"),
+    ("seen", "review"),
     [
-        (story(ACCEPTED), False),
-        (story(ACCEPTED, fallbacks=("inspect 1: failed",)), True),
-        (story(round_(1, TEXT, found=("m1",), word="partial")), True),
-        (story(round_(1, TEXT), round_(2, FAINT, next_="absent")), False),
-        (story(round_(1, TEXT, planner="rules"), round_(2, FAINT, planner="rules")), True),
-        (story(round_(1, TEXT, found=("m1",))), True),
+        (run(ACCEPTED), False),
+        (run(ACCEPTED, fallbacks=("inspect 1: failed",)), True),
+        (run(round_(1, TEXT, found=("m1",), word="partial")), True),
+        (run(round_(1, TEXT), round_(2, FAINT, next_="absent")), False),
+        (run(round_(1, TEXT, planner="rules"), round_(2, FAINT, planner="rules")), True),
+        (run(round_(1, TEXT, found=("m1",))), True),
     ],
     ids=["found", "rules stood in", "partial", "absent", "absent by one model", "rejected"],
 )
-def test_a_person_is_asked_to_look_whenever_there_is_doubt(told: RunSummary, review: bool) -> None:
-    assert end_run([POLYP], [], told).needs_review is review
+def test_a_person_is_asked_to_look_whenever_there_is_doubt(seen: RunSummary, review: bool) -> None:
+    assert end_run([POLYP], [], seen).needs_review is review
 
 
 def test_a_run_is_found_if_any_target_is() -> None:
     cup = target("optic cup", id="t2")
-    outcome = end_run([POLYP, cup], [], story(ACCEPTED, plan=plan_for(POLYP, cup)))
+    outcome = end_run([POLYP, cup], [], run(ACCEPTED, plan=plan_for(POLYP, cup)))
     assert outcome.status is Status.FOUND
     assert outcome.needs_review
     assert outcome.message == (
