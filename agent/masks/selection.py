@@ -34,7 +34,7 @@ def cut_pieces(candidate: Candidate, mask: BinaryMask) -> list[Piece]:
     kept = _large(found)[:MAX_PIECES]
     if len(kept) < 2:
         return []
-    return [Piece(candidate, found.mask_of([number])) for number in kept]
+    return [Piece(candidate, found.labels == number) for number in kept]
 
 
 def clean(mask: BinaryMask) -> BinaryMask:

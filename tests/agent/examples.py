@@ -124,3 +124,33 @@ def round_view(
         history=(past,) if number > 1 else (),
         seed=seed,
     )
+
+
+def plan_answer(key: str = "box_2d", **changes: object) -> dict[str, object]:
+    """The answer to ``plan.md`` of a model that names its boxes `key`."""
+    call = {"target": 1, "concept": "breast tumor", key: [100, 200, 500, 600], "avoid": []}
+    return {
+        "decision": "segment",
+        "modality": "ultrasound",
+        "targets": [{"label": "Tumour", "count": "one", "where": "upper left"}],
+        "calls": [call],
+        "note": None,
+        **changes,
+    }
+
+
+def mask_answer(name: str, verdict: str, issue: str = "none", better: str = "same") -> object:
+    """A verdict on one panel, as a model writes it."""
+    return {"id": name, "verdict": verdict, "issue": issue, "better_than_incumbent": better}
+
+
+def inspect_answer(**changes: object) -> dict[str, object]:
+    """The answer to ``inspect.md`` of a model that is content with panel M2."""
+    return {
+        "masks": [mask_answer("M2", "accept", better="yes")],
+        "complete": [1],
+        "missing": None,
+        "next": "stop",
+        "calls": [],
+        **changes,
+    }

@@ -16,7 +16,14 @@ from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
 from agent.planners.reply_schemas import inspect_schema, plan_schema
-from tests.agent.examples import question, rectangle, round_view
+from tests.agent.examples import (
+    inspect_answer,
+    mask_answer,
+    plan_answer,
+    question,
+    rectangle,
+    round_view,
+)
 from tests.agent.loopback import Loopback, Step, loopback, says, sends
 
 Result = TypeVar("Result")
@@ -46,13 +53,7 @@ def with_planner(
 
 def planned(wire: str, box: list[float]) -> dict[str, object]:
     key = "box_2d" if wire == "gemini" else "bbox_2d"
-    return {
-        "decision": "segment",
-        "modality": "ultrasound",
-        "targets": [{"label": "tumour", "count": "one", "where": None}],
-        "calls": [{"target": 1, "concept": "breast tumor", key: box, "avoid": []}],
-        "note": None,
-    }
+    return plan_answer(calls=[{"target": 1, "concept": "breast tumor", key: box, "avoid": []}])
 
 
 @pytest.mark.parametrize(
@@ -87,16 +88,9 @@ def test_a_plan_is_asked_with_the_clean_picture_and_comes_in_pixels_of_the_image
     assert schema == plan_schema(style)
 
 
-JUDGED = {
-    "masks": [
-        {"id": "M0", "verdict": "partial", "issue": "leak", "better_than_incumbent": "same"},
-        {"id": "M2", "verdict": "accept", "issue": "none", "better_than_incumbent": "yes"},
-    ],
-    "complete": [1],
-    "missing": None,
-    "next": "stop",
-    "calls": [],
-}
+JUDGED = inspect_answer(
+    masks=[mask_answer("M0", "partial", "leak"), mask_answer("M2", "accept", better="yes")]
+)
 
 
 @pytest.mark.parametrize(("wire", "model"), WIRES)

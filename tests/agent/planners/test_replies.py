@@ -28,24 +28,12 @@ from agent.planners.replies import (
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.rounds import Issue
 from segmenter.contract import Box
+from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 IMAGE, SHOWN = Size(400, 200), Size(800, 400)
 STYLES = [GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE]
 GEMINI = BoxCoordinates(GEMINI_STYLE, SHOWN, IMAGE)
 PIXELS = BoxCoordinates(PIXELS_STYLE, SHOWN, IMAGE)
-
-
-def plan_answer(**changes: Any) -> dict[str, object]:
-    return {
-        "decision": "segment",
-        "modality": "ultrasound",
-        "targets": [{"label": "Tumour", "count": "one", "where": "upper left"}],
-        "calls": [
-            {"target": 1, "concept": "breast tumor", "box_2d": [100, 200, 500, 600], "avoid": []}
-        ],
-        "note": None,
-        **changes,
-    }
 
 
 def call(**changes: Any) -> dict[str, object]:
@@ -252,18 +240,6 @@ def test_a_plan_may_name_no_target_when_there_is_none(decision: str) -> None:
     assert (plan.decision, plan.targets, plan.calls) == (decision, (), ())
 
 
-def inspect_answer(**changes: Any) -> dict[str, object]:
-    mask = {"id": "M2", "verdict": "accept", "issue": "none", "better_than_incumbent": "yes"}
-    return {
-        "masks": [mask],
-        "complete": [1],
-        "missing": None,
-        "next": "stop",
-        "calls": [],
-        **changes,
-    }
-
-
 def inspected(**changes: Any) -> Any:
     return to_inspection(
         inspect_answer(**changes),
@@ -285,10 +261,10 @@ def test_an_inspection_is_translated() -> None:
 
 def test_a_panel_s_verdict_goes_to_all_its_candidates_and_wrong_ids_to_none() -> None:
     masks = [
-        {"id": "m0", "verdict": "reject", "issue": "leak", "better_than_incumbent": "same"},
-        {"id": "M0", "verdict": "accept", "issue": "none", "better_than_incumbent": "same"},
-        {"id": "M7", "verdict": "accept", "issue": "none", "better_than_incumbent": "same"},
-        {"id": "M2", "verdict": "lovely", "issue": "none", "better_than_incumbent": "same"},
+        mask_answer("m0", "reject", "leak"),
+        mask_answer("M0", "accept"),
+        mask_answer("M7", "accept"),
+        mask_answer("M2", "lovely"),
         "M2",
     ]
     verdicts = inspected(masks=masks).verdicts

@@ -11,6 +11,7 @@ from agent.mllm.json.extract import extract
 from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.plan import Call
+from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 BODIES = 10_000
 IMAGE = Size(400, 200)
@@ -58,27 +59,10 @@ WRAPS: tuple[Callable[[str], str], ...] = (
 )
 
 
-def plan_answer(key: str) -> dict[str, object]:
-    return {
-        "decision": "segment",
-        "modality": "ultrasound",
-        "targets": [{"label": "mass", "count": "one", "where": "upper left"}],
-        "calls": [{"target": 1, "concept": "breast tumor", key: [10, 20, 300, 400], "avoid": []}],
-        "note": None,
-    }
-
-
-def inspect_answer(key: str) -> dict[str, object]:
-    return {
-        "masks": [
-            {"id": "M0", "verdict": "partial", "issue": "leak", "better_than_incumbent": "same"},
-            {"id": "M1", "verdict": "accept", "issue": "none", "better_than_incumbent": "yes"},
-        ],
-        "complete": [1],
-        "missing": None,
-        "next": "segment",
-        "calls": [{"target": 1, "concept": "mass", key: None, "avoid": [[1, 2, 3, 4]]}],
-    }
+def judged(key: str) -> dict[str, object]:
+    call = {"target": 1, "concept": "mass", key: None, "avoid": [[1, 2, 3, 4]]}
+    masks = [mask_answer("M0", "partial", "leak"), mask_answer("M1", "accept", better="yes")]
+    return inspect_answer(masks=masks, next="segment", calls=[call])
 
 
 def spoil(value: object, chance: random.Random) -> object:
@@ -136,7 +120,7 @@ def read_comparison(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
 
 READERS = (
     (plan_answer, read_plan),
-    (inspect_answer, read_inspection),
+    (judged, read_inspection),
     (lambda key: {"better": "A", "reason": None}, read_comparison),
 )
 
