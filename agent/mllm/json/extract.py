@@ -1,7 +1,7 @@
 """JSON out of whatever a model wrote: thoughts, fences, tags, prose, double encoding. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from agent.errors import MllmReplyError
 from agent.mllm.json.decode import MAX_CHARS, NotJson, decode, decode_at
@@ -13,8 +13,8 @@ _THOUGHT_END = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 # Where a value may start. Prose holds few braces; a text that holds more is not an answer.
 MAX_STARTS = 200
-# A JSON string that holds JSON, in a call, in a list: four coats are the most ever seen.
-MAX_COATS = 4
+# A JSON string that holds JSON, in a call, in a list: four around each other are the most ever seen.
+MAX_WRAPPERS = 4
 # Names under which servers put the arguments of a call.
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 
@@ -50,14 +50,17 @@ def without_thoughts(text: str) -> str:
 def _values(text: str) -> Iterator[object]:
     """Yield what may be the answer, likeliest first."""
     fences = [match.group(1) for match in _FENCE.finditer(text)][::-1]
-    for part in (text, *fences):
+    yield from _decoded((text, *fences))
+    yield from _scanned(text)
+    yield from _decoded(filter(None, map(repaired, (*fences, text))))
+
+
+def _decoded(texts: Iterable[str]) -> Iterator[object]:
+    for text in texts:
         try:
-            yield decode(part)
+            yield decode(text)
         except NotJson:
             continue
-    yield from _scanned(text)
-    for part in (*fences, text):
-        yield from _repaired(part)
 
 
 def _scanned(text: str) -> list[object]:
@@ -76,33 +79,23 @@ def _scanned(text: str) -> list[object]:
     return [value for _, value in sorted(found, key=lambda item: -item[0])]
 
 
-def _repaired(text: str) -> Iterator[object]:
-    mended = repaired(text)
-    if mended is None:
-        return
-    try:
-        yield decode(mended)
-    except NotJson:
-        return
-
-
 def _fit(value: object, schema: Schema) -> dict[str, object] | str | None:
-    """Return the answer inside a value's coats, or what is wrong with its outermost object."""
+    """Return the answer inside a value's wrappers, or what is wrong with its outermost object."""
     fault: str | None = None
-    for _ in range(MAX_COATS):
+    for _ in range(MAX_WRAPPERS):
         if isinstance(value, dict):
             found = find_fault(value, schema)
             if found is None:
                 return {name: value.get(name) for name in properties(schema)}
             fault = fault or found
-        value = _uncoated(value, schema)
+        value = _unwrapped(value, schema)
         if value is None:
             break
     return fault
 
 
-def _uncoated(value: object, schema: Schema) -> object:
-    """Take one coat off: a string, a call, a wrapper of one key, a list; None if there is none."""
+def _unwrapped(value: object, schema: Schema) -> object:
+    """Take one wrapper off: a string, a call, an object of one key, a list; None if there is none."""
     if isinstance(value, str):
         try:
             return decode(value)
