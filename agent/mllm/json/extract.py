@@ -13,7 +13,7 @@ _THOUGHT_END = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 # Where a value may start. Prose holds few braces; a text that holds more is not an answer.
 MAX_STARTS = 200
-# A JSON string that holds JSON, in a call, in a list: four around each other are the most ever seen.
+# A JSON string that holds JSON, in a call, in a list: four is the most ever seen.
 MAX_WRAPPERS = 4
 # Names under which servers put the arguments of a call.
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
@@ -95,7 +95,7 @@ def _fit(value: object, schema: Schema) -> dict[str, object] | str | None:
 
 
 def _unwrapped(value: object, schema: Schema) -> object:
-    """Take one wrapper off: a string, a call, an object of one key, a list; None if there is none."""
+    """Unwrap once: a string, a call, an object of one key, a list; None if it is none of these."""
     if isinstance(value, str):
         try:
             return decode(value)

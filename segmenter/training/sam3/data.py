@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from segmenter.contract import BinaryMask, RgbImage, Rle
 from segmenter.formats.decode import decode
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
+from segmenter.masks.components import components
 from segmenter.training.dataset import MIN_COMPONENT_PIXELS, Row
 
 # Source: MedSAM-3's paper, section 3.2: "each limited to no more than three words".
@@ -65,9 +65,9 @@ def from_rows(rows: Iterable[Row], phrases: Mapping[str, str]) -> list[Annotated
 
 
 def _pieces(mask: BinaryMask) -> list[BinaryMask]:
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    pieces = [labels == number for number in range(1, count + 1)]
-    return [piece for piece in pieces if piece.sum() >= MIN_COMPONENT_PIXELS]
+    found = components(mask)
+    numbers = sorted(found.largest_first(least_px=MIN_COMPONENT_PIXELS))
+    return [found.labels == number for number in numbers]
 
 
 def read_rgb(picture: Annotated) -> RgbImage:
