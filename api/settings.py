@@ -89,7 +89,8 @@ class Settings(Frozen):
     """Everything that can be set; a field ``name`` is read from ``MEDSAM3_NAME``.
 
     Attributes:
-        redis_url: queue and stores shared by several processes; None keeps all in one process.
+        redis_url: queue shared by several processes; None keeps all in one process. Pictures,
+            records and volumes lie there too, unless `state_url` names PostgreSQL.
         api_keys: whoever shows one of them may use the service; none only on the loopback.
         allowed_hosts: names this service is reached by, ``*`` for any; by default the loopback's
             names without a key, and any name with one.
@@ -102,7 +103,8 @@ class Settings(Frozen):
         price_output: of a million tokens written.
         run_tokens: what the MLLM of one run may read and write; no limit by default.
         run_slots: agent runs this process carries out at once; 0 leaves them to others.
-        state_url: where states of running runs are kept, ``sqlite:///FILE`` or ``postgresql://``.
+        state_url: where pictures, records and volumes lie. ``sqlite:///FILE`` serves one process
+            alone, so that beside `redis_url` it stays unused; ``postgresql://`` serves many.
         backend: the bundled model, or SAM 3 with or without MedSAM-3's LoRA.
         sam3: which SAM 3, and how it runs; its fields are read from ``MEDSAM3_SAM3_NAME``.
         max_upload_bytes: of one image, as sent.

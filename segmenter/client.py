@@ -10,8 +10,8 @@ from contextlib import suppress
 from uuid import uuid4
 
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
-from segmenter.errors import InvalidPrompt, JobFailed, NoWorker, TransportDown
-from segmenter.masks.geometry import clip_box
+from segmenter.errors import JobFailed, NoWorker, TransportDown
+from segmenter.prompt_checks import check_boxes
 from segmenter.queue.contract import Producer
 from segmenter.queue.messages import Answer, Job, WorkerInfo, to_error
 
@@ -88,19 +88,3 @@ class QueuedSegmenter:
         # Bounded by the queue's own time limit; if it fails the job only runs for nothing.
         with suppress(TransportDown):
             await self._queue.cancel(job_id)
-
-
-def check_boxes(request: SegmentRequest) -> None:
-    """Refuse a box that lies outside of the image.
-
-    Raises:
-        InvalidPrompt.
-    """
-    width, height = request.image.width, request.image.height
-    for number, prompt in enumerate(request.prompts):
-        for index, prompted in enumerate(prompt.boxes):
-            if clip_box(prompted.box, width=width, height=height) is None:
-                raise InvalidPrompt(
-                    f"box {prompted.box.as_tuple()} lies outside of {width} x {height} pixels",
-                    field=f"prompts.{number}.boxes.{index}",
-                )

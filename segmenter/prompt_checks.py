@@ -1,7 +1,24 @@
-"""Whether a model can be asked what a request asks. Pure."""
+"""Whether a request fits its image, and a model can be asked it. Pure."""
 
 from segmenter.contract import Capabilities, ImageRef, Prompt, SegmentRequest
 from segmenter.errors import InvalidPrompt
+from segmenter.masks.geometry import clip_box
+
+
+def check_boxes(request: SegmentRequest) -> None:
+    """Refuse a box that lies outside of the image.
+
+    Raises:
+        InvalidPrompt.
+    """
+    width, height = request.image.width, request.image.height
+    for number, prompt in enumerate(request.prompts):
+        for index, prompted in enumerate(prompt.boxes):
+            if clip_box(prompted.box, width=width, height=height) is None:
+                raise InvalidPrompt(
+                    f"box {prompted.box.as_tuple()} lies outside of {width} x {height} pixels",
+                    field=f"prompts.{number}.boxes.{index}",
+                )
 
 
 def check_asked(request: SegmentRequest, capabilities: Capabilities) -> None:

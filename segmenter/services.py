@@ -1,11 +1,16 @@
-"""Puts the parts together for entry points: everything in one process, or around one Redis."""
+"""Puts the parts together for entry points: everything in one process, or around one Redis.
+
+Pictures, records and volume jobs lie in one place: in the PostgreSQL that the state URL names; else
+in Redis, if that carries the queue; else in the SQLite file that the state URL names; else in
+memory. A file is one process's alone, so beside Redis it stays unused.
+"""
 
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -14,23 +19,19 @@ from segmenter.backends.sequence import sequence_backend
 from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
 from segmenter.formats.decode import decode, describe
-from segmenter.formats.frames import SequenceFormats
+from segmenter.formats.frames import OpenFrames
 from segmenter.formats.limits import Limits
-from segmenter.formats.volume_files import all_formats
+from segmenter.formats.sequences import open_frames
 from segmenter.queue.contract import Consumer, Producer, RunQueue
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import open_caller
-from segmenter.settings import QueueSettings, SegmenterSettings
-from segmenter.storage.images import BlobStore, Decode, StoredImages
-from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
-from segmenter.storage.redis import (
-    RedisBlobStore,
-    RedisClient,
-    RedisRecordStore,
-    open_store_client,
-)
-from segmenter.storage.sql import SqliteBlobStore, SqliteFile, SqliteRecordStore, open_file
+from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
+from segmenter.storage.contract import BlobStore, Room, Store
+from segmenter.storage.images import Decode, StoredImages
+from segmenter.storage.memory import MemoryStore
+from segmenter.storage.redis import RedisClient, RedisStore, open_store_client
+from segmenter.storage.sql import Database, SqlStore, is_file, open_database
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.runner import VolumeRunner
 from segmenter.volumes.store import PIECE_BYTES, VolumeStore
@@ -40,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 # `EX_SOFTWARE` of sysexits.h; any end but 0 makes the supervisor start the worker again.
 HANG_EXIT_STATUS = 70
+# Makes the store of a room that takes so many bytes in all, and so many in one item.
+OpenRoom = Callable[[Room, int, int], Store]
 
 
 class SegmenterServices(NamedTuple):
@@ -49,6 +52,12 @@ class SegmenterServices(NamedTuple):
     images: ImageStore
     records: RecordStore
     volumes: Volumes
+
+
+class _Stores(NamedTuple):
+    images: StoredImages
+    records: RecordStore
+    volumes: VolumeStore
 
 
 def decoder(limits: Limits) -> Decode:
@@ -61,57 +70,38 @@ def decoder(limits: Limits) -> Decode:
     return read
 
 
+def frames_opener(settings: VolumeSettings) -> OpenFrames:
+    """Return the reader of all sequence formats under the bounds of volume jobs."""
+    return partial(open_frames, limits=Limits(max_bytes=settings.max_bytes))
+
+
 @asynccontextmanager
 async def open_embedded(
     backend: Backend[Embedding],
     read: Decode,
     settings: SegmenterSettings,
     *,
-    formats: SequenceFormats | None = None,
-    file: Path | None = None,
+    opener: OpenFrames | None = None,
+    state_url: str | None = None,
 ) -> AsyncIterator[SegmenterServices]:
-    """Run the worker in this process; without a `file` nothing outlives the context.
-
-    In it images and records are kept; volume jobs live in memory. `formats` are by default all
-    formats under the bounds of `settings`.
+    """Run the worker in this process; without a `state_url` nothing outlives the context.
 
     Raises:
-        OSError: the file cannot be opened, or another process has it.
+        OSError: the database cannot be opened, or another process has it.
     """
-    formats = formats or all_formats(settings.volume)
-    async with AsyncExitStack() as stack:
-        images, volumes = _memory_stores(read, settings)
-        records: RecordStore = volumes.records
-        if file is not None:
-            images, records = _file_stores(
-                await stack.enter_async_context(open_file(file)), read, settings
-            )
-        async with _embedded(backend, images, records, volumes, settings, formats) as services:
-            yield services
-
-
-@asynccontextmanager
-async def _embedded(
-    backend: Backend[Embedding],
-    images: StoredImages,
-    records: RecordStore,
-    volumes: "_Volumes",
-    settings: SegmenterSettings,
-    formats: SequenceFormats,
-) -> AsyncIterator[SegmenterServices]:
-    transport, worker_id = MemoryTransport(settings.queue), new_worker_id()
-    queue = transport.worker(worker_id)
-    runner = _runner(backend, volumes.store, formats)
-    worker = _make_worker(queue, backend, images, settings, volumes=runner, worker_id=worker_id)
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    running.add_done_callback(_report)
-    try:
-        client = _volumes(transport, volumes.store, settings, formats)
-        yield SegmenterServices(QueuedSegmenter(transport), images, records, client)
-    finally:
-        stop.set()
-        await running
+    opener = opener or frames_opener(settings.volume)
+    transport, stop = MemoryTransport(settings.queue), asyncio.Event()
+    async with _open_stores(read, settings, None, state_url) as stores:
+        worker_id = new_worker_id()
+        queue = transport.worker(worker_id)
+        worker = _make_worker(queue, backend, stores, settings, opener, worker_id)
+        running = asyncio.create_task(worker.run(stop))
+        running.add_done_callback(_report)
+        try:
+            yield _services(transport, stores, settings, opener)
+        finally:
+            stop.set()
+            await running
 
 
 @asynccontextmanager
@@ -120,14 +110,19 @@ async def open_redis(
     read: Decode,
     settings: SegmenterSettings,
     *,
-    formats: SequenceFormats | None = None,
+    opener: OpenFrames | None = None,
+    state_url: str | None = None,
 ) -> AsyncIterator[SegmenterServices]:
-    """Connect an API process; workers run elsewhere. Does not wait for Redis to be there."""
-    formats = formats or all_formats(settings.volume)
-    async with open_caller(url, settings.queue) as caller, open_store_client(url) as client:
-        images, volumes = _redis_images(client, read, settings), _redis_volumes(client, settings)
-        jobs = _volumes(caller, volumes.store, settings, formats)
-        yield SegmenterServices(QueuedSegmenter(caller), images, volumes.records, jobs)
+    """Connect an API process; workers run elsewhere. Does not wait for Redis to be there.
+
+    Raises:
+        OSError: the database cannot be opened.
+    """
+    async with (
+        open_caller(url, settings.queue) as caller,
+        _open_stores(read, settings, url, state_url) as stores,
+    ):
+        yield _services(caller, stores, settings, opener or frames_opener(settings.volume))
 
 
 async def run_worker(
@@ -138,20 +133,23 @@ async def run_worker(
     *,
     stop: asyncio.Event,
     worker_id: str | None = None,
-    formats: SequenceFormats | None = None,
+    opener: OpenFrames | None = None,
+    state_url: str | None = None,
 ) -> None:
     """Answer jobs from Redis until `stop` is set; the caller sets it on SIGTERM.
 
     Ends the process at once when the model hangs (`QueueSettings.max_hold_s`).
+
+    Raises:
+        OSError: the database cannot be opened.
     """
     worker_id = worker_id or new_worker_id()
+    opener = opener or frames_opener(settings.volume)
     async with (
         open_worker(url, settings.queue, worker_id, on_hang=_end_process) as queue,
-        open_store_client(url) as client,
+        _open_stores(read, settings, url, state_url) as stores,
     ):
-        images, volumes = _redis_images(client, read, settings), _redis_volumes(client, settings)
-        runner = _runner(backend, volumes.store, formats or all_formats(settings.volume))
-        worker = _make_worker(queue, backend, images, settings, volumes=runner, worker_id=worker_id)
+        worker = _make_worker(queue, backend, stores, settings, opener, worker_id)
         await worker.run(stop)
 
 
@@ -189,99 +187,78 @@ def _report(running: asyncio.Task[None]) -> None:
         logger.error("worker ended", extra={"error": type(error).__name__})
 
 
-class _Volumes(NamedTuple):
-    records: RecordStore
-    store: VolumeStore
+@asynccontextmanager
+async def _open_stores(
+    read: Decode, settings: SegmenterSettings, redis_url: str | None, state_url: str | None
+) -> AsyncIterator[_Stores]:
+    async with AsyncExitStack() as stack:
+        if state_url is not None and not (redis_url and is_file(state_url)):
+            opened = open_database(state_url, alone=redis_url is None)
+            open_room = _in_database(await stack.enter_async_context(opened))
+        elif redis_url is not None:
+            client = await stack.enter_async_context(open_store_client(redis_url))
+            open_room = _on_redis(client, settings.queue.prefix)
+        else:
+            open_room = _in_memory
+        yield _stores(open_room, read, settings)
 
 
-def _memory_stores(read: Decode, settings: SegmenterSettings) -> tuple[StoredImages, _Volumes]:
+def _in_memory(room: Room, max_bytes: int, max_item_bytes: int) -> Store:
+    return MemoryStore(max_bytes=max_bytes, max_item_bytes=max_item_bytes)
+
+
+def _in_database(database: Database) -> OpenRoom:
+    return lambda room, max_bytes, max_item_bytes: SqlStore(
+        database, room, max_bytes=max_bytes, max_item_bytes=max_item_bytes
+    )
+
+
+def _on_redis(client: RedisClient, prefix: str) -> OpenRoom:
+    return lambda room, max_bytes, max_item_bytes: RedisStore(
+        client, room, prefix=prefix, max_item_bytes=max_item_bytes
+    )
+
+
+def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _Stores:
     store, volume = settings.store, settings.volume
-    blobs = MemoryBlobStore(
-        max_bytes=store.max_images_bytes,
-        max_item_bytes=store.max_image_bytes,
-        ttl_s=store.image_ttl_s,
+    blobs = open_room("blobs", store.max_images_bytes, store.max_image_bytes)
+    pieces = open_room("volume_blobs", volume.max_volumes_bytes, PIECE_BYTES)
+    return _Stores(
+        images=StoredImages(
+            BlobStore(blobs, ttl_s=store.image_ttl_s), read, max_pixels_bytes=store.max_pixels_bytes
+        ),
+        records=open_room("records", store.max_records_bytes, store.max_record_bytes),
+        volumes=VolumeStore(
+            open_room("volume_records", store.max_records_bytes, store.max_record_bytes),
+            BlobStore(pieces, ttl_s=volume.ttl_s),
+            max_bytes=volume.max_bytes,
+            ttl_s=volume.ttl_s,
+        ),
     )
-    pieces = MemoryBlobStore(
-        max_bytes=volume.max_volumes_bytes, max_item_bytes=PIECE_BYTES, ttl_s=volume.ttl_s
-    )
-    records = MemoryRecordStore(
-        max_bytes=store.max_records_bytes, max_item_bytes=store.max_record_bytes
-    )
-    images = StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
-    return images, _Volumes(records, _volume_store(records, pieces, settings))
 
 
-def _file_stores(
-    file: SqliteFile, read: Decode, settings: SegmenterSettings
-) -> tuple[StoredImages, SqliteRecordStore]:
-    store = settings.store
-    blobs = SqliteBlobStore(
-        file,
-        max_bytes=store.max_images_bytes,
-        max_item_bytes=store.max_image_bytes,
-        ttl_s=store.image_ttl_s,
-    )
-    records = SqliteRecordStore(
-        file, max_bytes=store.max_records_bytes, max_item_bytes=store.max_record_bytes
-    )
-    return StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes), records
-
-
-def _redis_images(client: RedisClient, read: Decode, settings: SegmenterSettings) -> StoredImages:
-    store = settings.store
-    blobs = RedisBlobStore(
-        client,
-        prefix=settings.queue.prefix,
-        max_item_bytes=store.max_image_bytes,
-        ttl_s=store.image_ttl_s,
-    )
-    return StoredImages(blobs, read, max_pixels_bytes=store.max_pixels_bytes)
-
-
-def _redis_volumes(client: RedisClient, settings: SegmenterSettings) -> _Volumes:
-    prefix = settings.queue.prefix
-    pieces = RedisBlobStore(
-        client, prefix=prefix, max_item_bytes=PIECE_BYTES, ttl_s=settings.volume.ttl_s
-    )
-    limit = settings.store.max_record_bytes
-    records = RedisRecordStore(client, prefix=prefix, max_item_bytes=limit)
-    return _Volumes(records, _volume_store(records, pieces, settings))
-
-
-def _volume_store(
-    records: RecordStore, pieces: BlobStore, settings: SegmenterSettings
-) -> VolumeStore:
-    volume = settings.volume
-    return VolumeStore(records, pieces, max_bytes=volume.max_bytes, ttl_s=volume.ttl_s)
-
-
-def _volumes(
-    queue: Producer, store: VolumeStore, settings: SegmenterSettings, formats: SequenceFormats
-) -> Volumes:
-    return Volumes(queue, store, formats, timeout_s=settings.volume.timeout_s)
-
-
-def _runner(
-    backend: Backend[Embedding], store: VolumeStore, formats: SequenceFormats
-) -> VolumeRunner:
-    return VolumeRunner(store, sequence_backend(backend), formats, backend.capabilities.model)
+def _services(
+    queue: Producer, stores: _Stores, settings: SegmenterSettings, opener: OpenFrames
+) -> SegmenterServices:
+    jobs = Volumes(queue, stores.volumes, opener, timeout_s=settings.volume.timeout_s)
+    return SegmenterServices(QueuedSegmenter(queue), stores.images, stores.records, jobs)
 
 
 def _make_worker(
     queue: Consumer,
     backend: Backend[Embedding],
-    images: ImageStore,
+    stores: _Stores,
     settings: SegmenterSettings,
-    *,
-    volumes: VolumeRunner,
+    opener: OpenFrames,
     worker_id: str,
 ) -> Worker[Embedding]:
+    model = backend.capabilities.model
     return Worker(
         queue,
         backend,
-        images,
+        stores.images,
         settings.worker,
-        volumes=volumes,
+        volumes=VolumeRunner(stores.volumes, sequence_backend(backend), opener, model),
         worker_id=worker_id,
         poll_s=settings.queue.poll_s,
     )

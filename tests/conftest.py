@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.postgres import PostgresServer
 from tests.redis_server import RedisServer
 
 
@@ -35,6 +36,20 @@ def durable_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path, durable=True)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """One server for the whole run."""
+    server = PostgresServer(tmp_path_factory.mktemp("pg"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> str:
+    """The URL of a database nobody else uses."""
+    return postgres_server.new_database()
 
 
 @pytest.fixture

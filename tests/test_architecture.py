@@ -47,6 +47,7 @@ OWNERS = {
     "onnx": ("segmenter/training/*.py",),
     "onnxscript": ("segmenter/training/*.py",),
     "onnxruntime": ("segmenter/backends/compact/graphs.py",),
+    "sqlalchemy": ("segmenter/storage/sql.py",),
     "redis": ("segmenter/*redis*.py",),
     "langgraph": ("agent/loop/graph.py",),
     "langchain_core": ("agent/loop/graph.py",),

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -39,7 +37,6 @@ from segmenter.services import (
     open_runs,
 )
 from segmenter.storage.images import Decode
-from segmenter.storage.sql import SqliteRecordStore
 from segmenter.volumes.jobs import Volumes
 
 # The worker inside registers at once; only a broken one takes longer.
@@ -78,17 +75,16 @@ async def open_services(setup: Setup) -> AsyncIterator[SegmenterServices]:
     """
     settings = setup.settings
     asked, read = settings.for_segmenter(), decoder_of(settings)
-    if settings.redis_url is not None:
-        async with open_redis(settings.redis_url.get_secret_value(), read, asked) as services:
+    redis_url, state_url = secret(settings.redis_url), secret(settings.state_url)
+    if redis_url is not None:
+        async with open_redis(redis_url, read, asked, state_url=state_url) as services:
             yield services
         return
     backend = await asyncio.to_thread(setup.load, settings)
     # A command ends no sooner than the worker in its process sees the stop.
     queue = asked.queue.model_copy(update={"poll_s": EMBEDDED_POLL_S})
     asked = asked.model_copy(update={"queue": queue})
-    state = urlsplit(_secret(settings.state_url) or "")
-    file = Path(state.path.removeprefix("/")) if state.scheme == "sqlite" else None
-    async with open_embedded(backend, read, asked, file=file) as services:
+    async with open_embedded(backend, read, asked, state_url=state_url) as services:
         await _until_alive(services)
         yield services
 
@@ -138,7 +134,9 @@ async def open_agent(
             )
             agent = QueuedAgent(context, runs.caller)
             async with _carrying_out(agent, runs, settings, worker_id):
-                await agent.go_on_with(await _left_undone(services.records))
+                if settings.redis_url is None:
+                    # With Redis the jobs of runs whose process ended are still queued.
+                    await agent.go_on_with(await _left_undone(services.records))
                 yield services, agent, planners
     finally:
         await close_all(mllms.values())
@@ -149,7 +147,7 @@ def _open_runs(setup: Setup, worker_id: str) -> AbstractAsyncContextManager[RunQ
     asked = settings.for_segmenter().for_runs(settings.run_timeout_s)
     if settings.redis_url is None:
         asked = asked.model_copy(update={"poll_s": EMBEDDED_POLL_S})
-    return open_runs(_secret(settings.redis_url), asked, worker_id)
+    return open_runs(secret(settings.redis_url), asked, worker_id)
 
 
 @asynccontextmanager
@@ -172,7 +170,8 @@ async def _carrying_out(
         await running
 
 
-def _secret(url: SecretStr | None) -> str | None:
+def secret(url: SecretStr | None) -> str | None:
+    """Return what a secret address holds."""
     return None if url is None else url.get_secret_value()
 
 
@@ -217,7 +216,5 @@ async def _until_alive(services: SegmenterServices) -> None:
 
 
 async def _left_undone(records: RecordStore) -> list[str]:
-    """Return runs whose process ended before them; with Redis their jobs are still queued."""
-    if not isinstance(records, SqliteRecordStore):
-        return []
+    """Return runs whose process ended before them."""
     return [key.removeprefix(UNDER_WAY) for key in await records.keys(UNDER_WAY)]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api.bootstrap.parts import QUEUE_TIMEOUT_S, decoder_of, open_agent, open_services
+from api.bootstrap.parts import QUEUE_TIMEOUT_S, decoder_of, open_agent, open_services, secret
 from api.bootstrap.setup import Setup
 from api.settings import SettingsError, redis_place, variable
 from segmenter.errors import TransportDown
@@ -27,8 +27,14 @@ async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
     if settings.redis_url is None:
         raise SettingsError(f"a worker needs {variable('redis_url')}")
     backend = await asyncio.to_thread(setup.load, settings)
-    url, read = settings.redis_url.get_secret_value(), decoder_of(settings)
-    await run_worker(url, backend, read, settings.for_segmenter(), stop=stop)
+    await run_worker(
+        settings.redis_url.get_secret_value(),
+        backend,
+        decoder_of(settings),
+        settings.for_segmenter(),
+        stop=stop,
+        state_url=secret(settings.state_url),
+    )
 
 
 async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:

@@ -17,8 +17,12 @@ class Setup:
     load: Callable[[Settings], Backend[Any]] = load_backend
 
     def embedded(self) -> "Setup":
-        """Keep everything in this process, whatever queue is configured."""
-        return replace(self, settings=self.settings.model_copy(update={"redis_url": None}))
+        """Keep everything in this process's memory, whatever is configured.
+
+        The state may be of a service that is running.
+        """
+        alone = {"redis_url": None, "state_url": None}
+        return replace(self, settings=self.settings.model_copy(update=alone))
 
     def loaded(self) -> "Setup":
         """Load the model now, if a worker will run in this process.

@@ -24,8 +24,8 @@ from api.schemas.shortcuts import box_of_text
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
 from api.schemas.volume_requests import VolumeBody, window_of_text
 from segmenter.formats.sequences import is_sequence
-from segmenter.formats.volume_files import all_formats
 from segmenter.queue.messages import to_error
+from segmenter.services import frames_opener
 from segmenter.volumes.contract import VolumeStatus
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.plan import window_of
@@ -139,8 +139,8 @@ async def _segment(setup: Setup, body: VolumeBody, contents: list[bytes]) -> Fou
         status = await _follow(volumes, job)
         frames = await volumes.frames(job, record.first, record.last)
         label_map = await volumes.label_map(job)
-    formats = all_formats(setup.settings.for_segmenter().volume)
-    opened = formats.open(contents, window=window_of(request), preset=request.preset)
+    open_frames = frames_opener(setup.settings.for_segmenter().volume)
+    opened = open_frames(contents, window=window_of(request), preset=request.preset)
     return Found(
         to_volume(status), to_frames(frames, None), label_map, draw_overview(opened, frames)
     )

@@ -74,3 +74,7 @@ class RecordStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forget the record; not an error when it is gone already."""
         ...
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix, in their order."""
+        ...

@@ -199,17 +199,15 @@ def spacings(affine: Affine) -> tuple[float, float, float]:
     return float(columns), float(rows), float(frames)
 
 
-class SequenceFormats(Protocol):
-    """Reads sequences and writes label maps; synchronous and slow."""
+class OpenFrames(Protocol):
+    """Opens sequences; synchronous and slow."""
 
-    def open(self, files: Sequence[bytes], *, window: Window | None, preset: str | None) -> Frames:
+    def __call__(
+        self, files: Sequence[bytes], *, window: Window | None, preset: str | None
+    ) -> Frames:
         """Open the one sequence that some files hold.
 
         Raises:
             UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt.
         """
-        ...
-
-    def write_label_map(self, labels: npt.NDArray[np.uint16], frames: Frames) -> bytes:
-        """Write labels, uint16, shape (F, H, W) of shown frames, as ``.nii.gz`` of the source."""
         ...

@@ -214,13 +214,18 @@ def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:
 
 
 def write_labels(labels: Labels, frames: Frames) -> bytes:
-    """Write labels as ``.nii.gz`` in the grid of their source.
+    """Write object numbers as ``.nii.gz`` in the grid of their source, whatever that is.
 
     Args:
-        labels: uint16, shape (F, H, W) of shown frames.
-        frames: that they belong to. Without a known affine the pixel size alone is written, and
-            the codes say that no orientation is known.
+        labels: uint16, shape (F, H, W) of the shown frames; 0 is background.
+        frames: that they belong to.
+
+    Returns:
+        A NIfTI-1 file, gzipped: of a NIfTI volume its own shape, affine and codes; of DICOM slices
+        columns, rows, slices in millimetres of the patient; of a video columns, rows, frames, with
+        the pixel size alone and codes that say that no orientation is known.
     """
+    assert labels.shape == (frames.count, frames.height, frames.width)
     grid = frames.source
     affine = grid.affine if grid.affine is not None else _plain_affine(frames.geometry)
     image: Any = nibabel.Nifti1Image(grid.to_source(labels), affine)  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
 
 
 def open_frames(
-    content: bytes | Sequence[bytes],
+    files: bytes | Sequence[bytes],
     limits: Limits,
     *,
     window: Window | None = None,
@@ -29,7 +29,7 @@ def open_frames(
     """Open NIfTI, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
 
     Args:
-        content: of one file, or of all files of a series; a ZIP archive stands for its files.
+        files: of one file, or of all files of a series; a ZIP archive stands for its files.
         limits: bounds, checked before anything is decoded.
         window: grey window in the file's own units.
         preset: named window of CT, if there is no window.
@@ -38,7 +38,7 @@ def open_frames(
         UnsupportedImage, BrokenImage, ImageTooLarge.
         InvalidPrompt: a preset that does not exist or does not fit.
     """
-    files = _files(content, limits)
+    files = _files(files, limits)
     if len(files) == 1:
         return _open_one(files[0], limits, window, preset)
     if any(sniff(file) != "dicom" for file in files):

@@ -9,12 +9,12 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from pydantic import ValidationError
 
 from segmenter.contract import ImageRef, RgbImage
 from segmenter.errors import ImageNotFound
+from segmenter.storage.contract import BlobStore
 from segmenter.storage.lru import SizedLru
 
 # Reads bytes into their description and uint8 pixels, shape (H, W, 3); raises the input errors.
@@ -23,30 +23,6 @@ Decode = Callable[[bytes], tuple[ImageRef, RgbImage]]
 # One decode of the largest image takes about 0.5 GB for a moment; two keep two cores busy.
 MAX_DECODES = 2
 _ID_PREFIX = "img_"
-
-
-class BlobStore(Protocol):
-    """Bytes under short keys; bounded, expiring some time after their last use."""
-
-    async def put(self, key: str, blob: bytes) -> None:
-        """Store or replace.
-
-        Raises:
-            ImageTooLarge, TransportDown.
-        """
-        ...
-
-    async def get(self, key: str) -> bytes | None:
-        """Return the bytes and give them a new life; None when they are not there."""
-        ...
-
-    async def touch(self, key: str) -> bool:
-        """Give the bytes a new life; False when they are not there."""
-        ...
-
-    async def delete(self, key: str) -> None:
-        """Forget the bytes; not an error when they are gone already."""
-        ...
 
 
 class StoredImages:

@@ -1,7 +1,7 @@
 """A cache bounded in bytes that forgets what was used least recently, and what is too old."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -70,6 +70,10 @@ class SizedLru(Generic[Key, Value]):
         """Tell whether the value is there, without counting this as a use."""
         item = self._items.get(key)
         return item is not None and item.expires_at > self._clock()
+
+    def __iter__(self) -> Iterator[Key]:
+        """Go through the keys, those used least recently first."""
+        return (key for key in tuple(self._items) if key in self)
 
     def _make_room(self) -> None:
         if self._used_bytes <= self._max_bytes:

@@ -1,71 +1,17 @@
-"""Stores inside one process: bounded in bytes, expiring; for one event loop."""
+"""A store inside one process: bounded in bytes, expiring; for one event loop."""
 
 import time
 from collections.abc import Callable
 
-from segmenter.errors import ImageTooLarge
+from segmenter.storage.contract import check_item
 from segmenter.storage.lru import SizedLru
 
 # What a key, its record's header and the table cost beside the content; bounds tiny records too.
 OVERHEAD_BYTES = 512
 
 
-def check_blob(blob: bytes, max_bytes: int) -> None:
-    """Refuse a blob that no store takes.
-
-    Raises:
-        ImageTooLarge.
-    """
-    if len(blob) > max_bytes:
-        raise ImageTooLarge(f"{len(blob)} bytes, the store takes {max_bytes}")
-
-
-def check_record(record: bytes, max_bytes: int) -> None:
-    """Refuse a record that no store takes; whoever writes records has to bound them.
-
-    Raises:
-        ValueError.
-    """
-    if len(record) > max_bytes:
-        raise ValueError(f"record of {len(record)} bytes, the store takes {max_bytes}")
-
-
-class MemoryBlobStore:
-    """`segmenter.storage.images.BlobStore` in memory; the least recently used blob makes room."""
-
-    def __init__(
-        self,
-        *,
-        max_bytes: int,
-        max_item_bytes: int,
-        ttl_s: float,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._max_item_bytes = min(max_item_bytes, max_bytes - OVERHEAD_BYTES)
-        self._ttl_s = ttl_s
-        self._blobs: SizedLru[str, bytes] = SizedLru(max_bytes, clock=clock)
-
-    async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.storage.images.BlobStore`."""
-        check_blob(blob, self._max_item_bytes)
-        self._blobs.put(key, blob, len(blob) + OVERHEAD_BYTES, ttl_s=self._ttl_s)
-
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.storage.images.BlobStore`."""
-        self._blobs.touch(key, ttl_s=self._ttl_s)
-        return self._blobs.get(key)
-
-    async def touch(self, key: str) -> bool:
-        """See `segmenter.storage.images.BlobStore`."""
-        return self._blobs.touch(key, ttl_s=self._ttl_s)
-
-    async def delete(self, key: str) -> None:
-        """See `segmenter.storage.images.BlobStore`."""
-        self._blobs.drop(key)
-
-
-class MemoryRecordStore:
-    """`segmenter.contract.RecordStore` in memory; the least recently used record makes room."""
+class MemoryStore:
+    """`segmenter.storage.contract.Store` in memory."""
 
     def __init__(
         self,
@@ -75,24 +21,34 @@ class MemoryRecordStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_item_bytes = min(max_item_bytes, max_bytes - OVERHEAD_BYTES)
-        self._records: SizedLru[str, bytes] = SizedLru(max_bytes, clock=clock)
+        self._items: SizedLru[str, bytes] = SizedLru(max_bytes, clock=clock)
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
-        """See `segmenter.contract.RecordStore`."""
-        check_record(record, self._max_item_bytes)
-        self._records.put(key, record, len(record) + OVERHEAD_BYTES, ttl_s=ttl_s)
+        """See `segmenter.storage.contract.Store`."""
+        check_item(record, self._max_item_bytes)
+        self._items.put(key, record, len(record) + OVERHEAD_BYTES, ttl_s=ttl_s)
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        """See `segmenter.contract.RecordStore`."""
-        if key in self._records:
+        """See `segmenter.storage.contract.Store`."""
+        if key in self._items:
             return False
         await self.put(key, record, ttl_s=ttl_s)
         return True
 
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.contract.RecordStore`."""
-        return self._records.get(key)
+    async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
+        """See `segmenter.storage.contract.Store`."""
+        if renew_s is not None:
+            self._items.touch(key, ttl_s=renew_s)
+        return self._items.get(key)
+
+    async def touch(self, key: str, *, ttl_s: float) -> bool:
+        """See `segmenter.storage.contract.Store`."""
+        return self._items.touch(key, ttl_s=ttl_s)
 
     async def delete(self, key: str) -> None:
-        """See `segmenter.contract.RecordStore`."""
-        self._records.drop(key)
+        """See `segmenter.storage.contract.Store`."""
+        self._items.drop(key)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """See `segmenter.storage.contract.Store`."""
+        return sorted(key for key in self._items if key.startswith(prefix))

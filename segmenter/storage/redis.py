@@ -1,4 +1,4 @@
-"""Stores on Redis, shared by every process; blobs carry no hash tag, so they spread over a cluster.
+"""A store on Redis, shared by every process; keys carry no hash tag, so they spread over a cluster.
 
 Every command may run twice and is retried, except storing a new record: after a lost answer the
 repeated command would find the record of the first and deny it.
@@ -11,17 +11,25 @@ from typing import cast
 from redis.asyncio import Redis as RedisClient
 
 from segmenter.redis_connection import open_client, retried
-from segmenter.storage.memory import check_blob, check_record
+from segmenter.storage.contract import Room, check_item
 
-__all__ = ["RedisBlobStore", "RedisClient", "RedisRecordStore", "open_store_client"]
+__all__ = ["RedisClient", "RedisStore", "open_store_client"]
 
 # A request waits no longer for a store than a person would for a page.
 STORE_TIMEOUT_S = 10.0
+# The server's ``maxmemory`` bounds the sum, so that rooms only keep keys apart.
+KEY_KINDS: dict[Room, str] = {
+    "blobs": "blob",
+    "records": "record",
+    "volume_blobs": "blob",
+    "volume_records": "record",
+}
+GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 
 
 @asynccontextmanager
 async def open_store_client(url: str) -> AsyncIterator[RedisClient]:
-    """Open the client both stores use; closes it on leaving."""
+    """Open the client that stores use; closes it on leaving."""
     client = open_client(url)
     try:
         yield client
@@ -29,82 +37,62 @@ async def open_store_client(url: str) -> AsyncIterator[RedisClient]:
         await client.aclose()
 
 
-class RedisBlobStore:
-    """`segmenter.storage.images.BlobStore` on Redis; the server's ``maxmemory`` bounds the sum."""
+class RedisStore:
+    """`segmenter.storage.contract.Store` on Redis."""
 
     def __init__(
-        self, client: RedisClient, *, prefix: str, max_item_bytes: int, ttl_s: float
+        self, client: RedisClient, room: Room, *, prefix: str, max_item_bytes: int
     ) -> None:
         self._client = client
-        self._prefix = prefix
-        self._max_item_bytes = max_item_bytes
-        self._ttl_ms = round(ttl_s * 1000)
-
-    async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.storage.images.BlobStore`."""
-        check_blob(blob, self._max_item_bytes)
-        await retried(
-            lambda: self._client.set(self._key(key), blob, px=self._ttl_ms),
-            timeout_s=STORE_TIMEOUT_S,
-        )
-
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.storage.images.BlobStore`."""
-        blob = await retried(
-            lambda: self._client.getex(self._key(key), px=self._ttl_ms), timeout_s=STORE_TIMEOUT_S
-        )
-        return cast("bytes | None", blob)
-
-    async def touch(self, key: str) -> bool:
-        """See `segmenter.storage.images.BlobStore`."""
-        return bool(
-            await retried(
-                lambda: self._client.pexpire(self._key(key), self._ttl_ms),
-                timeout_s=STORE_TIMEOUT_S,
-            )
-        )
-
-    async def delete(self, key: str) -> None:
-        """See `segmenter.storage.images.BlobStore`."""
-        await retried(lambda: self._client.delete(self._key(key)), timeout_s=STORE_TIMEOUT_S)
-
-    def _key(self, key: str) -> str:
-        return f"{self._prefix}:blob:{key}"
-
-
-class RedisRecordStore:
-    """`segmenter.contract.RecordStore` on Redis."""
-
-    def __init__(self, client: RedisClient, *, prefix: str, max_item_bytes: int) -> None:
-        self._client = client
-        self._prefix = prefix
+        self._prefix = f"{prefix}:{KEY_KINDS[room]}:"
         self._max_item_bytes = max_item_bytes
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
-        """See `segmenter.contract.RecordStore`."""
-        check_record(record, self._max_item_bytes)
+        """See `segmenter.storage.contract.Store`."""
+        check_item(record, self._max_item_bytes)
         await retried(
-            lambda: self._client.set(self._key(key), record, px=round(ttl_s * 1000)),
+            lambda: self._client.set(self._prefix + key, record, px=_ms(ttl_s)),
             timeout_s=STORE_TIMEOUT_S,
         )
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        """See `segmenter.contract.RecordStore`."""
-        check_record(record, self._max_item_bytes)
+        """See `segmenter.storage.contract.Store`."""
+        check_item(record, self._max_item_bytes)
         stored = await retried(
-            lambda: self._client.set(self._key(key), record, px=round(ttl_s * 1000), nx=True),
+            lambda: self._client.set(self._prefix + key, record, px=_ms(ttl_s), nx=True),
             timeout_s=0.0,
         )
         return bool(stored)
 
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.contract.RecordStore`."""
-        record = await retried(lambda: self._client.get(self._key(key)), timeout_s=STORE_TIMEOUT_S)
-        return cast("bytes | None", record)
+    async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
+        """See `segmenter.storage.contract.Store`."""
+        life_ms = None if renew_s is None else _ms(renew_s)
+        content = await retried(
+            lambda: self._client.getex(self._prefix + key, px=life_ms), timeout_s=STORE_TIMEOUT_S
+        )
+        return cast("bytes | None", content)
+
+    async def touch(self, key: str, *, ttl_s: float) -> bool:
+        """See `segmenter.storage.contract.Store`."""
+        renewed = await retried(
+            lambda: self._client.pexpire(self._prefix + key, _ms(ttl_s)), timeout_s=STORE_TIMEOUT_S
+        )
+        return bool(renewed)
 
     async def delete(self, key: str) -> None:
-        """See `segmenter.contract.RecordStore`."""
-        await retried(lambda: self._client.delete(self._key(key)), timeout_s=STORE_TIMEOUT_S)
+        """See `segmenter.storage.contract.Store`."""
+        await retried(lambda: self._client.delete(self._prefix + key), timeout_s=STORE_TIMEOUT_S)
 
-    def _key(self, key: str) -> str:
-        return f"{self._prefix}:record:{key}"
+    async def keys(self, prefix: str) -> list[str]:
+        """See `segmenter.storage.contract.Store`."""
+        return await retried(lambda: self._scan(prefix), timeout_s=STORE_TIMEOUT_S)
+
+    async def _scan(self, prefix: str) -> list[str]:
+        pattern = (self._prefix + prefix).translate(GLOB) + "*"
+        # A key may come twice.
+        found = {cast("bytes", key).decode() async for key in self._client.scan_iter(match=pattern)}
+        return sorted(key.removeprefix(self._prefix) for key in found)
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

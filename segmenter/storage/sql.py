@@ -1,196 +1,335 @@
-"""Stores in one SQLite file, for a service that keeps all in one process and outlives its end.
+"""A store in a database: a SQLite file of one process, or PostgreSQL shared by many.
 
-Bounded in bytes, expiring, for one event loop; the file is touched in a thread, one command at a
-time. Blobs and records have a table each: what was used longest ago makes room.
+Bounded in bytes and expiring; every room is a table. Shared: one `Database` by all stores of one
+event loop; to a file goes one command at a time. Guaranteed: every command is one transaction,
+nobody waits for it longer than `STORE_TIMEOUT_S`, and of many processes that store a new record one
+succeeds. Expiry goes by the clock of whoever asks: machines that share a database have to agree on
+the time.
 """
 
 import asyncio
 import fcntl
 import os
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Literal, TypeVar
+from typing import Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
-from segmenter.storage.memory import check_blob, check_record
+from sqlalchemy import (
+    Column,
+    Double,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    event,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-Table = Literal["blobs", "records"]
+from segmenter.errors import TransportDown
+from segmenter.storage.contract import Room, check_item
+
+# A request waits no longer for a store than a person would for a page.
+STORE_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5
+# After it the server itself, or the kernel, ends a command that nobody waits for any more.
+TIMEOUT_MS = round(STORE_TIMEOUT_S * 1000)
+CLOSE_S = 2.0
+# Of one process, beside the one that holds the lock of an owner.
+MAX_CONNECTIONS = 4
+# Advisory locks of PostgreSQL are numbers; these have no meaning.
+OWNER_LOCK, TABLES_LOCK, SWEEP_LOCK = 7_306_551, 7_306_552, 7_306_553
+INSERTS: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+METADATA = MetaData()
 Result = TypeVar("Result")
-# Another process may be looking into the file.
-LOCKED_TIMEOUT_S = 10.0
 
 
-class SqliteFile:
-    """The file; made by `open_file`."""
+def _table(room: Room) -> Table:
+    return Table(
+        room,
+        METADATA,
+        Column("key", Text, primary_key=True),
+        Column("content", LargeBinary, nullable=False),
+        # Seconds since 1970.
+        Column("used", Double),
+        Column("expires", Double),
+    )
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._lock = Lock()
 
-    async def run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Do some work as one transaction."""
+TABLES: dict[Room, Table] = {room: _table(room) for room in get_args(Room)}
 
-        def locked() -> Result:
-            with self._lock, self._connection:
-                return work(self._connection)
 
-        return await asyncio.to_thread(locked)
+def is_file(url: str) -> bool:
+    """Tell whether a URL names a SQLite file, which one process can have."""
+    return urlsplit(url).scheme == "sqlite"
+
+
+class Database:
+    """An opened database; made by `open_database`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.is_shared = engine.dialect.name == "postgresql"
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, command: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Run a command as one transaction, which goes on when the caller gives up.
+
+        Drivers take an interruption badly: one leaves a lock on the file, another waits for a
+        server that is not there.
+
+        Raises:
+            TransportDown: the database fails, or does not answer in time.
+        """
+        task = asyncio.create_task(self._transact(command))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        await asyncio.wait({task}, timeout=STORE_TIMEOUT_S)
+        if not task.done():
+            raise TransportDown(f"the database did not answer within {STORE_TIMEOUT_S:.1f} s")
+        return task.result()
+
+    async def _transact(self, command: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        try:
+            async with self.engine.begin() as connection:
+                return await command(connection)
+        except (SQLAlchemyError, OSError) as error:
+            # The cause may hold the address.
+            raise TransportDown(f"the database failed: {type(error).__name__}") from None
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            # Asked for, or asyncio would report what nobody waited for.
+            task.exception()
+
+    async def close(self) -> None:
+        """Give what is running some time to end, and close all connections."""
+        # The first interruption asks the server to stop, the second does not wait for its answer.
+        for _ in range(3):
+            if self._running:
+                await asyncio.wait(self._running, timeout=CLOSE_S)
+            for task in self._running:
+                task.cancel()
+        await self.engine.dispose()
 
 
 @asynccontextmanager
-async def open_file(path: Path) -> AsyncIterator[SqliteFile]:
-    """Open or make the file; it is its owner's alone, as it holds pictures of patients.
+async def open_database(url: str, *, alone: bool) -> AsyncIterator[Database]:
+    """Open a database and make the tables it lacks.
 
-    One process has it at a time: two would both go on with what a third one left undone.
+    Args:
+        url: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://...``.
+        alone: no other process may have it alone at the same time: two would both go on with what
+            a third one left undone. A file is always its process's alone.
 
     Raises:
-        OSError: it cannot be opened, or another process has it.
+        OSError: it cannot be opened, is of something else, or another process has it.
     """
+    async with AsyncExitStack() as stack:
+        if is_file(url):
+            path = Path(urlsplit(url).path.removeprefix("/"))
+            stack.enter_context(_claimed(path))
+            database = Database(_file_engine(path))
+        else:
+            database = Database(_server_engine(url))
+        stack.push_async_callback(database.close)
+        try:
+            await database.run(_make_tables)
+        except TransportDown as error:
+            raise OSError(f"MEDSAM3_STATE_URL does not open: {error}") from None
+        if alone and database.is_shared:
+            await _own(await stack.enter_async_context(database.engine.connect()))
+        yield database
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    """Make the file its owner's, as it holds pictures of patients, and this process's alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     claim = os.open(path.with_name(path.name + "-claim"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(claim)
-        raise OSError(f"another process has {path.name}; several need MEDSAM3_REDIS_URL") from error
-    connection = sqlite3.connect(path, timeout=LOCKED_TIMEOUT_S, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        # What is erased is overwritten.
-        connection.execute("PRAGMA secure_delete=ON")
-        for table in ("blobs", "records"):
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {table}"
-                " (key TEXT PRIMARY KEY, content BLOB NOT NULL, used REAL, expires REAL)"
-            )
-        connection.commit()
-        yield SqliteFile(connection)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"another process has {path.name}; several need MEDSAM3_REDIS_URL"
+            raise OSError(message) from error
+        yield
     finally:
-        connection.close()
         os.close(claim)
 
 
-class _Store:
+def _file_engine(path: Path) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        hide_parameters=True,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=STORE_TIMEOUT_S,
+        # Another process may be looking into the file.
+        connect_args={"timeout": STORE_TIMEOUT_S},
+    )
+    # What is erased is overwritten.
+    _prepare(engine, "PRAGMA journal_mode=WAL", "PRAGMA secure_delete=ON")
+    return engine
+
+
+def _server_engine(url: str) -> AsyncEngine:
+    try:
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+psycopg"),
+            hide_parameters=True,
+            pool_size=MAX_CONNECTIONS,
+            max_overflow=1,
+            pool_timeout=STORE_TIMEOUT_S,
+            # A server that was restarted has closed what is in the pool.
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT_S, "tcp_user_timeout": TIMEOUT_MS},
+        )
+    except ModuleNotFoundError as error:
+        raise OSError("PostgreSQL needs pip install 'medsam3-agent[postgres]'") from error
+    except (SQLAlchemyError, ValueError):
+        raise OSError("MEDSAM3_STATE_URL is no address of PostgreSQL") from None
+    _prepare(engine, f"SET statement_timeout = {TIMEOUT_MS}")
+    return engine
+
+
+def _prepare(engine: AsyncEngine, *commands: str) -> None:
+    """Let each new connection begin with some commands."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: DBAPIConnection, record: object) -> None:
+        cursor = connection.cursor()
+        for command in commands:
+            cursor.execute(command)
+        cursor.close()
+        connection.commit()
+
+
+async def _make_tables(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Two that create a table at once would fail.
+        await connection.execute(select(func.pg_advisory_xact_lock(TABLES_LOCK)))
+    await connection.run_sync(METADATA.create_all)
+    for table in TABLES.values():
+        # Fails if a table of this name has other columns.
+        await connection.execute(select(table).limit(0))
+
+
+async def _own(connection: AsyncConnection) -> None:
+    """Take the lock that a connection has until it is closed.
+
+    Raises:
+        OSError: another process has it.
+    """
+    taken = await connection.scalar(select(func.pg_try_advisory_lock(OWNER_LOCK)))
+    await connection.commit()
+    if not taken:
+        raise OSError("another process has the database; several need MEDSAM3_REDIS_URL")
+
+
+class SqlStore:
+    """`segmenter.storage.contract.Store` in a table of a database."""
+
     def __init__(
-        self, file: SqliteFile, table: Table, *, max_bytes: int, max_item_bytes: int
+        self, database: Database, room: Room, *, max_bytes: int, max_item_bytes: int
     ) -> None:
-        self._file = file
-        self._table = table
+        self._database = database
+        self._table = TABLES[room]
         self._max_bytes = max_bytes
         self._max_item_bytes = min(max_item_bytes, max_bytes)
 
-    async def delete(self, key: str) -> None:
-        """Forget what is under a key."""
-        await self._file.run(
-            lambda file: file.execute(f"DELETE FROM {self._table} WHERE key = ?", (key,))
-        )
-
-    async def _put(self, key: str, content: bytes, ttl_s: float, *, new: bool = False) -> bool:
-        verb = "INSERT OR IGNORE" if new else "INSERT OR REPLACE"
-
-        def work(file: sqlite3.Connection) -> bool:
-            now = time.time()
-            file.execute(f"DELETE FROM {self._table} WHERE expires <= ?", (now,))
-            row = (key, content, now, now + ttl_s)
-            stored = file.execute(f"{verb} INTO {self._table} VALUES (?, ?, ?, ?)", row).rowcount
-            self._make_room(file, key)
-            return stored == 1
-
-        return await self._file.run(work)
-
-    def _make_room(self, file: sqlite3.Connection, key: str) -> None:
-        (total,) = file.execute(
-            f"SELECT COALESCE(SUM(LENGTH(content)), 0) FROM {self._table}"
-        ).fetchone()
-        if total <= self._max_bytes:
-            return
-        rows = file.execute(
-            f"SELECT key, LENGTH(content) FROM {self._table} WHERE key != ? ORDER BY used", (key,)
-        ).fetchall()
-        for old, size in rows:
-            if total <= self._max_bytes:
-                return
-            file.execute(f"DELETE FROM {self._table} WHERE key = ?", (old,))
-            total -= size
-
-    async def _get(self, key: str) -> bytes | None:
-        def work(file: sqlite3.Connection) -> bytes | None:
-            row = file.execute(
-                f"SELECT content FROM {self._table} WHERE key = ? AND expires > ?",
-                (key, time.time()),
-            ).fetchone()
-            return None if row is None else bytes(row[0])
-
-        return await self._file.run(work)
-
-
-class SqliteRecordStore(_Store):
-    """`segmenter.contract.RecordStore` in a file."""
-
-    def __init__(self, file: SqliteFile, *, max_bytes: int, max_item_bytes: int) -> None:
-        super().__init__(file, "records", max_bytes=max_bytes, max_item_bytes=max_item_bytes)
-
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
-        """See `segmenter.contract.RecordStore`."""
-        check_record(record, self._max_item_bytes)
-        await self._put(key, record, ttl_s)
+        """See `segmenter.storage.contract.Store`."""
+        await self._put(key, record, ttl_s, new=False)
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        """See `segmenter.contract.RecordStore`."""
-        check_record(record, self._max_item_bytes)
+        """See `segmenter.storage.contract.Store`."""
         return await self._put(key, record, ttl_s, new=True)
 
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.contract.RecordStore`."""
-        return await self._get(key)
+    async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
+        """See `segmenter.storage.contract.Store`."""
+        if renew_s is not None:
+            await self.touch(key, ttl_s=renew_s)
+        columns = self._table.c
+        asked = select(columns.content).where(columns.key == key, columns.expires > time.time())
+        content: bytes | None = await self._database.run(
+            lambda connection: connection.scalar(asked)
+        )
+        return content
+
+    async def touch(self, key: str, *, ttl_s: float) -> bool:
+        """See `segmenter.storage.contract.Store`."""
+        columns, now = self._table.c, time.time()
+        renewal = (
+            update(self._table)
+            .where(columns.key == key, columns.expires > now)
+            .values(used=now, expires=now + ttl_s)
+        )
+        result = await self._database.run(lambda connection: connection.execute(renewal))
+        return result.rowcount == 1
+
+    async def delete(self, key: str) -> None:
+        """See `segmenter.storage.contract.Store`."""
+        removal = delete(self._table).where(self._table.c.key == key)
+        await self._database.run(lambda connection: connection.execute(removal))
 
     async def keys(self, prefix: str) -> list[str]:
-        """Return the keys that begin with a prefix, in their order."""
-        now, end = time.time(), prefix + "\U0010ffff"
-        return await self._file.run(
-            lambda file: [
-                str(row[0])
-                for row in file.execute(
-                    "SELECT key FROM records WHERE key >= ? AND key < ? AND expires > ?"
-                    " ORDER BY key",
-                    (prefix, end, now),
-                )
-            ]
-        )
+        """See `segmenter.storage.contract.Store`."""
+        columns = self._table.c
+        begins = func.substr(columns.key, 1, len(prefix)) == prefix
+        asked = select(columns.key).where(begins, columns.expires > time.time())
+        found = await self._database.run(lambda connection: connection.scalars(asked))
+        return sorted(found)
 
-
-class SqliteBlobStore(_Store):
-    """`segmenter.storage.images.BlobStore` in a file."""
-
-    def __init__(
-        self, file: SqliteFile, *, max_bytes: int, max_item_bytes: int, ttl_s: float
-    ) -> None:
-        super().__init__(file, "blobs", max_bytes=max_bytes, max_item_bytes=max_item_bytes)
-        self._ttl_s = ttl_s
-
-    async def put(self, key: str, blob: bytes) -> None:
-        """See `segmenter.storage.images.BlobStore`."""
-        check_blob(blob, self._max_item_bytes)
-        await self._put(key, blob, self._ttl_s)
-
-    async def get(self, key: str) -> bytes | None:
-        """See `segmenter.storage.images.BlobStore`."""
-        await self.touch(key)
-        return await self._get(key)
-
-    async def touch(self, key: str) -> bool:
-        """See `segmenter.storage.images.BlobStore`."""
-        now = time.time()
-        values = (now, now + self._ttl_s, key, now)
-        return await self._file.run(
-            lambda file: (
-                file.execute(
-                    "UPDATE blobs SET used = ?, expires = ? WHERE key = ? AND expires > ?", values
-                ).rowcount
-                == 1
+    async def _put(self, key: str, content: bytes, ttl_s: float, *, new: bool) -> bool:
+        check_item(content, self._max_item_bytes)
+        columns, now = self._table.c, time.time()
+        row = {"content": content, "used": now, "expires": now + ttl_s}
+        insertion = (
+            INSERTS[self._database.engine.dialect.name](self._table)
+            .values(key=key, **row)
+            .on_conflict_do_update(
+                index_elements=["key"], set_=row, where=columns.expires <= now if new else None
             )
+            .returning(columns.key)
         )
+
+        async def store(connection: AsyncConnection) -> bool:
+            is_stored = await connection.scalar(insertion) is not None
+            await self._sweep(connection, key, now)
+            return is_stored
+
+        return await self._database.run(store)
+
+    async def _sweep(self, connection: AsyncConnection, key: str, now: float) -> None:
+        """Delete what has expired, then what was used longest ago until the bound is kept."""
+        if self._database.is_shared:
+            # Two that delete many rows could wait for each other; one is enough.
+            alone = select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))
+            if not await connection.scalar(alone):
+                return
+        columns = self._table.c
+        await connection.execute(delete(self._table).where(columns.expires <= now))
+        size = func.length(columns.content)
+        total = await connection.scalar(select(func.sum(size)))
+        if total is None or total <= self._max_bytes:
+            return
+        order = [(columns.key == key).desc(), columns.used.desc(), columns.key]
+        sizes = select(columns.key, func.sum(size).over(order_by=order).label("so_far")).subquery()
+        too_old = select(sizes.c.key).where(sizes.c.so_far > self._max_bytes)
+        await connection.execute(delete(self._table).where(columns.key.in_(too_old)))

@@ -16,7 +16,7 @@ from segmenter.errors import (
     VolumeNotDone,
     VolumeNotFound,
 )
-from segmenter.formats.frames import SequenceFormats
+from segmenter.formats.frames import OpenFrames
 from segmenter.queue.contract import Producer, cancelled
 from segmenter.queue.messages import Answer, Job, failed
 from segmenter.volumes.contract import (
@@ -64,13 +64,13 @@ class Volumes:
         self,
         queue: Producer,
         store: VolumeStore,
-        formats: SequenceFormats,
+        open_frames: OpenFrames,
         *,
         timeout_s: float,
     ) -> None:
         self._queue = queue
         self._store = store
-        self._formats = formats
+        self._open_frames = open_frames
         self._timeout_s = timeout_s
         self._openings = asyncio.Semaphore(MAX_OPENINGS)
 
@@ -207,7 +207,7 @@ class Volumes:
             files = await self._store.read_upload(upload)
             try:
                 frames = await asyncio.to_thread(
-                    self._formats.open, files, window=window_of(request), preset=request.preset
+                    self._open_frames, files, window=window_of(request), preset=request.preset
                 )
             except InputError as error:
                 error.field = "files" if error.field == FILE_FIELD else error.field

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from segmenter.backends.sequence import FrameStep, SequenceBackend
 from segmenter.contract import FrameMasks, ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
-from segmenter.formats.frames import Frames, SequenceFormats
+from segmenter.formats.frames import Frames, OpenFrames
+from segmenter.formats.nifti import write_labels
 from segmenter.queue.contract import Requeue
 from segmenter.queue.messages import Answer, failed, to_failure
 from segmenter.volumes.contract import Ending, Progress, VolumeRecord
@@ -32,13 +33,13 @@ class VolumeRunner:
     """Runs volume jobs with one model.
 
     Attributes:
-        formats: reads the files of an upload, writes the label map.
+        open_frames: reads the files of an upload.
         model: the weights that `backend` holds.
     """
 
     store: VolumeStore
     backend: SequenceBackend
-    formats: SequenceFormats
+    open_frames: OpenFrames
     model: ModelInfo
 
     async def answer(self, job_id: str, go_on: GoOn) -> Answer:
@@ -74,7 +75,7 @@ class VolumeRunner:
         files = await self.store.read_upload(record.upload)
         request = record.request
         return await asyncio.to_thread(
-            self.formats.open, files, window=window_of(request), preset=request.preset
+            self.open_frames, files, window=window_of(request), preset=request.preset
         )
 
     async def _look(self, record: VolumeRecord, frames: Frames, go_on: GoOn) -> bool:
@@ -107,7 +108,7 @@ class VolumeRunner:
         for index in range(record.first, record.last + 1):
             masks = await self.store.frame(record.id, index)
             await asyncio.to_thread(findings.add, masks)
-        label_map = await asyncio.to_thread(self.formats.write_label_map, findings.labels, frames)
+        label_map = await asyncio.to_thread(write_labels, findings.labels, frames)
         progress = await self.store.progress(record.id) or Progress()
         summary = findings.summary(
             label_map_bytes=len(label_map), model=self.model, seconds=progress.seconds

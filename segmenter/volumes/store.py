@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from segmenter.contract import FrameMasks, RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
-from segmenter.storage.images import BlobStore
+from segmenter.storage.contract import BlobStore
 from segmenter.volumes.contract import (
     MAX_FILES,
     Ending,

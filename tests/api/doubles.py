@@ -43,11 +43,12 @@ from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import WorkerInfo
+from segmenter.storage.contract import BlobStore
 from segmenter.storage.images import StoredImages
-from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
+from segmenter.storage.memory import MemoryStore
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.store import VolumeStore
-from tests.segmenter.volumes.sequences import RawFormats
+from tests.segmenter.volumes.sequences import open_raw
 
 MODEL = ModelInfo(kind="threshold-double", weights_id="threshold-1", weights_sha256="ab" * 32)
 CONCEPTS = ("bright spot", "dark background")
@@ -273,7 +274,7 @@ class ServiceUnderTest:
     """Everything a test may turn."""
 
     images: StoredImages
-    records: MemoryRecordStore
+    records: MemoryStore
     volumes: Volumes
     segmenter: ThresholdSegmenter
     agent: ScriptedAgent
@@ -304,15 +305,15 @@ class ServiceUnderTest:
 
 
 def new_bench() -> ServiceUnderTest:
-    blobs = MemoryBlobStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE, ttl_s=60.0)
+    blobs = BlobStore(MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE), ttl_s=60.0)
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
-    records = MemoryRecordStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
+    records = MemoryStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
     store = VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0)
     return ServiceUnderTest(
         images=images,
         records=records,
         # Nobody works on the queue: jobs are taken on, and stay where they are.
-        volumes=Volumes(MemoryTransport(), store, RawFormats(), timeout_s=60.0),
+        volumes=Volumes(MemoryTransport(), store, open_raw, timeout_s=60.0),
         segmenter=ThresholdSegmenter(images),
         agent=ScriptedAgent(images),
     )

@@ -31,14 +31,14 @@ def until(log: Path, words: str) -> None:
 
 
 def test_runs_go_to_agent_workers_and_outlive_them(
-    redis_server: RedisServer, tmp_path: Path
+    redis_server: RedisServer, postgres: str, tmp_path: Path
 ) -> None:
     environ = {
         "PATH": os.environ["PATH"],
         "MEDSAM3_REDIS_URL": redis_server.url,
         "MEDSAM3_REDIS_PREFIX": f"agents-{os.getpid()}",
         "MEDSAM3_API_KEYS": KEY,
-        "MEDSAM3_STATE_URL": f"sqlite:///{tmp_path}/state.db",
+        "MEDSAM3_STATE_URL": postgres,
     }
     port, log = free_port(), tmp_path / "serve.log"
     with ExitStack() as stack:
@@ -67,9 +67,13 @@ def test_runs_go_to_agent_workers_and_outlive_them(
         assert answer.json()["status"] == "found"
 
 
-def test_a_service_alone_goes_on_with_what_it_had_begun(tmp_path: Path) -> None:
-    port, state = free_port(), tmp_path / "state.db"
-    environ = {"PATH": os.environ["PATH"], "MEDSAM3_STATE_URL": f"sqlite:///{state}"}
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_service_alone_goes_on_with_what_it_had_begun(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    on_server = kind == "postgres"
+    state = request.getfixturevalue(kind) if on_server else f"sqlite:///{tmp_path}/state.db"
+    port, environ = free_port(), {"PATH": os.environ["PATH"], "MEDSAM3_STATE_URL": state}
     url, first, second = f"http://127.0.0.1:{port}", tmp_path / "1.log", tmp_path / "2.log"
     with (
         process("serve", "--port", str(port), environ=environ, log=first, killable=True) as service,
@@ -96,11 +100,11 @@ def test_a_service_alone_goes_on_with_what_it_had_begun(tmp_path: Path) -> None:
         assert again.status_code == 200, again.text
 
 
-def begin_and_die(state: Path) -> str:
+def begin_and_die(state: str) -> str:
     """Take a run on and carry nothing out, as a process that is killed right then."""
 
     async def begin() -> str:
-        settings = Settings.model_validate({"state_url": f"sqlite:///{state}", "run_slots": 0})
+        settings = Settings.model_validate({"state_url": state, "run_slots": 0})
         async with open_parts(Setup(settings, lambda settings: CompactBackend())) as parts:
             assert isinstance(parts.agent, QueuedAgent)
             image = await parts.images.put((SAMPLES / "busi_tumor.jpg").read_bytes())

@@ -11,7 +11,7 @@ from agent.schemas.runs import RunRecord
 from api.errors import KeyInUse
 from api.http.idempotency import IdempotencyStore
 from segmenter.errors import TransportDown
-from segmenter.storage.memory import MemoryRecordStore
+from segmenter.storage.memory import MemoryStore
 
 KEY = "idempotency:0"
 
@@ -35,14 +35,14 @@ class Runs:
         return self.made[run_id]
 
 
-class FailingStore(MemoryRecordStore):
+class FailingStore(MemoryStore):
     """Cannot be written to or deleted from any more once a key is claimed."""
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
         raise TransportDown("out")
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        if key in self._records:
+        if key in self._items:
             return False
         await super().put(key, record, ttl_s=ttl_s)
         return True
@@ -51,7 +51,7 @@ class FailingStore(MemoryRecordStore):
         raise TransportDown("out")
 
 
-def once(store: Callable[..., MemoryRecordStore] = MemoryRecordStore) -> IdempotencyStore:
+def once(store: Callable[..., MemoryStore] = MemoryStore) -> IdempotencyStore:
     records = store(max_bytes=100_000, max_item_bytes=10_000)
     return IdempotencyStore(records, running_ttl_s=60.0, done_ttl_s=600.0)
 

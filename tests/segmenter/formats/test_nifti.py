@@ -11,9 +11,8 @@ import SimpleITK
 
 from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats.decoded import Window
-from segmenter.formats.label_map import write_label_map
 from segmenter.formats.limits import Limits
-from segmenter.formats.nifti import is_nifti, open_nifti
+from segmenter.formats.nifti import is_nifti, open_nifti, write_labels
 
 Sample = Callable[[str], bytes]
 SHAPE = (7, 6, 4)
@@ -65,7 +64,7 @@ def test_a_label_map_lies_where_its_volume_lies(
     frames = open_nifti(volume(values, placed, kind), Limits())
     labels = np.stack([frames.values[index] for index in range(frames.count)]).astype(np.uint16)
     path = tmp_path / "labels.nii.gz"
-    path.write_bytes(write_label_map(labels, frames))
+    path.write_bytes(write_labels(labels, frames))
 
     written: Any = nibabel.load(path)
     # Labels were taken from the shown frames, so they must come back as the source's own values.
@@ -107,7 +106,7 @@ def test_sizes_are_those_of_pixdim_where_the_affine_is_a_sketch(sample: Sample) 
     assert (spacing.row_mm, spacing.column_mm) == (1.40625, 1.40625)
     assert frames.geometry.slice_mm == 10.0
     labels = np.zeros((frames.count, frames.height, frames.width), np.uint16)
-    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_labels(labels, frames)))
     assert written.header.get_zooms() == pytest.approx((1.40625, 1.40625, 10.0))
     assert np.array_equal(written.affine, np.diag([-1.0, -1.0, 1.0, 1.0]))
 
@@ -120,7 +119,7 @@ def test_sizes_in_microns_become_millimetres() -> None:
     assert frames.geometry.spacing is not None
     assert frames.geometry.spacing.row_mm == pytest.approx(0.5)
     labels = np.zeros((frames.count, frames.height, frames.width), np.uint16)
-    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_labels(labels, frames)))
     assert written.header.get_xyzt_units()[0] == "micron"
 
 
@@ -136,7 +135,7 @@ def test_samples_keep_their_place(sample: Sample, name: str) -> None:
     rng = np.random.default_rng(5)
     size = (frames.count, frames.height, frames.width)
     labels = rng.integers(0, 9, size, dtype=np.uint16)
-    written: Any = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_label_map(labels, frames)))
+    written: Any = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_labels(labels, frames)))
     assert written.shape == source.shape
     assert np.array_equal(written.affine, source.affine)
     assert np.array_equal(frames.source.shown(np.asarray(written.dataobj)), labels)

@@ -23,8 +23,8 @@ from segmenter.errors import (
     UnsupportedImage,
 )
 from segmenter.formats.decoded import Window
-from segmenter.formats.label_map import write_label_map
 from segmenter.formats.limits import Limits
+from segmenter.formats.nifti import write_labels
 from segmenter.formats.sequences import open_frames
 from tests.paths import SHARED
 from tests.segmenter.formats.build import dicom, picture, save
@@ -113,7 +113,7 @@ def test_a_series_lies_where_simpleitk_says(
     size = (frames.count, frames.height, frames.width)
     labels = np.random.default_rng(1).integers(0, 7, size, dtype=np.uint16)
     path = tmp_path / "labels.nii.gz"
-    path.write_bytes(write_label_map(labels, frames))
+    path.write_bytes(write_labels(labels, frames))
     written = SimpleITK.ReadImage(str(path))
 
     # Each slice, read by SimpleITK alone, must lie at its place in the written grid.
@@ -180,7 +180,7 @@ def test_slices_are_sorted_by_position_and_the_affine_is_of_the_patient() -> Non
 def test_a_missing_slice_is_left_empty_at_its_place() -> None:
     frames = open_frames([ct_slice(z) for z in (0, 3, 9, 12)], Limits())
     assert frames.rendering.endswith("1 slices missing between")
-    content = write_label_map(np.ones((4, 6, 6), np.uint16), frames)
+    content = write_labels(np.ones((4, 6, 6), np.uint16), frames)
     labels = np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(content)).dataobj)
     assert labels.max(axis=(0, 1)).tolist() == [1, 1, 0, 1, 1]
 

@@ -8,8 +8,9 @@ import pytest
 
 from segmenter.contract import ImageRef
 from segmenter.errors import BrokenImage, ImageNotFound
+from segmenter.storage.contract import BlobStore
 from segmenter.storage.images import MAX_DECODES, StoredImages
-from segmenter.storage.memory import MemoryBlobStore
+from segmenter.storage.memory import MemoryStore
 from tests.doubles import bright_square, decode_raw, encode_raw
 
 CONTENT = encode_raw(bright_square())
@@ -40,7 +41,7 @@ class CountingDecode:
 
 
 def make_images(decode=decode_raw, *, blobs=None, max_pixels_bytes=10_000) -> StoredImages:
-    blobs = blobs or MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+    blobs = blobs or BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
     return StoredImages(blobs, decode, max_pixels_bytes=max_pixels_bytes)
 
 
@@ -71,7 +72,7 @@ def test_the_same_upload_is_decoded_once_and_off_the_event_loop():
 
 def test_another_process_decodes_the_stored_bytes_itself():
     decode = CountingDecode()
-    blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+    blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
 
     async def scenario():
         ref = await make_images(blobs=blobs).put(CONTENT)
@@ -97,7 +98,7 @@ def test_only_a_few_images_are_decoded_at_once():
 
 def test_bytes_that_do_not_decode_are_not_stored():
     async def scenario():
-        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
         with pytest.raises(BrokenImage):
             await make_images(blobs=blobs).put(b"nonsense")
         digest = hashlib.sha256(b"nonsense").hexdigest()
@@ -108,7 +109,7 @@ def test_bytes_that_do_not_decode_are_not_stored():
 
 def test_a_deleted_image_is_not_found_even_where_its_pixels_are_kept():
     async def scenario():
-        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
         images, other = make_images(blobs=blobs), make_images(blobs=blobs)
         ref = await images.put(CONTENT)
         await other.pixels(ref)
@@ -142,7 +143,7 @@ def test_pixels_are_shared_and_so_cannot_be_written():
 
 def test_a_description_of_another_version_is_replaced_by_the_next_upload():
     async def scenario():
-        blobs = MemoryBlobStore(max_bytes=100_000, max_item_bytes=10_000, ttl_s=60)
+        blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
         ref = await make_images(blobs=blobs).put(CONTENT)
         await blobs.put(f"ref:{ref.sha256}", b'{"old": true}')
         images = make_images(blobs=blobs)

@@ -1,41 +1,59 @@
-"""Both blob stores and both record stores, held to the same tests."""
+"""Every kind of store, held to the same tests."""
 
 import asyncio
+import os
+import signal
+import sqlite3
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from segmenter.errors import ImageTooLarge
-from segmenter.storage.memory import MemoryBlobStore, MemoryRecordStore
-from segmenter.storage.redis import RedisBlobStore, RedisRecordStore, open_store_client
-from segmenter.storage.sql import SqliteBlobStore, SqliteRecordStore, open_file
+from segmenter.errors import ImageTooLarge, TransportDown
+from segmenter.storage import sql
+from segmenter.storage.contract import BlobStore
+from segmenter.storage.memory import OVERHEAD_BYTES, MemoryStore
+from segmenter.storage.redis import RedisStore, open_store_client
+from segmenter.storage.sql import SqlStore, open_database
 
 MAX_ITEM_BYTES = 1000
+LIMITS = {"max_bytes": 20_000, "max_item_bytes": MAX_ITEM_BYTES}
 
 
-@pytest.fixture(params=["memory", "redis", "sqlite"])
+@asynccontextmanager
+async def open_sql(url):
+    async with open_database(url, alone=False) as database:
+        yield lambda room: SqlStore(database, room, **LIMITS)
+
+
+@pytest.fixture(params=["memory", "redis", "sqlite", "postgres"])
 def with_stores(request, prefix, tmp_path):
     """Run a scenario with a blob store and a record store; blobs live `ttl_s`."""
 
+    @asynccontextmanager
+    async def in_memory():
+        yield lambda room: MemoryStore(**LIMITS)
+
+    @asynccontextmanager
+    async def on_redis():
+        async with open_store_client(request.getfixturevalue("redis_server").url) as client:
+            yield lambda room: RedisStore(
+                client, room, prefix=prefix, max_item_bytes=MAX_ITEM_BYTES
+            )
+
+    opened = {
+        "memory": in_memory,
+        "redis": on_redis,
+        "sqlite": lambda: open_sql(f"sqlite:///{tmp_path}/stores.db"),
+        "postgres": lambda: open_sql(request.getfixturevalue("postgres")),
+    }[request.param]
+
     def start(scenario, ttl_s: float = 60.0):
-        async def in_memory():
-            limits = {"max_bytes": 10_000, "max_item_bytes": MAX_ITEM_BYTES}
-            await scenario(MemoryBlobStore(**limits, ttl_s=ttl_s), MemoryRecordStore(**limits))
+        async def within():
+            async with opened() as store:
+                await scenario(BlobStore(store("blobs"), ttl_s=ttl_s), store("records"))
 
-        async def on_redis():
-            url = request.getfixturevalue("redis_server").url
-            async with open_store_client(url) as client:
-                limits = {"prefix": prefix, "max_item_bytes": MAX_ITEM_BYTES}
-                blobs = RedisBlobStore(client, **limits, ttl_s=ttl_s)
-                await scenario(blobs, RedisRecordStore(client, **limits))
-
-        async def in_a_file():
-            async with open_file(tmp_path / "stores.db") as file:
-                limits = {"max_bytes": 10_000, "max_item_bytes": MAX_ITEM_BYTES}
-                blobs = SqliteBlobStore(file, **limits, ttl_s=ttl_s)
-                await scenario(blobs, SqliteRecordStore(file, **limits))
-
-        ways = {"memory": in_memory, "redis": on_redis, "sqlite": in_a_file}
-        asyncio.run(ways[request.param]())
+        asyncio.run(within())
 
     return start
 
@@ -129,35 +147,231 @@ def test_a_record_over_the_bound_is_refused_aloud(with_stores):
     with_stores(scenario)
 
 
-def test_in_memory_the_least_recently_used_blob_makes_room():
-    async def scenario():
-        blobs = MemoryBlobStore(max_bytes=3 * 1000, max_item_bytes=600, ttl_s=60)
-        for key in ("a", "b"):
-            await blobs.put(key, b"x" * 600)
-        await blobs.get("a")
-        await blobs.put("c", b"x" * 600)
-        return [key for key in "abc" if await blobs.get(key)]
+def test_keys_are_found_by_how_they_begin(with_stores):
+    async def scenario(blobs, records):
+        for key in ("run:2", "run:1", "RUN:3", "other:1", "run%:[1]*", "run%:[2]"):
+            await records.put(key, b"1", ttl_s=60)
+        await records.put("run:0", b"1", ttl_s=0.1)
+        await blobs.put("run:4", b"1")
+        await asyncio.sleep(0.2)
+        assert await records.keys("run:") == ["run:1", "run:2"]
+        assert await records.keys("run%:[1]*") == ["run%:[1]*"]
+        assert await records.keys("none") == []
 
-    assert asyncio.run(scenario()) == ["a", "c"]
+    with_stores(scenario)
+
+
+def test_one_that_is_cancelled_leaves_the_store_in_order(with_stores):
+    async def scenario(_blobs, records):
+        for turn in range(20):
+            tries = [
+                asyncio.create_task(records.put(f"key:{n}", bytes(900), ttl_s=60)) for n in range(4)
+            ]
+            await asyncio.sleep(turn * 0.0005)
+            for task in tries:
+                task.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
+            await records.put("last", str(turn).encode(), ttl_s=60)
+            assert await records.get("last") == str(turn).encode()
+
+    with_stores(scenario)
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def with_small_store(request, tmp_path):
+    """Run a scenario with a store that holds four items of 700 bytes."""
+    max_bytes = 4 * 700 + 100
+
+    def start(scenario):
+        async def within():
+            if request.param == "memory":
+                size = max_bytes + 4 * OVERHEAD_BYTES
+                return await scenario(MemoryStore(max_bytes=size, max_item_bytes=MAX_ITEM_BYTES))
+            postgres = request.param == "postgres" and request.getfixturevalue("postgres")
+            url = postgres or f"sqlite:///{tmp_path}/stores.db"
+            async with open_database(url, alone=False) as database:
+                store = SqlStore(
+                    database, "records", max_bytes=max_bytes, max_item_bytes=MAX_ITEM_BYTES
+                )
+                return await scenario(store)
+
+        return asyncio.run(within())
+
+    return start
+
+
+def test_what_was_used_least_recently_makes_room(with_small_store):
+    async def scenario(store):
+        for key in "abcd":
+            await store.put(key, bytes(700), ttl_s=60)
+        assert await store.touch("a", ttl_s=60)
+        assert await store.get("b", renew_s=60) == bytes(700)
+        for key in "ef":
+            await store.put(key, bytes(700), ttl_s=60)
+        return await store.keys("")
+
+    assert with_small_store(scenario) == ["a", "b", "e", "f"]
+
+
+def test_what_has_expired_makes_room_first(with_small_store):
+    async def scenario(store):
+        await store.put("old", bytes(700), ttl_s=60)
+        for key in "abc":
+            await store.put(key, bytes(700), ttl_s=0.1)
+        await asyncio.sleep(0.2)
+        for key in "de":
+            await store.put(key, bytes(700), ttl_s=60)
+        return await store.keys("")
+
+    assert with_small_store(scenario) == ["d", "e", "old"]
 
 
 def test_a_file_outlives_its_process_and_has_one_owner(tmp_path):
     path = tmp_path / "deep" / "stores.db"
+    url = f"sqlite:///{path}"
 
     async def scenario():
-        async with open_file(path) as file:
-            limits = {"max_bytes": 5_000, "max_item_bytes": MAX_ITEM_BYTES}
-            records = SqliteRecordStore(file, **limits)
-            for number in range(9):
-                await records.put(f"run:{number}", bytes(700), ttl_s=60.0)
-            assert await records.keys("run:") == [f"run:{number}" for number in range(2, 9)]
+        async with open_sql(url) as store:
+            await store("records").put("run:8", bytes(700), ttl_s=60.0)
             with pytest.raises(OSError, match="another process"):
-                async with open_file(path):
+                async with open_sql(url):
                     pass
-        async with open_file(path) as file:
-            records = SqliteRecordStore(file, **limits)
-            assert await records.get("run:8") == bytes(700)
-            assert await records.keys("other:") == []
+        async with open_sql(url) as store:
+            assert await store("records").get("run:8") == bytes(700)
 
     asyncio.run(scenario())
-    assert path.stat().st_mode & 0o077 == 0
+    for made in path.parent.iterdir():
+        assert made.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_of_version_0_1_is_read(tmp_path):
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        for table in ("blobs", "records"):
+            connection.execute(
+                f"CREATE TABLE {table}"
+                " (key TEXT PRIMARY KEY, content BLOB NOT NULL, used REAL, expires REAL)"
+            )
+        connection.execute("INSERT INTO records VALUES ('run:1', x'0102', 1.5, 99999999999.5)")
+    connection.close()
+
+    async def scenario():
+        async with open_sql(f"sqlite:///{path}") as store:
+            assert await store("records").get("run:1") == b"\x01\x02"
+            assert not await store("records").put_new("run:1", b"new", ttl_s=60)
+            await store("blobs").put("a", b"1", ttl_s=60)
+
+    asyncio.run(scenario())
+
+
+def make_other_table(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE records (id INTEGER)")
+    connection.close()
+
+
+def make_text(path):
+    path.write_text("no database" * 100, encoding="utf-8")
+
+
+@pytest.mark.parametrize("make", [make_other_table, make_text])
+def test_a_file_of_something_else_is_refused(tmp_path, make):
+    path = tmp_path / "other.db"
+    make(path)
+
+    async def scenario():
+        async with open_sql(f"sqlite:///{path}"):
+            pass
+
+    with pytest.raises(OSError, match="does not open"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("127.0.0.1:1", "MEDSAM3_STATE_URL does not open: the database failed: OperationalError"),
+        ("host:port", "MEDSAM3_STATE_URL is no address of PostgreSQL"),
+    ],
+)
+def test_a_server_that_is_not_there_is_reported_without_its_address(place, message):
+    async def scenario():
+        async with open_sql(f"postgresql://user:secret@{place}/database"):
+            pass
+
+    with pytest.raises(OSError, match=f"^{message}$"):
+        asyncio.run(scenario())
+
+
+def test_many_processes_share_a_database_but_one_alone_has_it(postgres):
+    async def scenario():
+        async with open_sql(postgres) as first, open_sql(postgres) as second:
+            tries = [
+                store("records").put_new("key", str(number).encode(), ttl_s=60)
+                for number in range(20)
+                for store in (first, second)
+            ]
+            assert sum(await asyncio.gather(*tries)) == 1
+            assert await first("records").get("key") == await second("records").get("key")
+        async with open_database(postgres, alone=True):
+            with pytest.raises(OSError, match="another process has the database"):
+                async with open_database(postgres, alone=True):
+                    pass
+        async with open_database(postgres, alone=True):
+            pass
+
+    asyncio.run(scenario())
+
+
+def test_many_processes_make_the_tables_at_once(postgres):
+    async def scenario():
+        async def one_of_many(number):
+            async with open_sql(postgres) as store:
+                await store("records").put(f"key:{number}", b"1", ttl_s=60)
+                return await store("records").get(f"key:{number}")
+
+        return await asyncio.gather(*map(one_of_many, range(6)))
+
+    assert asyncio.run(scenario()) == [b"1"] * 6
+
+
+def test_many_processes_that_make_room_at_once_do_not_wait_for_each_other(postgres):
+    async def scenario():
+        async with open_sql(postgres) as first, open_sql(postgres) as second:
+            tries = [
+                store("records").put(f"key:{number % 15}", bytes(900), ttl_s=0.01 * (number % 7))
+                for number in range(40)
+                for store in (first, second)
+            ]
+            await asyncio.gather(*tries)
+
+    asyncio.run(scenario())
+
+
+def test_a_database_that_does_not_answer_is_reported_in_time(postgres_server, monkeypatch):
+    monkeypatch.setattr(sql, "STORE_TIMEOUT_S", 0.5)
+    pid = postgres_server.pid
+
+    async def scenario():
+        async with open_sql(postgres_server.new_database()) as store:
+            records = store("records")
+            await records.put("key", b"1", ttl_s=60)
+            freeze(pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(
+                    TransportDown, match=r"^the database did not answer within 0.5 s$"
+                ):
+                    await asyncio.wait_for(records.get("key"), 5.0)
+            finally:
+                freeze(pid, signal.SIGCONT)
+            assert await records.get("key") == b"1"
+
+    asyncio.run(scenario())
+
+
+def freeze(pid, number):
+    """Send a signal to a server and to all that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    for each in (pid, *map(int, children)):
+        os.kill(each, number)

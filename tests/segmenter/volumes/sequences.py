@@ -1,14 +1,15 @@
 """Sequences that need no codec: an array of frames, read and written as such."""
 
-import zlib
+import gzip
 from collections.abc import Sequence
-from types import SimpleNamespace
 
+import nibabel
 import numpy as np
 import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
 from segmenter.errors import BrokenImage, ImageTooLarge
+from segmenter.formats.frames import FrameGeometry, SourceGrid
 
 MAX_FRAMES = 100
 SPACING = Spacing(row_mm=2.0, column_mm=1.5, source="test")
@@ -23,33 +24,30 @@ class ArrayFrames:
     def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
         self._pixels = pixels
         self.count, self.height, self.width = pixels.shape[:3]
-        self.geometry = SimpleNamespace(
-            affine=None, spacing=SPACING, slice_mm=SLICE_MM, fps=None, axis="depth"
-        )
+        self.geometry = FrameGeometry(axis="depth", spacing=SPACING, slice_mm=SLICE_MM)
+        self.source = SourceGrid()
 
     def frame(self, index: int) -> RgbImage:
         return self._pixels[index]
 
 
-class RawFormats:
-    """A `segmenter.formats.frames.SequenceFormats` for `encode_frames`."""
-
-    def open(self, files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
-        content = b"".join(files)
-        if not content.startswith(b"SEQ"):
-            raise BrokenImage("no raw sequence")
-        shape = tuple(int.from_bytes(content[3 + 2 * i : 5 + 2 * i], "big") for i in range(3))
-        if shape[0] > MAX_FRAMES:
-            raise ImageTooLarge(f"{shape[0]} frames, the limit is {MAX_FRAMES}")
-        return ArrayFrames(np.frombuffer(content[9:], np.uint8).reshape(*shape, 3))
-
-    def write_label_map(self, labels: npt.NDArray[np.uint16], frames: ArrayFrames) -> bytes:
-        assert labels.shape == (frames.count, frames.height, frames.width)
-        return zlib.compress(labels.tobytes())
+def open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
+    """A `segmenter.formats.frames.OpenFrames` for `encode_frames`."""
+    content = b"".join(files)
+    if not content.startswith(b"SEQ"):
+        raise BrokenImage("no raw sequence")
+    shape = tuple(int.from_bytes(content[3 + 2 * i : 5 + 2 * i], "big") for i in range(3))
+    if shape[0] > MAX_FRAMES:
+        raise ImageTooLarge(f"{shape[0]} frames, the limit is {MAX_FRAMES}")
+    return ArrayFrames(np.frombuffer(content[9:], np.uint8).reshape(*shape, 3))
 
 
 def read_labels(content: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:
-    return np.frombuffer(zlib.decompress(content), np.uint16).reshape(shape)
+    """Return the labels of a label map, shape (F, H, W)."""
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress(content))
+    labels = np.asarray(image.dataobj).transpose(2, 1, 0)
+    assert labels.shape == shape
+    return labels
 
 
 def encode_frames(pixels: npt.NDArray[np.uint8]) -> bytes:

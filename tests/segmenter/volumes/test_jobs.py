@@ -32,9 +32,9 @@ from tests.doubles import (
 )
 from tests.segmenter.volumes.sequences import (
     MAX_FRAMES,
-    RawFormats,
     encode_frames,
     moving_square,
+    open_raw,
     read_labels,
 )
 
@@ -45,7 +45,7 @@ WANTED = VolumeRequest(text=BRIGHT)
 
 def run_with(backend, scenario, settings: SegmenterSettings = SETTINGS):
     async def within():
-        opened = open_embedded(backend, decode_raw, settings, formats=RawFormats())
+        opened = open_embedded(backend, decode_raw, settings, opener=open_raw)
         async with asyncio.timeout(PATIENCE_S), opened as services:
             return await scenario(services)
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import numpy as np
-import numpy.typing as npt
 
 from segmenter.contract import RgbImage
 from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import VolumeRequest
 from tests.doubles import BRIGHT, ThresholdBackend, decode_raw
-from tests.segmenter.volumes.sequences import ArrayFrames, RawFormats
+from tests.segmenter.volumes.sequences import ArrayFrames
 
 FRAMES, SIDE = 240, 256
 FRAME_BYTES = SIDE * SIDE * 3
@@ -32,12 +31,8 @@ class Endless(ArrayFrames):
         return pixels
 
 
-class EndlessFormats(RawFormats):
-    def open(self, files: Sequence[bytes], *, window: object, preset: str | None) -> Endless:
-        return Endless()
-
-    def write_label_map(self, labels: npt.NDArray[np.uint16], frames: ArrayFrames) -> bytes:
-        return b"labels"
+def open_endless(files: Sequence[bytes], *, window: object, preset: str | None) -> Endless:
+    return Endless()
 
 
 async def reached(services: SegmenterServices, job: str, done: int) -> None:
@@ -54,7 +49,7 @@ def test_memory_does_not_grow_with_the_frames_that_are_done():
         return b""
 
     async def within() -> list[int]:
-        opened = open_embedded(ThresholdBackend(), decode_raw, settings, formats=EndlessFormats())
+        opened = open_embedded(ThresholdBackend(), decode_raw, settings, opener=open_endless)
         taken = []
         async with asyncio.timeout(60), opened as services:
             request = VolumeRequest(text=BRIGHT)

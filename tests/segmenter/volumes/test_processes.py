@@ -18,7 +18,7 @@ from segmenter.services import SegmenterServices, open_redis
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import VolumeRequest, VolumeStatus
 from tests.doubles import BRIGHT, bright_square, decode_raw, encode_raw
-from tests.segmenter.volumes.sequences import RawFormats, encode_frames, moving_square, read_labels
+from tests.segmenter.volumes.sequences import encode_frames, moving_square, open_raw, read_labels
 
 PATIENCE_S = 60.0
 PIXELS = moving_square(14)
@@ -47,7 +47,7 @@ def worker(
 
 def over(server, settings: SegmenterSettings, scenario):
     async def within():
-        opened = open_redis(server.url, decode_raw, settings, formats=RawFormats())
+        opened = open_redis(server.url, decode_raw, settings, opener=open_raw)
         async with asyncio.timeout(PATIENCE_S), opened as services:
             return await scenario(services)
 

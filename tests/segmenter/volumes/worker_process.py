@@ -12,7 +12,7 @@ from segmenter.contract import RgbImage
 from segmenter.services import run_worker
 from segmenter.settings import SegmenterSettings
 from tests.doubles import ThresholdBackend, decode_raw
-from tests.segmenter.volumes.sequences import RawFormats
+from tests.segmenter.volumes.sequences import open_raw
 
 
 class Telling(ThresholdBackend):
@@ -33,7 +33,7 @@ async def main(url: str, settings: str, delay_s: str, notes: str) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     chosen = SegmenterSettings.model_validate_json(settings)
     backend = Telling(Path(notes), float(delay_s))
-    await run_worker(url, backend, decode_raw, chosen, stop=stop, formats=RawFormats())
+    await run_worker(url, backend, decode_raw, chosen, stop=stop, opener=open_raw)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,9 @@ from tests.api.problems_seen import fields, problem
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
 from tests.segmenter.volumes.sequences import (
     MAX_FRAMES,
-    RawFormats,
     encode_frames,
     moving_square,
+    open_raw,
     read_labels,
 )
 
@@ -47,7 +47,7 @@ def client(service: ServiceUnderTest, backend: ThresholdBackend) -> Iterator[Tes
     @asynccontextmanager
     async def opened() -> AsyncIterator[AppServices]:
         asked = settings.for_segmenter()
-        async with open_embedded(backend, read, asked, formats=RawFormats()) as services:
+        async with open_embedded(backend, read, asked, opener=open_raw) as services:
             yield AppServices(
                 segmenter=services.segmenter,
                 images=services.images,
