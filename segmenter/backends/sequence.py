@@ -1,7 +1,7 @@
 """One prompt through a sequence: in which order frames are looked at, and what each is asked.
 
-The seam for models: `SequenceBackend`. A model that tracks by itself (SAM 3 video) brings its own;
-`FrameByFrame` makes one of any `segmenter.backends.contract.Backend`.
+A model that tracks by itself (SAM 3 with its tracker) is a `SequenceBackend`; `FrameByFrame` makes
+one of any `segmenter.backends.contract.Backend`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +33,7 @@ class SequencePrompt(NamedTuple):
     threshold: float | None
 
 
+@runtime_checkable
 class SequenceBackend(Protocol):
     """A model that looks at frames one after the other; synchronous, one thread at a time."""
 
@@ -55,19 +56,9 @@ class SequenceBackend(Protocol):
         ...
 
 
-@runtime_checkable
-class TrackingBackend(Protocol):
-    """A model that may track by itself."""
-
-    def sequence(self) -> SequenceBackend | None:
-        """Return how it looks at sequences; None if these weights cannot."""
-        ...
-
-
 def sequence_backend(backend: Backend[Embedding]) -> SequenceBackend:
     """Return a model's own way with sequences, else frame by frame."""
-    own = backend.sequence() if isinstance(backend, TrackingBackend) else None
-    return FrameByFrame(backend) if own is None else own
+    return backend if isinstance(backend, SequenceBackend) else FrameByFrame(backend)
 
 
 class FrameByFrame(Generic[Embedding]):

@@ -6,7 +6,6 @@ output is what an embedding holds; its neck is run again, which changes no bit a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -27,9 +26,6 @@ from segmenter.contract import (
 )
 from segmenter.errors import InvalidPrompt
 from segmenter.masks.geometry import clip_box
-
-if TYPE_CHECKING:
-    from segmenter.backends.sequence import SequenceBackend
 
 # The original image processor's, on score x presence.
 THRESHOLD = 0.5
@@ -142,14 +138,6 @@ class Sam3Backend:
         concepts = iter(self._concepts(embedding, [p for p in prompts if not is_object(p)], limit))
         objects = iter(self._objects(embedding, [p for p in prompts if is_object(p)], limit))
         return [next(objects if is_object(prompt) else concepts) for prompt in prompts]
-
-    def sequence(self) -> "SequenceBackend | None":
-        """Return how sequences are looked at: by the tracker's memory, if there is a tracker."""
-        # It is made of this backend, so it cannot be known here before.
-        from segmenter.backends.sam3.video import Sam3Sequence
-
-        tracker = self._network.tracker
-        return None if tracker is None else Sam3Sequence(self, tracker)
 
     def _concepts(
         self, embedding: Sam3Embedding, prompts: Sequence[Prompt], limit: float

@@ -6,6 +6,8 @@ import torch
 
 from segmenter.backends.sam3.backend import Sam3Backend
 from segmenter.backends.sam3.errors import WeightsError
+from segmenter.backends.sam3.network import Sam3Network
+from segmenter.backends.sam3.video import Sam3VideoBackend
 from segmenter.backends.sam3.weights.checkpoint import find_checkpoint
 from segmenter.backends.sam3.weights.hub import locate
 from segmenter.backends.sam3.weights.load import load_network
@@ -42,4 +44,10 @@ def open_sam3(options: Sam3Options) -> Sam3Backend:
     if options.lora is not None:
         names.append(options.lora.name)
     layout = f"{find_checkpoint(source).layout} layout"
-    return Sam3Backend(network, weights_id=" + ".join(names), notes=layout)
+    return to_backend(network, weights_id=" + ".join(names), notes=layout)
+
+
+def to_backend(network: Sam3Network, *, weights_id: str, notes: str = "") -> Sam3Backend:
+    """Return a network as a backend; one with a tracker tracks through sequences by itself."""
+    kind = Sam3Backend if network.tracker is None else Sam3VideoBackend
+    return kind(network, weights_id=weights_id, notes=notes)

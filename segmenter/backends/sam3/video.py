@@ -1,7 +1,7 @@
-"""SAM 3 on a sequence: what the detector sees on each frame, and the tracker between its sights.
+"""SAM 3 on a sequence: the detector on each frame, and the tracker's memory from frame to frame.
 
-A text is looked for on every frame; what was found is followed, so that an object that the detector
-misses on a frame stays. A box shows one object on its frame, which is then followed alone. Frames
+A text is looked for on every frame; what was found is tracked, so that an object that the detector
+misses on a frame stays. A box shows one object on its frame, which is then tracked alone. Frames
 are encoded once each and then forgotten.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from segmenter.backends.postprocess import describe, select
 from segmenter.backends.sam3.backend import Sam3Backend, Sam3Embedding
-from segmenter.backends.sam3.memory import ObjectMemory, TrackedMask
+from segmenter.backends.sam3.memory import ObjectMemory
 from segmenter.backends.sam3.postprocess import cut_one
 from segmenter.backends.sam3.tracker import Sam3Tracker, TrackerFeatures
 from segmenter.backends.sequence import LOST, MAX_FRAME_MASKS, FrameStep, SequencePrompt
@@ -25,24 +25,24 @@ SAME_OBJECT_IOU = 0.5
 KEEP_ALIVE_FRAMES = 30
 RENEW_EVERY_FRAMES = 16
 RENEW_SCORE = 0.8
-# Objects followed at once: each holds some 20 MB at full size and costs a run of the memory
-# attention. What is found beyond them is reported, frame by frame, and not followed.
-MAX_FOLLOWED = 16
+# Objects tracked at once: each holds some 20 MB at full size and costs a run of the memory
+# attention. What is found beyond them is reported, frame by frame, and not tracked.
+MAX_TRACKED = 16
 
 
 @dataclass
 class Track:
-    """An object that is followed.
+    """An object that is tracked.
 
     Attributes:
         score: raw score of when it was last detected.
         missed: frames since then.
-        age: frames since the follower was shown its mask.
+        age: frames since its memory was shown its mask.
         mask: of it on the frame at hand: bool, shape (H, W).
         belief: that it is there, [0, 1].
     """
 
-    follower: ObjectMemory
+    memory: ObjectMemory
     score: float
     missed: int = 0
     age: int = 0
@@ -50,13 +50,11 @@ class Track:
     belief: float = 0.0
 
 
-class Sam3Sequence:
-    """A `segmenter.backends.sequence.SequenceBackend`; one sequence at a time."""
+class Sam3VideoBackend(Sam3Backend):
+    """Weights with a tracker, which are a `segmenter.backends.sequence.SequenceBackend` too.
 
-    def __init__(self, backend: Sam3Backend, tracker: Sam3Tracker) -> None:
-        """Look with a backend, follow with the tracker of its weights."""
-        self._backend = backend
-        self._tracker = tracker
+    One sequence at a time.
+    """
 
     def segment_sequence(
         self,
@@ -66,14 +64,14 @@ class Sam3Sequence:
         *,
         known: Mapping[int, PromptResult],
     ) -> Iterator[FrameMasks]:
-        """See `SequenceBackend`; holds one frame and the memory of `MAX_FOLLOWED` objects."""
+        """See `SequenceBackend`; holds one frame and the memory of `MAX_TRACKED` objects."""
         results = dict(known)
         tracks: list[Track] = []
         last: int | None = None
         for step in steps:
             if step.beside is not None and step.beside != last:
-                tracks = self._take_up(frames, step.beside, results[step.beside])
-            embedding = self._backend.embed(frames.frame(step.frame))
+                tracks = self._resume(frames, step.beside, results[step.beside])
+            embedding = self.embed(frames.frame(step.frame))
             features = self._tracker.features(embedding.encoded)
             _advance(tracks, features, step, embedding.shape)
             found = self._detect(embedding, prompt, step.frame)
@@ -84,33 +82,38 @@ class Sam3Sequence:
             last = step.frame
             yield FrameMasks(index=step.frame, result=result)
 
+    @property
+    def _tracker(self) -> Sam3Tracker:
+        tracker = self._network.tracker
+        assert tracker is not None
+        return tracker
+
     def _limit(self, prompt: SequencePrompt) -> float:
-        own = self._backend.capabilities.threshold
+        own = self.capabilities.threshold
         return own if prompt.threshold is None else prompt.threshold
 
-    def _take_up(self, frames: Frames, index: int, result: PromptResult) -> list[Track]:
-        """Follow on from what was found on a frame before."""
+    def _resume(self, frames: Frames, index: int, result: PromptResult) -> list[Track]:
+        """Track on from what was found on a frame before."""
         if not result.masks:
             return []
-        features = self._tracker.features(self._backend.embed(frames.frame(index)).encoded)
+        features = self._tracker.features(self.embed(frames.frame(index)).encoded)
         return [
-            self._follow(features, index, mask, frames.count)
-            for mask in result.masks[:MAX_FOLLOWED]
+            self._track(features, index, mask, frames.count) for mask in result.masks[:MAX_TRACKED]
         ]
 
-    def _follow(self, features: TrackerFeatures, index: int, mask: Mask, frames: int) -> Track:
+    def _track(self, features: TrackerFeatures, index: int, mask: Mask, frames: int) -> Track:
         shown = rle.decode(mask.rle)
-        follower = ObjectMemory(self._tracker, features, index, shown, frames=frames)
-        return Track(follower, mask.score, mask=shown, belief=mask.presence)
+        memory = ObjectMemory(self._tracker, features, index, shown, frames=frames)
+        return Track(memory, mask.score, mask=shown, belief=mask.presence)
 
     def _detect(
         self, embedding: Sam3Embedding, prompt: SequencePrompt, index: int
     ) -> PromptResult | None:
-        """Return what is seen on a frame alone; None where an object is only followed."""
+        """Return what is found on a frame alone; None where an object is only tracked."""
         asked = _prompt_of(prompt, index)
         if asked is None:
             return None
-        [prediction] = self._backend.predict(embedding, [asked], threshold=prompt.threshold)
+        [prediction] = self.predict(embedding, [asked], threshold=prompt.threshold)
         found = select(
             prediction,
             threshold=self._limit(prompt),
@@ -130,18 +133,18 @@ class Sam3Sequence:
         """Return the tracks that go on, renewed by what was detected, and those that begin."""
         kept, free = [], list(found.masks) if found else []
         for track in tracks:
-            seen = _matching(track, free)
-            if seen is not None:
-                free.remove(seen)
-                track.missed, track.score = 0, seen.score
-                if track.age >= RENEW_EVERY_FRAMES and seen.joint >= RENEW_SCORE:
-                    track = self._follow(features, index, seen, frames)
+            detected = _matching(track, free)
+            if detected is not None:
+                free.remove(detected)
+                track.missed, track.score = 0, detected.score
+                if track.age >= RENEW_EVERY_FRAMES and detected.joint >= RENEW_SCORE:
+                    track = self._track(features, index, detected, frames)
             elif found is not None:
                 track.missed += 1
             if track.missed <= KEEP_ALIVE_FRAMES:
                 kept.append(track)
-        room = max(0, MAX_FOLLOWED - len(kept))
-        return kept + [self._follow(features, index, mask, frames) for mask in free[:room]]
+        room = max(0, MAX_TRACKED - len(kept))
+        return kept + [self._track(features, index, mask, frames) for mask in free[:room]]
 
 
 def _prompt_of(prompt: SequencePrompt, index: int) -> Prompt | None:
@@ -165,13 +168,13 @@ def _in_box(found: PromptResult, asked: Prompt) -> PromptResult:
 def _advance(
     tracks: Sequence[Track], features: TrackerFeatures, step: FrameStep, shape: tuple[int, int]
 ) -> None:
-    """Find each followed object on the next frame."""
+    """Find each tracked object on the next frame."""
     reverse = step.beside is not None and step.frame < step.beside
     for track in tracks:
-        seen: TrackedMask = track.follower.step(features, step.frame, reverse=reverse)
+        tracked = track.memory.step(features, step.frame, reverse=reverse)
         track.age += 1
-        track.belief = seen.belief
-        track.mask = cut_one(seen.logits, shape)
+        track.belief = tracked.belief
+        track.mask = cut_one(tracked.logits, shape)
 
 
 def _matching(track: Track, masks: Sequence[Mask]) -> Mask | None:
@@ -186,19 +189,19 @@ def _matching(track: Track, masks: Sequence[Mask]) -> Mask | None:
 def _answer(
     found: PromptResult | None, tracks: Sequence[Track], prompt: SequencePrompt, limit: float
 ) -> PromptResult:
-    """Join what was detected with what is followed and was missed.
+    """Join what was detected with what is tracked and was missed.
 
-    A followed object's score is the one it was last detected with, its presence the tracker's
+    A tracked object's score is the one it was last detected with, its presence the tracker's
     belief that it is still there.
     """
     detected = () if found is None else found.masks
-    followed = [
+    tracked = [
         describe(track.mask, score=track.score, presence=track.belief)
         for track in tracks
         if track.mask is not None and track.mask.any() and (found is None or track.missed)
     ]
     masks = sorted(
-        (*detected, *(mask for mask in followed if mask.joint >= limit)),
+        (*detected, *(mask for mask in tracked if mask.joint >= limit)),
         key=lambda mask: mask.joint,
         reverse=True,
     )[:MAX_FRAME_MASKS]

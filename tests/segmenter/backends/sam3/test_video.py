@@ -8,11 +8,11 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from transformers import Sam3TrackerVideoInferenceSession  # noqa: E402
 
-from segmenter.backends.sam3.backend import Sam3Backend  # noqa: E402
+from segmenter.backends.sam3.factory import to_backend  # noqa: E402
 from segmenter.backends.sam3.mask_cleanup import SMALL_AREA, small_parts, tidy  # noqa: E402
 from segmenter.backends.sam3.memory import ObjectMemory  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_pixels  # noqa: E402
-from segmenter.backends.sam3.video import Sam3Sequence  # noqa: E402
+from segmenter.backends.sam3.video import Sam3VideoBackend  # noqa: E402
 from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.backends.sequence import (  # noqa: E402
     LOST,
@@ -44,7 +44,7 @@ def network(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def backend(network):
-    return Sam3Backend(network, weights_id="tiny")
+    return to_backend(network, weights_id="tiny")
 
 
 def video(count: int) -> ArrayFrames:
@@ -82,20 +82,22 @@ def test_an_object_is_followed_as_transformers_follows_it(network, reverse):
     )
     for index in order[1:]:
         theirs = model(session, frame_idx=index, reverse=reverse)
-        seen = ours.step(features_of(network, frames, index), index, reverse=reverse)
-        assert (seen.logits - tidy(theirs.pred_masks[0, 0])).abs().max() < 1e-4
-        assert seen.belief == pytest.approx(float(theirs.object_score_logits.sigmoid()), abs=1e-5)
+        tracked = ours.step(features_of(network, frames, index), index, reverse=reverse)
+        assert (tracked.logits - tidy(theirs.pred_masks[0, 0])).abs().max() < 1e-4
+        assert tracked.belief == pytest.approx(
+            float(theirs.object_score_logits.sigmoid()), abs=1e-5
+        )
 
 
 def test_memory_stays_bounded_however_long_the_video_is(network):
     frames = video(60)
-    follower = ObjectMemory(
+    memory = ObjectMemory(
         network.tracker, features_of(network, frames, 0), 0, drawn(), frames=frames.count
     )
     kept = []
     for index in range(1, 60):
-        follower.step(features_of(network, frames, index), index, reverse=False)
-        kept.append(follower.frames_kept)
+        memory.step(features_of(network, frames, index), index, reverse=False)
+        kept.append(memory.frames_kept)
     assert kept[-1] == max(kept) == network.tracker.model.config.max_object_pointers_in_encoder + 1
 
 
@@ -105,8 +107,8 @@ def run(backend, frames, prompt, steps, known=None):
 
 
 def test_weights_with_a_tracker_follow_and_others_look_frame_by_frame(backend):
-    assert isinstance(sequence_backend(backend), Sam3Sequence)
-    plain = Sam3Backend(load_network(TINY), weights_id="t")
+    assert isinstance(sequence_backend(backend), Sam3VideoBackend)
+    plain = to_backend(load_network(TINY), weights_id="t")
     assert isinstance(sequence_backend(plain), FrameByFrame)
 
 
