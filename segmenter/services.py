@@ -27,11 +27,11 @@ from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import open_caller
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
-from segmenter.storage.contract import BlobStore, Room, Store
+from segmenter.storage.contract import BlobStore, Bounds, Room, Store
 from segmenter.storage.images import Decode, StoredImages
 from segmenter.storage.memory import MemoryStore
-from segmenter.storage.redis import RedisClient, RedisStore, open_store_client
-from segmenter.storage.sql import Database, SqlStore, is_file, open_database
+from segmenter.storage.redis import RedisStore, open_store_client
+from segmenter.storage.sql import SqlStore, is_file, open_database
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.runner import VolumeRunner
 from segmenter.volumes.store import PIECE_BYTES, VolumeStore
@@ -41,8 +41,7 @@ logger = logging.getLogger(__name__)
 
 # `EX_SOFTWARE` of sysexits.h; any end but 0 makes the supervisor start the worker again.
 HANG_EXIT_STATUS = 70
-# Makes the store of a room that takes so many bytes in all, and so many in one item.
-OpenRoom = Callable[[Room, int, int], Store]
+OpenRoom = Callable[[Room, Bounds], Store]
 
 
 class SegmenterServices(NamedTuple):
@@ -194,42 +193,31 @@ async def _open_stores(
     async with AsyncExitStack() as stack:
         if state_url is not None and not (redis_url and is_file(state_url)):
             opened = open_database(state_url, alone=redis_url is None)
-            open_room = _in_database(await stack.enter_async_context(opened))
+            open_room: OpenRoom = partial(SqlStore, await stack.enter_async_context(opened))
         elif redis_url is not None:
             client = await stack.enter_async_context(open_store_client(redis_url))
-            open_room = _on_redis(client, settings.queue.prefix)
+            open_room = partial(RedisStore, client, settings.queue.prefix)
         else:
             open_room = _in_memory
         yield _stores(open_room, read, settings)
 
 
-def _in_memory(room: Room, max_bytes: int, max_item_bytes: int) -> Store:
-    return MemoryStore(max_bytes=max_bytes, max_item_bytes=max_item_bytes)
-
-
-def _in_database(database: Database) -> OpenRoom:
-    return lambda room, max_bytes, max_item_bytes: SqlStore(
-        database, room, max_bytes=max_bytes, max_item_bytes=max_item_bytes
-    )
-
-
-def _on_redis(client: RedisClient, prefix: str) -> OpenRoom:
-    return lambda room, max_bytes, max_item_bytes: RedisStore(
-        client, room, prefix=prefix, max_item_bytes=max_item_bytes
-    )
+def _in_memory(room: Room, bounds: Bounds) -> Store:
+    return MemoryStore(max_bytes=bounds.max_bytes, max_item_bytes=bounds.max_item_bytes)
 
 
 def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _Stores:
     store, volume = settings.store, settings.volume
-    blobs = open_room("blobs", store.max_images_bytes, store.max_image_bytes)
-    pieces = open_room("volume_blobs", volume.max_volumes_bytes, PIECE_BYTES)
+    blobs = open_room("blobs", Bounds(store.max_images_bytes, store.max_image_bytes))
+    pieces = open_room("volume_blobs", Bounds(volume.max_volumes_bytes, PIECE_BYTES))
+    records = Bounds(store.max_records_bytes, store.max_record_bytes)
     return _Stores(
         images=StoredImages(
             BlobStore(blobs, ttl_s=store.image_ttl_s), read, max_pixels_bytes=store.max_pixels_bytes
         ),
-        records=open_room("records", store.max_records_bytes, store.max_record_bytes),
+        records=open_room("records", records),
         volumes=VolumeStore(
-            open_room("volume_records", store.max_records_bytes, store.max_record_bytes),
+            open_room("volume_records", records),
             BlobStore(pieces, ttl_s=volume.ttl_s),
             max_bytes=volume.max_bytes,
             ttl_s=volume.ttl_s,

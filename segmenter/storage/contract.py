@@ -1,12 +1,19 @@
 """What a store offers, whatever it lies in; and blobs, which live on as long as they are used."""
 
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from segmenter.contract import RecordStore
 from segmenter.errors import ImageTooLarge
 
 # Each has a bound of its own where the store itself makes room: volumes push out no pictures.
 Room = Literal["blobs", "records", "volume_blobs", "volume_records"]
+
+
+class Bounds(NamedTuple):
+    """Bytes a store takes in all, where no server bounds them, and in one item."""
+
+    max_bytes: int
+    max_item_bytes: int
 
 
 class ItemTooLarge(ValueError):

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from redis.asyncio import Redis as RedisClient
+from redis.asyncio import Redis
 
 from segmenter.redis_connection import open_client, retried
-from segmenter.storage.contract import Room, check_item
-
-__all__ = ["RedisClient", "RedisStore", "open_store_client"]
+from segmenter.storage.contract import Bounds, Room, check_item
 
 # A request waits no longer for a store than a person would for a page.
 STORE_TIMEOUT_S = 10.0
@@ -28,7 +26,7 @@ GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 
 
 @asynccontextmanager
-async def open_store_client(url: str) -> AsyncIterator[RedisClient]:
+async def open_store_client(url: str) -> AsyncIterator[Redis]:
     """Open the client that stores use; closes it on leaving."""
     client = open_client(url)
     try:
@@ -40,12 +38,10 @@ async def open_store_client(url: str) -> AsyncIterator[RedisClient]:
 class RedisStore:
     """`segmenter.storage.contract.Store` on Redis."""
 
-    def __init__(
-        self, client: RedisClient, room: Room, *, prefix: str, max_item_bytes: int
-    ) -> None:
+    def __init__(self, client: Redis, prefix: str, room: Room, bounds: Bounds) -> None:
         self._client = client
         self._prefix = f"{prefix}:{KEY_KINDS[room]}:"
-        self._max_item_bytes = max_item_bytes
+        self._max_item_bytes = bounds.max_item_bytes
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
         """See `segmenter.storage.contract.Store`."""

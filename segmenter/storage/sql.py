@@ -37,7 +37,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from segmenter.errors import TransportDown
-from segmenter.storage.contract import Room, check_item
+from segmenter.storage.contract import Bounds, Room, check_item
 
 # A request waits no longer for a store than a person would for a page.
 STORE_TIMEOUT_S = 10.0
@@ -224,6 +224,10 @@ async def _make_tables(connection: AsyncConnection) -> None:
     if connection.dialect.name == "postgresql":
         # Two that create a table at once would fail.
         await connection.execute(select(func.pg_advisory_xact_lock(TABLES_LOCK)))
+    else:
+        # Version 0.1 kept states of runs in the file, requests included; nobody else erases them.
+        for name in ("checkpoints", "writes"):
+            await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
     await connection.run_sync(METADATA.create_all)
     for table in TABLES.values():
         # Fails if a table of this name has other columns.
@@ -245,13 +249,11 @@ async def _own(connection: AsyncConnection) -> None:
 class SqlStore:
     """`segmenter.storage.contract.Store` in a table of a database."""
 
-    def __init__(
-        self, database: Database, room: Room, *, max_bytes: int, max_item_bytes: int
-    ) -> None:
+    def __init__(self, database: Database, room: Room, bounds: Bounds) -> None:
         self._database = database
         self._table = TABLES[room]
-        self._max_bytes = max_bytes
-        self._max_item_bytes = min(max_item_bytes, max_bytes)
+        self._max_bytes = bounds.max_bytes
+        self._max_item_bytes = min(bounds)
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
         """See `segmenter.storage.contract.Store`."""

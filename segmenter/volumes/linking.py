@@ -33,7 +33,7 @@ class TooManyObjects(ValueError):
 
 @dataclass
 class LinkedObject:
-    """An object as far as it was followed; `mask` is the last one seen."""
+    """An object as far as it was followed; `mask` is the last one."""
 
     object_id: int
     first: int
@@ -60,12 +60,12 @@ class SliceLinker:
             TooManyObjects.
         """
         self._close(before=index - MAX_GAP - 1)
-        seen = [rle.decode(mask.rle) for mask in masks]
-        boxed = [(mask.box, pixels) for mask, pixels in zip(masks, seen, strict=True)]
+        decoded = [rle.decode(mask.rle) for mask in masks]
+        boxed = [(mask.box, pixels) for mask, pixels in zip(masks, decoded, strict=True)]
         found = match(self._open, boxed, index)
         return tuple(
             self._note(index, mask, pixels, found.get(number))
-            for number, (mask, pixels) in enumerate(zip(masks, seen, strict=True))
+            for number, (mask, pixels) in enumerate(zip(masks, decoded, strict=True))
         )
 
     def objects(self, *, frames: int, voxel_ml: float | None) -> tuple[VolumeObject, ...]:
@@ -97,13 +97,13 @@ class SliceLinker:
 
 
 def match(
-    tracks: Sequence[LinkedObject], seen: Sequence[tuple[Box, BinaryMask]], index: int
+    tracks: Sequence[LinkedObject], masks: Sequence[tuple[Box, BinaryMask]], index: int
 ) -> dict[int, LinkedObject]:
     """Pair the masks of a frame with objects: nearest frame first, then largest IoU.
 
     Args:
         tracks: objects that may go on.
-        seen: box and pixels, bool (H, W), of each mask.
+        masks: box and pixels, bool (H, W), of each mask.
         index: of the frame.
 
     Returns:
@@ -112,7 +112,7 @@ def match(
     pairs = sorted(
         (index - track.last, -overlap, track.object_id, number)
         for track in tracks
-        for number, (box, pixels) in enumerate(seen)
+        for number, (box, pixels) in enumerate(masks)
         if (overlap := _overlap(track, box, pixels)) >= STITCH_IOU
     )
     by_id = {track.object_id: track for track in tracks}

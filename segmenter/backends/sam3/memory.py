@@ -1,4 +1,4 @@
-"""Follows one object from frame to frame with SAM 3's tracker and its memory.
+"""Tracks one object from frame to frame with SAM 3's tracker and its memory.
 
 A session of transformers is kept for each object, of bounded size: what its memory attention reads
 of earlier frames, and nothing else.

@@ -208,16 +208,16 @@ class Sam3Network:
     ) -> tuple[Tensor, Tensor]:
         """Return features (N, 32, C) and mask (N, 32) of phrases, each encoded once."""
         key = adapter or self.adapters[0]
-        new = [one for one in dict.fromkeys(phrases) if (key, one) not in self._texts]
+        new = [phrase for phrase in dict.fromkeys(phrases) if (key, phrase) not in self._texts]
         if new:
             ids = self.tokenizer(new).to(self.device)
             mask = padding_free(ids)
             found = self.model.get_text_features(input_ids=ids, attention_mask=mask)
-            for row, one in enumerate(new):
-                self._texts[key, one] = (found.pooler_output[row], mask[row])
-        rows = [self._texts[key, one] for one in phrases]
-        for one in phrases:
-            self._texts.move_to_end((key, one))
+            for row, phrase in enumerate(new):
+                self._texts[key, phrase] = (found.pooler_output[row], mask[row])
+        rows = [self._texts[key, phrase] for phrase in phrases]
+        for phrase in phrases:
+            self._texts.move_to_end((key, phrase))
         while len(self._texts) > MAX_PHRASES:
             self._texts.popitem(last=False)
         return torch.stack([row[0] for row in rows]), torch.stack([row[1] for row in rows])

@@ -115,11 +115,11 @@ def open_dicom(
         InvalidPrompt: no such preset, or not for this modality.
     """
     with guarded("DICOM series"):
-        slices = [one for content in files for one in _slices(content, limits)]
+        slices = [found for content in files for found in _slices(content, limits)]
         kind: SequenceFormat = "dicom" if len(files) == 1 else "dicom-series"
         if kind == "dicom-series":
             _check_alike(slices)
-            slices = sorted(slices, key=lambda one: one.plane.along if one.plane else 0.0)
+            slices = sorted(slices, key=lambda slice_: slice_.plane.along if slice_.plane else 0.0)
         first = slices[0]
         voxels = len(slices) * first.layout.rows * first.layout.columns
         check_frames(len(slices), voxels, limits)
@@ -152,17 +152,17 @@ def _plane(header: Dataset, index: int) -> Plane | None:
 def _check_alike(slices: Sequence[Slice]) -> None:
     """Refuse files that are not slices of one series."""
     first = slices[0]
-    for one in slices:
-        if one.layout.frames > 1:
+    for slice_ in slices:
+        if slice_.layout.frames > 1:
             raise UnsupportedImage("a series is of files with one frame each")
-        if one.plane is None or first.plane is None:
+        if slice_.plane is None or first.plane is None:
             raise UnsupportedImage("a file of the series does not tell its position in the patient")
-        if (one.layout.rows, one.layout.columns) != (first.layout.rows, first.layout.columns):
+        if (slice_.layout.rows, slice_.layout.columns) != (first.layout.rows, first.layout.columns):
             raise UnsupportedImage("the files are of different sizes: not one series")
-        if read_modality(one.header) != read_modality(first.header):
+        if read_modality(slice_.header) != read_modality(first.header):
             raise UnsupportedImage("the files are of different modalities: not one series")
-        turned = np.abs([one.plane.across - first.plane.across, one.plane.down - first.plane.down])
-        if turned.max() > SAME_PLANE:
+        plane, other = slice_.plane, first.plane
+        if np.abs([plane.across - other.across, plane.down - other.down]).max() > SAME_PLANE:
             raise UnsupportedImage("the slices are not parallel: not one series, or a localizer")
 
 
@@ -172,7 +172,7 @@ def _places(slices: Sequence[Slice]) -> tuple[tuple[int, ...], float]:
     Raises:
         UnsupportedImage: two slices at one place, or distances that no even grid has.
     """
-    along = np.array([one.plane.along for one in slices if one.plane])
+    along = np.array([slice_.plane.along for slice_ in slices if slice_.plane])
     if len(along) < max(2, len(slices)):
         return tuple(range(len(slices))), 0.0
     steps = np.diff(along)
@@ -195,10 +195,10 @@ def _open_grey(
         window = preset_window(preset, modality)
     shape = (len(slices), first.layout.rows, first.layout.columns)
     values, picture = np.empty(shape, np.float32), np.empty(shape, np.bool_)
-    for place, one in enumerate(slices):
-        stored, photometric = decode_frame(one.header, one.layout, one.frame)
-        values[place] = modality_values(stored, one.header)
-        picture[place] = is_picture(stored, one.header)
+    for place, slice_ in enumerate(slices):
+        stored, photometric = decode_frame(slice_.header, slice_.layout, slice_.frame)
+        values[place] = modality_values(stored, slice_.header)
+        picture[place] = is_picture(stored, slice_.header)
     low_high, rule = _window(slices, values, picture, window)
     inverted = photometric == "MONOCHROME1"
     places, step_mm = _places(slices)
@@ -232,8 +232,8 @@ def _window(
 ) -> tuple[Ramp, str]:
     if window is not None:
         return exact_window(*window), AS_ASKED
-    told = {tag_window(one.header) for one in slices}
-    common = told.pop() if len(told) == 1 else None
+    windows = {tag_window(slice_.header) for slice_ in slices}
+    common = windows.pop() if len(windows) == 1 else None
     if common is not None:
         return linear_window(*common), FROM_TAGS
     return percentile_ramp(values[picture], values.ravel())
@@ -281,10 +281,10 @@ def _fps(header: Dataset) -> float | None:
     return rate[0] if rate and rate[0] > 0 else None
 
 
-def _colour(one: Slice) -> tuple[RgbImage, str]:
-    if one.layout.samples == 1:
+def _colour(slice_: Slice) -> tuple[RgbImage, str]:
+    if slice_.layout.samples == 1:
         raise UnsupportedImage("a sequence in palette colours is not read")
-    stored, photometric = decode_frame(one.header, one.layout, one.frame)
-    if stored.shape[:2] != (one.layout.rows, one.layout.columns):
+    stored, photometric = decode_frame(slice_.header, slice_.layout, slice_.frame)
+    if stored.shape[:2] != (slice_.layout.rows, slice_.layout.columns):
         raise BrokenImage("a frame has another size than the attributes say")
-    return render_colour(stored, photometric, one.layout)
+    return render_colour(stored, photometric, slice_.layout)

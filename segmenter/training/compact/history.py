@@ -61,13 +61,13 @@ def presence_report(texts: Sequence[Raw], tuning: Tuning) -> dict[str, float | N
     present = np.array([row.present for row in seen], dtype=float)
     annotated = np.array([not row.foreign for row in seen])
     report: dict[str, float | None] = {}
-    for name, told in (
+    for name, predicted in (
         ("fitted", presences(seen, tuning.presence)),
         ("crossfit", crossfit_presences(seen)),
     ):
-        report[f"{name}_ece"] = round(calibration_error(told, present), 4)
+        report[f"{name}_ece"] = round(calibration_error(predicted, present), 4)
         report[f"{name}_ece_annotated"] = round(
-            calibration_error(told[annotated], present[annotated]), 4
+            calibration_error(predicted[annotated], present[annotated]), 4
         )
     return report
 
@@ -84,14 +84,14 @@ def _score_line(rows: Sequence[Raw], tuning: Tuning) -> dict[str, float | None]:
         return {"masks": 0}
     dices = np.array([each.dice for each in drawn])
     logits = score_logits(np.array([each.score for each in drawn]))
-    told = sigmoid(tuning.score.slope * logits + tuning.score.offset)
+    predicted = sigmoid(tuning.score.slope * logits + tuning.score.offset)
     return {
         "masks": len(drawn),
-        "mean_score": round(float(told.mean()), 4),
+        "mean_score": round(float(predicted.mean()), 4),
         "mean_dice": round(float(dices.mean()), 4),
-        "ece": round(calibration_error(told, dices), 4),
-        "pearson": _correlation(told, dices),
-        "spearman": _correlation(_ranks(told), _ranks(dices)),
+        "ece": round(calibration_error(predicted, dices), 4),
+        "pearson": _correlation(predicted, dices),
+        "spearman": _correlation(_ranks(predicted), _ranks(dices)),
     }
 
 

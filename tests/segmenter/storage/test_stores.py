@@ -11,19 +11,19 @@ import pytest
 
 from segmenter.errors import ImageTooLarge, TransportDown
 from segmenter.storage import sql
-from segmenter.storage.contract import BlobStore
+from segmenter.storage.contract import BlobStore, Bounds
 from segmenter.storage.memory import OVERHEAD_BYTES, MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
 from segmenter.storage.sql import SqlStore, open_database
 
 MAX_ITEM_BYTES = 1000
-LIMITS = {"max_bytes": 20_000, "max_item_bytes": MAX_ITEM_BYTES}
+BOUNDS = Bounds(20_000, MAX_ITEM_BYTES)
 
 
 @asynccontextmanager
 async def open_sql(url):
     async with open_database(url, alone=False) as database:
-        yield lambda room: SqlStore(database, room, **LIMITS)
+        yield lambda room: SqlStore(database, room, BOUNDS)
 
 
 @pytest.fixture(params=["memory", "redis", "sqlite", "postgres"])
@@ -32,14 +32,12 @@ def with_stores(request, prefix, tmp_path):
 
     @asynccontextmanager
     async def in_memory():
-        yield lambda room: MemoryStore(**LIMITS)
+        yield lambda room: MemoryStore(**BOUNDS._asdict())
 
     @asynccontextmanager
     async def on_redis():
         async with open_store_client(request.getfixturevalue("redis_server").url) as client:
-            yield lambda room: RedisStore(
-                client, room, prefix=prefix, max_item_bytes=MAX_ITEM_BYTES
-            )
+            yield lambda room: RedisStore(client, prefix, room, BOUNDS)
 
     opened = {
         "memory": in_memory,
@@ -190,9 +188,7 @@ def with_small_store(request, tmp_path):
             postgres = request.param == "postgres" and request.getfixturevalue("postgres")
             url = postgres or f"sqlite:///{tmp_path}/stores.db"
             async with open_database(url, alone=False) as database:
-                store = SqlStore(
-                    database, "records", max_bytes=max_bytes, max_item_bytes=MAX_ITEM_BYTES
-                )
+                store = SqlStore(database, "records", Bounds(max_bytes, MAX_ITEM_BYTES))
                 return await scenario(store)
 
         return asyncio.run(within())
@@ -254,6 +250,8 @@ def test_a_file_of_version_0_1_is_read(tmp_path):
                 " (key TEXT PRIMARY KEY, content BLOB NOT NULL, used REAL, expires REAL)"
             )
         connection.execute("INSERT INTO records VALUES ('run:1', x'0102', 1.5, 99999999999.5)")
+        connection.execute("CREATE TABLE checkpoints (state TEXT)")
+        connection.execute("INSERT INTO checkpoints VALUES ('what a person asked')")
     connection.close()
 
     async def scenario():
@@ -263,6 +261,7 @@ def test_a_file_of_version_0_1_is_read(tmp_path):
             await store("blobs").put("a", b"1", ttl_s=60)
 
     asyncio.run(scenario())
+    assert b"what a person asked" not in path.read_bytes()
 
 
 def make_other_table(path):

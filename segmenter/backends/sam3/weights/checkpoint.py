@@ -91,13 +91,13 @@ def read_config(path: Path | None) -> Sam3Config:
     Raises:
         WeightsError: the file is of another model.
     """
-    told = {} if path is None else read_json(path)
-    kind = told.get("model_type", "sam3")
+    stated = {} if path is None else read_json(path)
+    kind = stated.get("model_type", "sam3")
     if kind == "sam3_video":
-        told, kind = told.get("detector_config") or {}, "sam3"
+        stated, kind = stated.get("detector_config") or {}, "sam3"
     if kind != "sam3":
         raise WeightsError(f"{CONFIG} is of model type {kind!r}, not of sam3")
-    config = Sam3Config(**told)
+    config = Sam3Config(**stated)
     vision: Any = config.vision_config
     vision.backbone_config.layer_norm_eps = LAYER_NORM_EPS
     return config
@@ -110,12 +110,12 @@ def read_json(path: Path) -> dict[str, Any]:
         WeightsError: it is none.
     """
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        stated = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        stated = None
+    if not isinstance(stated, dict):
         raise WeightsError(f"{path.name} is no JSON object")
-    return told
+    return stated
 
 
 def read_tensors(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -207,9 +207,9 @@ def check_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> 
             name for name in wanted.keys() & found.keys() if wanted[name].shape != found[name].shape
         },
     }
-    told = [f"{what}: {listed(names)}" for what, names in faults.items() if names]
-    if told:
-        raise WeightsError("; ".join(told))
+    complaints = [f"{what}: {listed(names)}" for what, names in faults.items() if names]
+    if complaints:
+        raise WeightsError("; ".join(complaints))
 
 
 def sha256_of(files: Iterable[Path]) -> str:

@@ -120,10 +120,10 @@ def _with_tracker(model: Any, tracker: Sam3Tracker) -> dict[str, Tensor]:
 def _config(model: Any, tracker: Sam3Tracker | None) -> Any:
     if tracker is None:
         return model.config
-    told, vision = tracker.model.config.to_dict(), model.config.vision_config.backbone_config
+    config, vision = tracker.model.config.to_dict(), model.config.vision_config.backbone_config
     return Sam3VideoConfig(
         detector_config=model.config.to_dict(),
-        tracker_config=told,
+        tracker_config=config,
         low_res_mask_size=4 * vision.image_size // vision.patch_size,
     )
 

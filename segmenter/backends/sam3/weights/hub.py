@@ -1,4 +1,4 @@
-"""Finds weights by their Hugging Face name: in the local cache, or fetched when told to."""
+"""Finds weights by their Hugging Face name: in the local cache, or fetched on request."""
 
 import re
 from pathlib import Path

@@ -76,9 +76,9 @@ def read_lora(
             the YAML nor the caller tells alpha.
     """
     pairs = _pairs(torch.load(path, map_location="cpu", weights_only=True))
-    told = _read_config(config) if config is not None else {}
-    rank = _rank(pairs, told.get("rank"))
-    alpha = alpha if alpha is not None else told.get("alpha")
+    stated = _read_config(config) if config is not None else {}
+    rank = _rank(pairs, stated.get("rank"))
+    alpha = alpha if alpha is not None else stated.get("alpha")
     if alpha is None:
         raise WeightsError("the LoRA file does not tell alpha: give its YAML or alpha itself")
     left_out = tuple(name for name in pairs if is_left_out(name + "."))
@@ -135,18 +135,18 @@ def _pairs(loaded: object) -> dict[str, dict[str, Tensor]]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))["lora"]
-        return {"rank": int(told["rank"]), "alpha": float(told["alpha"])}
+        stated = yaml.safe_load(path.read_text(encoding="utf-8"))["lora"]
+        return {"rank": int(stated["rank"]), "alpha": float(stated["alpha"])}
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise WeightsError(f"{path.name} has no lora.rank and lora.alpha") from error
 
 
-def _rank(pairs: Mapping[str, Mapping[str, Tensor]], told: int | None) -> int:
+def _rank(pairs: Mapping[str, Mapping[str, Tensor]], stated: int | None) -> int:
     ranks = {name: (pair["A"].shape[1], pair["B"].shape[0]) for name, pair in pairs.items()}
-    rank = told if told is not None else next(iter(ranks.values()))[0]
+    rank = stated if stated is not None else next(iter(ranks.values()))[0]
     wrong = [name for name, found in ranks.items() if found != (rank, rank)]
     if wrong:
-        source = "its YAML says" if told is not None else "its first module has"
+        source = "its YAML says" if stated is not None else "its first module has"
         raise WeightsError(f"LoRA modules not of rank {rank}, which {source}: {listed(wrong)}")
     return rank
 

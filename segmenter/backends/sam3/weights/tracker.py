@@ -111,9 +111,9 @@ def tracker_config(
 
     Heads and rules are the published ones; no tensor shows them.
     """
-    told = {} if path is None else read_json(path).get("tracker_config")
-    if told:
-        return Sam3TrackerVideoConfig(**told)
+    stated = {} if path is None else read_json(path).get("tracker_config")
+    if stated:
+        return Sam3TrackerVideoConfig(**stated)
     vision: Any = config.vision_config
     backbone = vision.backbone_config
     side, patch = int(backbone.image_size), int(backbone.patch_size)

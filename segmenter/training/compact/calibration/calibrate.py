@@ -199,15 +199,15 @@ def fit_scores(drawn: Sequence[Drawn]) -> Curve:
     return fit(logits, dices)
 
 
-def calibration_error(told: FloatArray, true: FloatArray) -> float:
+def calibration_error(predicted: FloatArray, true: FloatArray) -> float:
     """Return the expected calibration error over 10 equal-width bins, [0, 1].
 
     Args:
-        told: float64, shape (N,), N > 0, probabilities or scores in [0, 1].
+        predicted: float64, shape (N,), N > 0, probabilities or scores in [0, 1].
         true: float64, shape (N,), what they stand for, [0, 1].
 
     Source: Naeini et al. (2015), Obtaining well calibrated probabilities using Bayesian binning.
     """
-    bins = np.minimum((told * BINS).astype(int), BINS - 1)
-    gaps = np.bincount(bins, told - true, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(told))
+    bins = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, predicted - true, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(predicted))
