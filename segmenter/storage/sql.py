@@ -103,12 +103,9 @@ class Database:
         return task.result()
 
     async def _transact(self, command: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-        try:
+        with _translated():
             async with self.engine.begin() as connection:
                 return await command(connection)
-        except (SQLAlchemyError, OSError) as error:
-            # The cause may hold the address.
-            raise TransportDown(f"the database failed: {type(error).__name__}") from None
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
@@ -149,11 +146,21 @@ async def open_database(url: str, *, alone: bool) -> AsyncIterator[Database]:
         stack.push_async_callback(database.close)
         try:
             await database.run(_make_tables)
+            if alone and database.is_shared:
+                with _translated():
+                    await _own(await stack.enter_async_context(database.engine.connect()))
         except TransportDown as error:
             raise OSError(f"MEDSAM3_STATE_URL does not open: {error}") from None
-        if alone and database.is_shared:
-            await _own(await stack.enter_async_context(database.engine.connect()))
         yield database
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn errors of SQLAlchemy, whose words may hold the address, into ours."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise TransportDown(f"the database failed: {type(error).__name__}") from None
 
 
 @contextmanager
