@@ -1,5 +1,6 @@
 """Fixtures of the whole suite."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,10 @@ import pytest
 
 from tests.postgres import PostgresServer
 from tests.redis_server import RedisServer
+
+# Networks of the tests are so small that handing their work to a second thread costs several times
+# the work itself. Before torch is imported; test processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,6 @@ pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 from segmenter.backends.sam3.backend import Sam3Backend, to_prediction, to_question  # noqa: E402
 from segmenter.backends.sam3.network import Detections  # noqa: E402
 from segmenter.backends.sam3.preprocess import to_centred, to_picture, to_pixels  # noqa: E402
-from segmenter.backends.sam3.weights.load import load_network  # noqa: E402
 from segmenter.contract import (  # noqa: E402
     Box,
     BoxPrompt,
@@ -17,15 +16,14 @@ from segmenter.contract import (  # noqa: E402
     Prompt,
 )
 from segmenter.errors import InvalidPrompt  # noqa: E402
-from tests.segmenter.backends.sam3.vectors import LORA, LORA_CONFIG, TINY, needs_vectors  # noqa: E402
+from tests.segmenter.backends.sam3.vectors import needs_vectors  # noqa: E402
 
 SHAPE = (40, 60)
 
 
 @pytest.fixture(scope="module")
-def backend():
-    network = load_network(TINY, lora=LORA, lora_config=LORA_CONFIG)
-    return Sam3Backend(network, weights_id="tiny")
+def backend(adapted):
+    return Sam3Backend(adapted, weights_id="tiny")
 
 
 @pytest.fixture(scope="module")
@@ -106,12 +104,12 @@ def test_nothing_found_says_how_near_it_was():
 
 
 @needs_vectors
-def test_it_says_what_it_is(backend):
+def test_it_says_what_it_is(backend, tiny_network):
     told = backend.capabilities
     assert (told.model.kind, told.model.weights_id) == ("medsam3", "tiny")
     assert told.concepts is None
     assert told.negative_boxes
-    assert Sam3Backend(load_network(TINY), weights_id="t").capabilities.model.kind == "sam3"
+    assert Sam3Backend(tiny_network, weights_id="t").capabilities.model.kind == "sam3"
 
 
 @needs_vectors
@@ -157,10 +155,10 @@ def test_medsam3s_rule_passes_over_presence_and_cuts_before_resizing():
 
 
 @needs_vectors
-def test_base_and_adapter_answer_from_one_set_of_weights(backend, picture):
+def test_base_and_adapter_answer_from_one_set_of_weights(backend, tiny_network, picture):
     assert backend.capabilities.adapters == ("medsam3", "base")
     base = backend.under(adapter="base", postprocess=None)
-    plain = Sam3Backend(load_network(TINY), weights_id="t")
+    plain = Sam3Backend(tiny_network, weights_id="t")
     prompts = [Prompt(text="mass")]
     (wanted,) = plain.predict(plain.embed(picture), prompts, threshold=0.0)
     (found,) = base.predict(base.embed(picture), prompts, threshold=0.0)
@@ -181,8 +179,8 @@ def test_an_object_needs_the_tracker(backend, picture):
 
 
 @needs_vectors
-def test_the_neck_runs_once_for_one_picture_and_anew_for_another(backend, picture):
-    network = load_network(TINY)
+def test_the_neck_runs_once_for_one_picture_and_anew_for_another(tiny_network, picture):
+    network = tiny_network
     first = network.encode(to_pixels(picture, network.image_size))
     second = network.encode(to_pixels(picture[::-1].copy(), network.image_size))
     kept = network.features(first)

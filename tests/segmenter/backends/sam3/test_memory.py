@@ -10,12 +10,11 @@ pytest.importorskip("torch", reason="SAM 3 needs the extra 'sam3'")
 pytest.importorskip("peft", reason="SAM 3 needs the extra 'sam3'")
 
 from segmenter.backends.sam3.backend import Sam3Backend
-from segmenter.backends.sam3.weights.load import load_network
 from segmenter.contract import Box, BoxPrompt, Prompt, SegmentRequest
 from segmenter.services import open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
 from tests.doubles import decode_raw, encode_raw
-from tests.segmenter.backends.sam3.vectors import LORA, LORA_CONFIG, TINY, needs_vectors
+from tests.segmenter.backends.sam3.vectors import needs_vectors
 
 REQUESTS, WARM = 1000, 300
 PICTURES = 40
@@ -32,10 +31,10 @@ def resident_bytes() -> int:
 
 
 @needs_vectors
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory from /proc")
-def test_a_thousand_requests_leave_memory_flat():
-    network = load_network(TINY, lora=LORA, lora_config=LORA_CONFIG)
-    backend = Sam3Backend(network, weights_id="tiny")
+def test_a_thousand_requests_leave_memory_flat(adapted):
+    backend = Sam3Backend(adapted, weights_id="tiny")
     settings = SegmenterSettings(
         queue=QueueSettings(poll_s=0.05), worker=WorkerSettings(max_embeddings_bytes=KEPT_BYTES)
     )

@@ -32,7 +32,7 @@ from tests.segmenter.backends.sam3.trackers import (  # noqa: E402
     tiny_checkpoint,
     tiny_shapes,
 )
-from tests.segmenter.backends.sam3.vectors import TINY, beside, needs_vectors  # noqa: E402
+from tests.segmenter.backends.sam3.vectors import beside, needs_vectors  # noqa: E402
 
 SHAPE = (40, 60)
 # Tensors of the published sam3.pt (reference/sam3.md, section 3), and those of its detector:
@@ -85,7 +85,8 @@ def reference(network):
         "": tracker.model,
     }
     state = {f"{at}{n}": v for at, part in parts.items() for n, v in part.state_dict().items()}
-    model.load_state_dict(state, strict=True)
+    # The very same memory: kernels round by how tensors are aligned, and a video adds that up.
+    model.load_state_dict(state, strict=True, assign=True)
     return model
 
 
@@ -127,11 +128,10 @@ def test_an_object_is_drawn_as_transformers_draws_it(network, picture, prompt):
 
 
 @needs_vectors
-def test_the_detector_is_the_same_with_a_tracker_beside_it(network, picture):
-    plain = load_network(TINY)
+def test_the_detector_is_the_same_with_a_tracker_beside_it(network, tiny_network, picture):
     pixels = to_pixels(picture, network.image_size)
-    assert torch.equal(network.encode(pixels), plain.encode(pixels))
-    assert plain.tracker is None
+    assert torch.equal(network.encode(pixels), tiny_network.encode(pixels))
+    assert tiny_network.tracker is None
 
 
 @needs_vectors
@@ -204,11 +204,16 @@ def test_a_tracker_that_is_not_whole_is_refused(weights, tmp_path, change, words
 def test_converted_weights_keep_the_tracker(weights, network, picture, tmp_path):
     convert(str(weights), tmp_path / "out")
     again = load_network(tmp_path / "out")
+    before, after = (each.tracker.model.state_dict() for each in (network, again))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
     pixels = to_pixels(picture, network.image_size)
     for prompt in CASES.values():
-        (one,) = network.tracker.segment(network.encode(pixels), [prompt])
-        (two,) = again.tracker.segment(again.encode(pixels), [prompt])
-        assert torch.equal(one.logits, two.logits)
+        (drawn,) = network.tracker.segment(network.encode(pixels), [prompt])
+        (redrawn,) = again.tracker.segment(again.encode(pixels), [prompt])
+        # Not the same bits: in a safetensors file tensors lie at any address, and kernels sum
+        # from the next aligned one. Logits below 1 then differ in the last bits.
+        assert (drawn.logits - redrawn.logits).abs().max() < 1e-6
     opened, report = Sam3VideoModel.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(report.values()), report
     assert opened.config.model_type == "sam3_video"

@@ -29,7 +29,7 @@ from segmenter.contract import (  # noqa: E402
 from segmenter.masks import rle  # noqa: E402
 from tests.segmenter.backends.sam3.test_tracker import reference  # noqa: E402
 from tests.segmenter.backends.sam3.trackers import wide_weights  # noqa: E402
-from tests.segmenter.backends.sam3.vectors import TINY, beside, needs_vectors  # noqa: E402
+from tests.segmenter.backends.sam3.vectors import beside, needs_vectors  # noqa: E402
 from tests.segmenter.volumes.sequences import ArrayFrames  # noqa: E402
 
 SHAPE = (40, 60)
@@ -106,9 +106,9 @@ def run(backend, frames, prompt, steps, known=None):
     return {each.index: each.result for each in looking}
 
 
-def test_weights_with_a_tracker_follow_and_others_look_frame_by_frame(backend):
+def test_weights_with_a_tracker_follow_and_others_look_frame_by_frame(backend, tiny_network):
     assert isinstance(sequence_backend(backend), Sam3VideoBackend)
-    plain = to_backend(load_network(TINY), weights_id="t")
+    plain = to_backend(tiny_network, weights_id="t")
     assert isinstance(sequence_backend(plain), FrameByFrame)
 
 

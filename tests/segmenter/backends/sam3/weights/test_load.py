@@ -17,6 +17,7 @@ from segmenter.backends.sam3.weights.checkpoint import read_config  # noqa: E402
 from segmenter.backends.sam3.weights.convert import convert  # noqa: E402
 from tests.segmenter.backends.sam3.vectors import (  # noqa: E402
     CASES,
+    LIMITS,
     LORA,
     LORA_CASES,
     LORA_CONFIG,
@@ -39,18 +40,13 @@ def original():
     return torch.load(TINY / "sam3.pt", weights_only=True)["model"]
 
 
-@pytest.fixture(scope="module")
-def adapted():
-    return load_network(TINY, lora=LORA, lora_config=LORA_CONFIG)
-
-
 def write(folder, tensors):
     torch.save(tensors, beside(folder) / "sam3.pt")
     return folder
 
 
-def test_the_original_checkpoint_gives_the_originals_outputs():
-    assert too_far(differences(load_network(TINY), CASES)) == {}
+def test_the_original_checkpoint_gives_the_originals_outputs(tiny_network):
+    assert too_far(differences(tiny_network, CASES)) == {}
 
 
 def test_a_merged_lora_gives_the_originals_outputs():
@@ -195,8 +191,8 @@ def test_a_conversion_does_not_write_into_a_full_folder(tmp_path):
         convert(str(TINY), tmp_path)
 
 
-def test_the_hash_tells_base_and_adapter_apart(tmp_path, original, adapted):
-    base = load_network(TINY)
+def test_the_hash_tells_base_and_adapter_apart(tmp_path, original, tiny_network, adapted):
+    base = tiny_network
     assert base.weights_sha256 == load_network(TINY).weights_sha256
     assert base.weights_sha256 != adapted.weights_sha256
     changed = original | {QKV: original[QKV] + 1}
@@ -217,7 +213,8 @@ def test_a_batch_answers_as_single_questions_do(adapted):
         alone = adapted.detect(features, [question])
         for ours, theirs in zip(together, alone, strict=True):
             assert float((ours[row] - theirs[0]).abs().max()) < 5e-5
-    assert torch.equal(together.logits[0], together.logits[3])
+    # The same question twice: threads that share a batch may round its rows differently.
+    assert float((together.logits[0] - together.logits[3]).abs().max()) < LIMITS["logits"]
 
 
 def test_a_kept_encoding_gives_the_same_bits(adapted):
@@ -227,9 +224,9 @@ def test_a_kept_encoding_gives_the_same_bits(adapted):
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_half_precision_of_the_vision_encoder_stays_near():
+def test_half_precision_of_the_vision_encoder_stays_near(tiny_network):
     pixels = torch.load(CASES, weights_only=True)["pixels"]
-    plain, half = load_network(TINY), load_network(TINY, vision_dtype=torch.bfloat16)
+    plain, half = tiny_network, load_network(TINY, vision_dtype=torch.bfloat16)
     assert (half.vision_dtype, half.detector_dtype) == (torch.bfloat16, torch.float32)
     boxes = [
         each.detect(each.features(each.encode(pixels)), [DetectorPrompt("truck")]).boxes

@@ -52,28 +52,27 @@ def answer(network):
 
 
 @pytest.mark.parametrize("rank", [1, 4, 40])
-def test_merged_and_attached_agree_at_any_rank(tmp_path, tensors, rank):
+def test_merged_and_attached_agree_at_any_rank(tmp_path, tensors, tiny_network, rank):
     files = write(tmp_path, of_rank(tensors, rank), rank=rank, alpha=1.5 * rank)
     merged, attached = (answer(load(**files, merged=merged)) for merged in (True, False))
-    base = answer(sam3_load.load_network(TINY))
+    base = answer(tiny_network)
     for name, a, b, c in zip(merged._fields, merged, attached, base, strict=True):
         assert float((a - b).abs().max()) < 2e-3 * max(1.0, float(a.abs().max())), name
         assert float((a - c).abs().max()) > 1e-3, name
 
 
-def test_a_merged_weight_is_the_formulas(tensors):
+def test_a_merged_weight_is_the_formulas(tensors, tiny_network):
     """alpha / rank * (A B)^T, its last third for the values."""
-    base = sam3_load.load_network(TINY)
     merged = load(LORA, lora_config=LORA_CONFIG, merged=True)
     name = "vision_encoder.backbone.layers.1.attention.v_proj.weight"
     change = 2.0 * (tensors[A] @ tensors[B]).t()[-64:]
-    found = merged.model.state_dict()[name] - base.model.state_dict()[name]
+    found = merged.model.state_dict()[name] - tiny_network.model.state_dict()[name]
     assert torch.allclose(found, change, atol=1e-6)
 
 
-def test_alpha_may_be_given_instead_of_the_yaml():
+def test_alpha_may_be_given_instead_of_the_yaml(adapted):
     given = answer(load(LORA, alpha=32.0)).logits
-    assert torch.equal(given, answer(load(LORA, lora_config=LORA_CONFIG)).logits)
+    assert torch.equal(given, answer(adapted).logits)
     assert not torch.equal(given, answer(load(LORA, alpha=16.0)).logits)
 
 
