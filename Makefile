@@ -7,16 +7,23 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # pyproject alone decides what is installed; code changes need no new install (editable).
 SPEC := pyproject.toml constraints.txt
 
-.DEFAULT_GOAL := help
-.PHONY: help demo serve evaluate test check format redis constraints clean
+# Two workers; a file stays in one, for what its tests share.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# What the inner loop leaves out: training, SAM 3, benchmarks, containers and whatever starts
+# processes of the service or kills them.
+NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore=tests/benchmarks \
+	--ignore=tests/docker --ignore-glob='*processes.py' --ignore=tests/agent/runs/test_resume.py \
+	--ignore=tests/segmenter/queue/redis/test_queue.py --ignore=tests/segmenter/volumes/test_memory.py
+FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu//'
+HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
-help:
-	@echo "make demo    outline a breast tumour on a real ultrasound image (no GPU, key or download)"
-	@echo "make serve   the HTTP service on 127.0.0.1:8000"
-	@echo "make evaluate  every table of the README, on the image data in ../shared/data"
-	@echo "make test    every test, the Redis path included"
-	@echo "make check   formatting, lint and types"
-	@echo "make format  rewrite the formatting"
+.DEFAULT_GOAL := help
+.PHONY: help demo serve evaluate test test-fast test-slow coverage check format redis constraints \
+	check-constraints clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
@@ -37,16 +44,16 @@ $(VENV)/.evaluate: $(VENV)/.base
 	$(PIP) -e '.[evaluate]'
 	@touch $@
 
-demo: $(VENV)/.base
+demo: $(VENV)/.base  ## outline a breast tumour on a real ultrasound image (no GPU, key or download)
 	@$(BIN)/medsam3 demo
 
-serve: $(VENV)/.base
+serve: $(VENV)/.base  ## the HTTP service on 127.0.0.1:8000
 	@$(BIN)/medsam3 serve
 
 # Words, boxes, rough boxes and the agent on the test split; the phrases of the paper's Table 6; and
 # what every threshold would give.
 DATA ?= ../shared/data
-evaluate: $(VENV)/.evaluate
+evaluate: $(VENV)/.evaluate  ## every table of the evaluation, on the image data in ../shared/data
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode all agent --foreign 2 \
 		--out out/evaluation
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --sets monuseg dsb2018 \
@@ -54,27 +61,42 @@ evaluate: $(VENV)/.evaluate
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode T --threshold 0 --no-pictures \
 		--out out/absence
 
-test: $(VENV)/.dev redis
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev redis  ## every test but those that run for long to show one thing
+	$(PYTEST)
 
-check: $(VENV)/.dev
+test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, benchmarks or processes
+	$(PYTEST) $(NOT_FAST)
+
+test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, learning by heart
+	$(BIN)/python -m pytest --slow -m slow
+
+coverage: $(VENV)/.dev redis  ## `make test`, and how much of the code it ran (fails below the floor)
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev  ## rewrite the formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-redis:
+redis:  ## redis-server for the tests, where it is missing and may be installed
 	@command -v redis-server >/dev/null || bash docker/install_redis.sh
 
-# Resolve everything anew and write down what came out.
-constraints: $(VENV)/bin/python
+# In a fresh environment: what an old one still holds is no dependency.
+constraints:  ## resolve everything anew and write down what came out
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --upgrade -e '.[dev,sam3]'
-	{ echo '# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.'; \
-	  $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu//'; } > constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	{ echo '$(HEAD)'; $(FREEZE); } > constraints.txt
 
-clean:
+# Other versions of Python need other packages.
+check-constraints: $(VENV)/.dev  ## whether constraints.txt is what is installed
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; \
+		then { echo '$(HEAD)'; $(FREEZE); } | diff -u constraints.txt -; \
+		else echo "constraints.txt is checked with Python 3.11 alone"; fi
+
+clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
 """The HTTP front and the command line."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 DISCLAIMER = "not a medical device"

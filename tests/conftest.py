@@ -12,11 +12,11 @@ from tests.redis_server import RedisServer
 
 # Networks of the tests are so small that handing their work to a second thread costs several times
 # the work itself. Before torch is imported; test processes inherit it.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="also run what takes over a minute")
+    parser.addoption("--slow", action="store_true", help="also run what is marked slow")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

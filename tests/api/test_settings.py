@@ -1,5 +1,7 @@
+from collections.abc import Iterator
+
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from api.bootstrap.planners import build_mllms
 from api.settings import (
@@ -12,6 +14,7 @@ from api.settings import (
     variable,
 )
 from segmenter.settings import Sam3Options
+from tests.paths import ROOT
 
 KEY = "a-key-of-some-length"
 
@@ -187,3 +190,22 @@ def test_a_default_planner_that_cannot_work_stops_the_start(
 def test_an_mllm_outside_is_left_out_while_nothing_may_leave() -> None:
     settings = load_settings({"MEDSAM3_GEMINI_MODEL": "m", "GEMINI_API_KEY": "k"})
     assert build_mllms(settings) == {}
+
+
+def leaves(settings: BaseModel, head: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in settings:
+        if isinstance(value, BaseModel):
+            yield from leaves(value, f"{head}{name}_")
+        else:
+            yield variable(head + name), value
+
+
+def test_the_example_file_shows_every_setting_with_its_default() -> None:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    shown = dict(line[1:].split("=", 1) for line in lines if line.startswith("#MEDSAM3_"))
+    defaults = dict(leaves(Settings()))
+    assert shown.keys() == defaults.keys()
+    assert load_settings(shown) == Settings()
+    # An empty value is the default whatever that is.
+    empty = {name for name, text in shown.items() if not text}
+    assert empty == {name for name, value in defaults.items() if value in (None, ())}

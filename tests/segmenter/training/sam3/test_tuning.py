@@ -38,15 +38,6 @@ pytestmark = needs_vectors
 DATA = SHARED / "data"
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums in another order would differ in the last bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> list[Annotated]:
     """Three pictures with a bright disc each, at another place and of another size."""
@@ -160,6 +151,7 @@ def mean_dice(backend: Sam3Backend, pictures: list[Annotated], phrase: str) -> f
     return float(np.mean(scores))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trains", ["full", "lora"])
 def test_a_few_pictures_are_learned_and_the_worker_loads_the_result(pictures, tmp_path, trains):
     rate = {"full": 1e-3, "lora": 5e-3}[trains]
