@@ -1,6 +1,7 @@
 """What an outside model gets to see, and what hostile words can change: nothing."""
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_region_that_is_none_counts_for_nothing(corner: tuple[int, int, int, i
     assert box is None or (box[0] < box[2] <= 64 and box[1] < box[3] <= 48)
 
 
-def asked(**changes: object) -> PlanQuestion:
+def asked(**changes: Any) -> PlanQuestion:
     reading = read_request("the mass", load_lexicon())
     return PlanQuestion(reading, image_ref(**changes), picture(), capabilities())
 

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def world() -> World:
     return World(ScriptedSegmenter({"polyp": found(MIDDLE)}))
 
 
-def run(on: World, **changes: object) -> RunRecord:
+def run(on: World, **changes: Any) -> RunRecord:
     return asyncio.run(on.service.run(request(**changes)))
 
 

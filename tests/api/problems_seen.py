@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 
 KEYS = {"type", "title", "status", "detail", "errors"}
 
 
-def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+def problem(response: httpx2.Response, status: int, slug: str) -> dict[str, Any]:
     """Assert that a response is this problem and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -19,6 +19,6 @@ def problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
     return found
 
 
-def fields(response: httpx.Response) -> list[str]:
+def fields(response: httpx2.Response) -> list[str]:
     """Return the paths of the fields an error names."""
     return [item["field"] for item in response.json()["errors"]]

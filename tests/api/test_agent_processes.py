@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from agent.queued import QueuedAgent
@@ -47,7 +47,7 @@ def test_runs_go_to_agent_workers_and_outlive_them(
         stack.enter_context(process("serve", "--port", str(port), environ=idle, log=log))
         url = f"http://127.0.0.1:{port}"
         until_ready(url, 1, log)
-        client = stack.enter_context(httpx.Client(base_url=url, headers=HEADERS, timeout=60))
+        client = stack.enter_context(httpx2.Client(base_url=url, headers=HEADERS, timeout=60))
         problem(ask(client), 503, "no-worker")
 
         first = tmp_path / "first.log"
@@ -77,7 +77,7 @@ def test_a_service_alone_goes_on_with_what_it_had_begun(
     url, first, second = f"http://127.0.0.1:{port}", tmp_path / "1.log", tmp_path / "2.log"
     with (
         process("serve", "--port", str(port), environ=environ, log=first, killable=True) as service,
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx2.Client(base_url=url, timeout=60) as client,
     ):
         until_ready(url, 1, first)
         before = ask(client).json()
@@ -86,7 +86,7 @@ def test_a_service_alone_goes_on_with_what_it_had_begun(
     begun = begin_and_die(state)
     with (
         process("serve", "--port", str(port), environ=environ, log=second),
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx2.Client(base_url=url, timeout=60) as client,
     ):
         until_ready(url, 1, second)
         assert client.get(f"/agent/runs/{before['id']}").json() == before
@@ -116,7 +116,7 @@ def begin_and_die(state: str) -> str:
     return asyncio.run(begin())
 
 
-def ask_more(client: httpx.Client, thread_id: str) -> httpx.Response:
+def ask_more(client: httpx2.Client, thread_id: str) -> httpx2.Response:
     return client.post(
         "/agent/segment", json={"request": "only the largest", "thread_id": thread_id}
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -14,7 +14,8 @@ from api.bootstrap.parts import open_parts
 from api.bootstrap.setup import Setup
 from api.http.app import create_app
 from api.settings import Settings
-from segmenter.backends.compact.backend import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import WEIGHTS
+from segmenter.backends.compact.metadata import METADATA
 from segmenter.contract import BinaryMask, Rle
 from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
@@ -52,7 +53,7 @@ def union(masks: list[dict[str, Any]], like: BinaryMask) -> BinaryMask:
 
 
 def ask(service: TestClient, image: str, request: str) -> dict[str, Any]:
-    response: httpx.Response = service.post(
+    response: httpx2.Response = service.post(
         "/agent/segment", files={"image": sample(image)}, data={"request": request}
     )
     assert response.status_code == 200, response.text

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
-from segmenter.backends.compact.backend import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import WEIGHTS
+from segmenter.backends.compact.metadata import METADATA
 from tests.api.problems_seen import problem
 from tests.paths import ROOT, SAMPLES
 from tests.redis_server import RedisServer
@@ -36,8 +37,8 @@ class Deployment:
     urls: list[str]
     workers: list[subprocess.Popen[bytes]]
 
-    def client(self, number: int) -> httpx.Client:
-        return httpx.Client(base_url=self.urls[number], headers=HEADERS, timeout=60)
+    def client(self, number: int) -> httpx2.Client:
+        return httpx2.Client(base_url=self.urls[number], headers=HEADERS, timeout=60)
 
 
 def free_port() -> int:
@@ -75,10 +76,10 @@ def until_ready(url: str, workers: int, log: Path) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            answer = httpx.get(f"{url}/health/ready", timeout=5)
+            answer = httpx2.get(f"{url}/health/ready", timeout=5)
             if answer.status_code == 200 and answer.json()["workers"] == workers:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         assert time.monotonic() < deadline, log.read_text(encoding="utf-8")[-2000:]
         time.sleep(0.1)
@@ -122,7 +123,7 @@ def deployment(
         yield Deployment(urls, workers)
 
 
-def ask(client: httpx.Client, **headers: str) -> httpx.Response:
+def ask(client: httpx2.Client, **headers: str) -> httpx2.Response:
     return client.post(
         "/agent/segment",
         files={"image": (SAMPLES / "busi_tumor.jpg").read_bytes()},
@@ -158,7 +159,7 @@ def test_a_run_goes_on_in_another_process_and_can_be_erased(deployment: Deployme
 
 
 def test_a_key_runs_once_across_processes(deployment: Deployment) -> None:
-    def send(number: int) -> httpx.Response:
+    def send(number: int) -> httpx2.Response:
         with deployment.client(number) as client:
             return ask(client, **{"Idempotency-Key": "across"})
 
@@ -172,13 +173,13 @@ def test_a_key_runs_once_across_processes(deployment: Deployment) -> None:
 
 def test_a_client_that_goes_away_does_not_stop_its_run(deployment: Deployment) -> None:
     headers = {"Idempotency-Key": "gone"}
-    with deployment.client(0) as client, pytest.raises(httpx.ReadTimeout):
+    with deployment.client(0) as client, pytest.raises(httpx2.ReadTimeout):
         client.post(
             "/agent/segment",
             files={"image": (SAMPLES / "busi_normal.jpg").read_bytes()},
             data={"request": REQUEST},
             headers=headers,
-            timeout=httpx.Timeout(60, read=0.02),
+            timeout=httpx2.Timeout(60, read=0.02),
         )
     deadline = time.monotonic() + START_S
     with deployment.client(1) as client:

@@ -101,7 +101,7 @@ def test_a_request_out_of_range_is_refused(fields):
 def test_a_request_cannot_be_changed():
     request = SegmentRequest(image=REF, prompts=(Prompt(text="liver"),))
     with pytest.raises(ValidationError):
-        request.max_masks = 3
+        request.max_masks = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("sha256", ["", "AB" * 32, "ab" * 31, "../" + "a" * 61, "g" * 64])

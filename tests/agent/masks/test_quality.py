@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,9 +18,7 @@ def candidate(mask: BinaryMask, **changes: float) -> Candidate:
     )
 
 
-def features(
-    mask: BinaryMask, *, others: tuple[BinaryMask, ...] = (), **changes: object
-) -> Features:
+def features(mask: BinaryMask, *, others: tuple[BinaryMask, ...] = (), **changes: Any) -> Features:
     return measure(candidate(mask), mask, picture(), target=target(**changes), others=list(others))
 
 

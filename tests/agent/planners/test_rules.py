@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
@@ -304,7 +305,7 @@ def issue_of(seen: RoundView) -> Issue:
     ids=["side", "small", "large", "outside the caller's box"],
 )
 def test_the_rules_name_what_speaks_against_a_mask(
-    changes: dict[str, object], wanted_box: Box | None, issue: Issue
+    changes: dict[str, Any], wanted_box: Box | None, issue: Issue
 ) -> None:
     one = candidate("m1", joint=0.9, quality=0.9).model_copy(
         update={"mask": to_mask(square(10, 10, 28, 28))}

@@ -1,4 +1,4 @@
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -160,7 +160,7 @@ ROW = [candidate("m1", 2, 10), candidate("m2", 12, 30), candidate("m3", 40, 60)]
     ],
 )
 def test_a_call_offers_the_sets_that_the_target_wants(
-    changes: dict[str, object], sets: list[Ids]
+    changes: dict[str, Any], sets: list[Ids]
 ) -> None:
     assert sets_of(target(**changes), ROW, {}, width=SIZE) == sets
 

@@ -45,7 +45,7 @@ def test_a_volume_is_segmented_and_written(
     assert "frames 1 to 3: 144 voxels (1.15 ml)" in printed
     assert "not a medical device" in printed
     assert "5/5 frames" in told
-    labels = nibabel.load(out / "labels.nii.gz")
+    labels: Any = nibabel.load(out / "labels.nii.gz")
     assert labels.shape == (24, 30, 5)
     assert np.asarray(labels.dataobj).sum() == 144
     assert np.asarray(labels.dataobj)[4:10, 10:18, 1:4].all()

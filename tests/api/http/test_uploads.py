@@ -5,8 +5,9 @@ import json
 import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -90,11 +91,11 @@ def test_reading_stops_at_the_limit(service: ServiceUnderTest, settings: Setting
             sent += 1
             yield b" " * 100_000
 
-    async def post() -> httpx.Response:
+    async def post() -> httpx2.Response:
         app = create_app(settings, service.opener())
         async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url=BASE_URL) as client:
                 headers = {"Content-Type": "application/json"}
                 return await client.post("/segment", content=stream(), headers=headers)
 
@@ -106,16 +107,16 @@ def test_reading_stops_at_the_limit(service: ServiceUnderTest, settings: Setting
 def test_a_client_that_leaves_in_the_middle_is_no_failure_of_ours(
     service: ServiceUnderTest, settings: Settings, kind: str
 ) -> None:
-    messages = [
+    messages: list[Any] = [
         {"type": "http.request", "body": b"--frontier\r\n", "more_body": True},
         {"type": "http.disconnect"},
     ]
     sent: list[dict[str, object]] = []
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Any:
         return messages.pop(0)
 
-    async def send(message: dict[str, object]) -> None:
+    async def send(message: Any) -> None:
         sent.append(message)
 
     async def post() -> None:

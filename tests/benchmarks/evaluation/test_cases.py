@@ -204,6 +204,7 @@ def test_nuclei_of_the_shared_data_have_labels_where_the_mask_is():
     case = next(iter(read_cases(shared(), ["dsb2018"], "test")))
     with Image.open(case.image) as image:
         truth = read_truth(case, (image.height, image.width))
+    assert truth.labels is not None
     np.testing.assert_array_equal(truth.labels > 0, truth.target)
 
 

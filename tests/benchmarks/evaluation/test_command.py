@@ -17,7 +17,8 @@ from api.settings import Settings
 from benchmarks.evaluation.cli import split_phrases
 from benchmarks.evaluation.provenance import git_commit
 from benchmarks.evaluation.records import Score
-from segmenter.backends.compact.backend import METADATA, WEIGHTS
+from segmenter.backends.compact.backend import WEIGHTS
+from segmenter.backends.compact.metadata import METADATA
 from segmenter.backends.contract import Backend
 from tests.benchmarks.evaluation.folders import SetFolder, drawn, save_grey
 from tests.doubles import ThresholdBackend

@@ -206,7 +206,7 @@ def test_files_that_are_not_one_series_are_refused(files: list[bytes], words: st
 
 
 def test_one_window_of_the_tags_shows_all_slices() -> None:
-    tags = {"WindowCenter": "100.5", "WindowWidth": "201"}
+    tags: Any = {"WindowCenter": "100.5", "WindowWidth": "201"}
     frames = open_frames([ct_slice(0, 100, **tags), ct_slice(3, 200, **tags)], Limits())
     assert frames.rendering == "window from tags"
     assert [int(frames.frame(index)[1, 1, 0]) for index in range(2)] == [128, 255]

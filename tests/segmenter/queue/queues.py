@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -61,7 +61,7 @@ async def redis_queue(url: str, settings: QueueSettings) -> AsyncIterator[Queue]
         yield Queue(caller, worker, dead_letters)
 
 
-def run(scenario: Scenario, queue: Callable[[], object]) -> None:
+def run(scenario: Scenario, queue: Callable[[], AbstractAsyncContextManager[Queue]]) -> None:
     async def within() -> None:
         async with asyncio.timeout(3 * PATIENCE_S), queue() as opened:
             await scenario(opened)

@@ -128,7 +128,9 @@ def test_a_job_that_kills_its_workers_becomes_a_dead_letter_and_a_failure(over):
         survivor = await queue.worker("survivor")
         waiting = asyncio.create_task(queue.caller.wait(job.id, timeout_s=PATIENCE_S))
         assert await lease_one(survivor, wait_s=1.0) is None
-        assert isinstance(to_error((await waiting).failure), JobFailed)
+        failure = (await waiting).failure
+        assert failure is not None
+        assert isinstance(to_error(failure), JobFailed)
         assert await queue.dead_letters() == 1
 
     over(scenario, lease_s=0.3, max_attempts=2)
@@ -151,8 +153,9 @@ def test_a_job_past_its_deadline_is_not_started(over):
         await queue.caller.submit(job, timeout_s=0.05)
         await asyncio.sleep(0.1)
         assert await lease_one(worker, wait_s=0.3) is None
-        answer = await queue.caller.wait(job.id, timeout_s=PATIENCE_S)
-        assert isinstance(to_error(answer.failure), DeadlineExceeded)
+        failure = (await queue.caller.wait(job.id, timeout_s=PATIENCE_S)).failure
+        assert failure is not None
+        assert isinstance(to_error(failure), DeadlineExceeded)
 
     over(scenario)
 

@@ -75,7 +75,9 @@ DOMAIN_ERRORS = [
 
 @pytest.mark.parametrize("error", DOMAIN_ERRORS, ids=lambda error: type(error).__name__)
 def test_a_domain_error_arrives_as_the_same_error(error):
-    arrived = to_error(read_answer(failed(error).model_dump_json()).failure)
+    failure = read_answer(failed(error).model_dump_json()).failure
+    assert failure is not None
+    arrived = to_error(failure)
     assert type(arrived) is type(error)
     assert vars(arrived) == vars(error)
     assert str(arrived) == "m"

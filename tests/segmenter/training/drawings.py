@@ -1,7 +1,9 @@
 """A small data folder in the layout of the shared one: bright discs and squares."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +23,7 @@ SIDE = 64
 HEAD = ["id", "image", "mask", "concept", "split", "group"]
 
 
-def tiny_settings(**optimizer: float) -> Settings:
+def tiny_settings(**optimizer: Any) -> Settings:
     """Settings of a network that learns a disc in seconds."""
     return Settings(
         data=DataSettings(validation_share=0.2, validation_seed=1, validation_rows=4),
@@ -43,17 +45,17 @@ def tiny_settings(**optimizer: float) -> Settings:
             foreign_boxed=0.05,
             bonus={"busi": 2.0},
         ),
-        optimizer=OptimizerSettings(
-            **{
-                "batch": 8,
-                "learning_rate": 4e-3,
-                "weight_decay": 0.01,
-                "warm_up": 0.1,
-                "clip_norm": 1.0,
-                "ema": 0.9,
-                "steps": 12,
-            }
-            | optimizer
+        optimizer=replace(
+            OptimizerSettings(
+                batch=8,
+                learning_rate=4e-3,
+                weight_decay=0.01,
+                warm_up=0.1,
+                clip_norm=1.0,
+                ema=0.9,
+                steps=12,
+            ),
+            **optimizer,
         ),
         loss=LossSettings(dice=1.0, presence=0.3, empty=0.3),
         run=RunSettings(

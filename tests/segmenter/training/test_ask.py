@@ -2,28 +2,19 @@ import numpy as np
 import pytest
 
 from segmenter.backends.contract import PredictedMask, Prediction
-from segmenter.training.ask import MOVED, foreign_rows, outcomes, prompt_for
+from segmenter.training.ask import MOVED, Kind, foreign_rows, outcomes, prompt_for
 from segmenter.training.dataset import read_rows, read_target
+from tests.doubles import ThresholdBackend
 
 
-class BoxFiller:
-    """Answers a box with the box itself, and text with nothing; counts embeddings."""
+class BoxFiller(ThresholdBackend):
+    """Answers a box with the box itself, and text with nothing."""
 
-    def __init__(self):
-        self.embedded = 0
-
-    def embed(self, image):
-        self.embedded += 1
-        return image.shape[:2]
-
-    def predict(self, embedding, prompts, *, threshold):
-        return [self.answer(embedding, prompt) for prompt in prompts]
-
-    def answer(self, shape, prompt):
+    def _answer(self, grey, prompt):
         if not prompt.boxes:
             return Prediction((), prompt.text, 0.25)
         box = prompt.boxes[0].box
-        mask = np.zeros(shape, dtype=bool)
+        mask = np.zeros(grey.shape, dtype=bool)
         mask[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)] = True
         return Prediction((PredictedMask(mask, 0.5, 1.0),), prompt.text, 0.5)
 
@@ -48,13 +39,13 @@ def test_an_image_is_embedded_once_for_all_its_rows(drawings):
     row = read_rows(drawings, "test", ["kvasir_seg"])[0]
     backend = BoxFiller()
     list(outcomes(backend, [row, row._replace(concept="nuclei"), row._replace(concept="lungs")]))
-    assert backend.embedded == 1
+    assert backend.embeds == 1
 
 
 def test_a_moved_box_moves_the_same_way_again(drawings):
     row = read_rows(drawings, "test", ["kvasir_seg"])[0]
     target = read_target(row)
-    kinds = ("T+I", "T+I moved", "T+I moved")
+    kinds: tuple[Kind, ...] = ("T+I", "T+I moved", "T+I moved")
     tight, moved, again = (prompt_for(row, target, kind).boxes[0].box for kind in kinds)
     assert moved == again
     width = tight.x1 - tight.x0

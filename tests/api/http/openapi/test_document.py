@@ -6,6 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from api import VERSION
 from api.http.app import create_app
@@ -102,7 +103,7 @@ def test_bodies_come_as_json_or_form_with_examples(document: dict[str, Any]) -> 
 
 
 def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str, Any]) -> None:
-    answers = {
+    answers: dict[str, type[BaseModel]] = {
         "segment": SegmentAnswer,
         "segmentVolume": VolumeAnswer,
         "getVolume": VolumeAnswer,

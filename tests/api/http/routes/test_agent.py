@@ -2,7 +2,7 @@ import asyncio
 import json
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -23,8 +23,8 @@ from tests.api.problems_seen import fields, problem
 REQUEST = "Outline the bright spot"
 
 
-def ask(client: TestClient, png: bytes, **data: Any) -> httpx.Response:
-    response: httpx.Response = client.post(
+def ask(client: TestClient, png: bytes, **data: Any) -> httpx2.Response:
+    response: httpx2.Response = client.post(
         "/agent/segment",
         files={"image": png},
         data={"request": REQUEST, **data},
@@ -239,8 +239,8 @@ def test_a_thread_that_never_was_is_not_found(client: TestClient) -> None:
     problem(client.post("/agent/segment", json=body), 404, "thread-not-found")
 
 
-def with_key(client: TestClient, png: bytes, key: str, **data: Any) -> httpx.Response:
-    response: httpx.Response = client.post(
+def with_key(client: TestClient, png: bytes, key: str, **data: Any) -> httpx2.Response:
+    response: httpx2.Response = client.post(
         "/agent/segment",
         files={"image": png},
         data={"request": REQUEST, **data},
@@ -303,12 +303,12 @@ def test_a_key_is_short_and_printable(client: TestClient, png: bytes, key: str) 
 def test_no_more_requests_are_answered_at_once_than_allowed(
     service: ServiceUnderTest, png: bytes
 ) -> None:
-    async def three() -> list[httpx.Response]:
+    async def three() -> list[httpx2.Response]:
         app = create_app(Settings(max_requests=1), service.opener())
         service.agent.gate = asyncio.Event()
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE_URL) as client,
         ):
             call: dict[str, Any] = {
                 "url": "/agent/segment",
@@ -330,14 +330,14 @@ def test_no_more_requests_are_answered_at_once_than_allowed(
 def test_a_key_is_refused_while_its_first_request_runs(
     service: ServiceUnderTest, settings: Settings, png: bytes
 ) -> None:
-    async def both() -> tuple[httpx.Response, httpx.Response, httpx.Response]:
+    async def both() -> tuple[httpx2.Response, httpx2.Response, httpx2.Response]:
         app = create_app(settings, service.opener())
         service.agent.gate = asyncio.Event()
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE_URL) as client,
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=BASE_URL) as client,
         ):
-            call = {
+            call: dict[str, Any] = {
                 "url": "/agent/segment",
                 "files": {"image": png},
                 "data": {"request": REQUEST},

@@ -1,7 +1,7 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -128,8 +128,8 @@ def test_an_upload_is_described_and_found_again(client: TestClient, png: bytes) 
 
 
 def test_the_same_bytes_have_the_same_id(client: TestClient, png: bytes, png_text: str) -> None:
-    first: httpx.Response = client.post("/images", files={"image": png})
-    second: httpx.Response = client.post("/images", json={"image": png_text})
+    first: httpx2.Response = client.post("/images", files={"image": png})
+    second: httpx2.Response = client.post("/images", json={"image": png_text})
     assert first.json() == second.json()
 
 

@@ -123,7 +123,7 @@ def test_either_header_and_every_key_let_in(guarded: TestClient, headers: dict[s
 def test_a_wrong_key_is_refused_and_not_repeated(
     guarded: TestClient, headers: dict[str, str]
 ) -> None:
-    sent = {name: value.encode("latin-1") for name, value in headers.items()}
+    sent = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
     response = guarded.get("/capabilities", headers=sent)
     problem(response, 401, "not-authenticated")
     assert KEY[:-1] not in response.text

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -63,7 +63,7 @@ def client(service: ServiceUnderTest, backend: ThresholdBackend) -> Iterator[Tes
         yield client
 
 
-def send(client: TestClient, *, headers: Any = None, **form: str) -> httpx.Response:
+def send(client: TestClient, *, headers: Any = None, **form: str) -> httpx2.Response:
     return client.post("/segment/volume", files=FILES, data={**FORM, **form}, headers=headers)
 
 

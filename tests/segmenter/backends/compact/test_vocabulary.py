@@ -214,7 +214,7 @@ def test_the_table_knows_the_models_concepts_and_the_modalities_of_its_training(
 def test_no_phrase_means_two_concepts():
     file = load_words()
     spelling = spelling_of(file)
-    keys = Counter()
+    keys: Counter[frozenset[str]] = Counter()
     for entry in file.concepts.values():
         keys.update({frozenset(spelling.words(phrase)) for phrase in entry.all()})
     assert [sorted(key) for key, count in keys.items() if count > 1] == []

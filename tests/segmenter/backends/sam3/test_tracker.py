@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,6 +215,7 @@ def test_converted_weights_keep_the_tracker(weights, network, picture, tmp_path)
         # Not the same bits: in a safetensors file tensors lie at any address, and kernels sum
         # from the next aligned one. Logits below 1 then differ in the last bits.
         assert (drawn.logits - redrawn.logits).abs().max() < 1e-6
-    opened, report = Sam3VideoModel.from_pretrained(tmp_path / "out", output_loading_info=True)
+    video: Any = Sam3VideoModel
+    opened, report = video.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(report.values()), report
     assert opened.config.model_type == "sam3_video"

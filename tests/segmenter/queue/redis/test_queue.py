@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
+from typing import Any
 
 import pytest
 
@@ -229,7 +230,8 @@ def test_a_job_of_another_schema_version_fails_at_its_caller(redis_server, prefi
         worker, job = await queue.worker("a"), new_job()
         await queue.caller.submit(job, timeout_s=PATIENCE_S)
         async with open_client(redis_server.url) as client:
-            [(entry_id, fields)] = await client.xrange(Keys(prefix).queue)
+            entries: Any = await client.xrange(Keys(prefix).queue)
+            [(entry_id, fields)] = entries
             body = fields[b"body"].replace(b'"version":1', b'"version":2')
             await client.xdel(Keys(prefix).queue, entry_id)
             await client.xadd(Keys(prefix).queue, {**fields, b"body": body})

@@ -16,7 +16,7 @@ def scene():
 
 def test_a_view_of_the_whole_picture_at_its_size_is_the_picture(scene):
     matrix = augment.view_matrix((20, 20), (40, 40), 40)
-    rgb, target = augment.render(*scene, matrix, 40)
+    rgb, target = augment.render(scene[0], scene[1], matrix, 40)
     np.testing.assert_array_equal(rgb, scene[0])
     np.testing.assert_array_equal(target, scene[1] // 255)
 
@@ -31,7 +31,7 @@ def test_a_view_of_the_whole_picture_at_its_size_is_the_picture(scene):
 )
 def test_picture_and_mask_turn_together(scene, arguments, expected):
     matrix = augment.view_matrix((20, 20), (40, 40), 40, **arguments)
-    rgb, target = augment.render(*scene, matrix, 40)
+    rgb, target = augment.render(scene[0], scene[1], matrix, 40)
     # A half turn is not exact in floating point: one grey level.
     np.testing.assert_allclose(rgb, expected(scene[0]), atol=1)
     np.testing.assert_array_equal(target, expected(scene[1]) // 255)
@@ -39,7 +39,7 @@ def test_picture_and_mask_turn_together(scene, arguments, expected):
 
 def test_a_view_beyond_the_picture_is_black_and_unmasked(scene):
     matrix = augment.view_matrix((-100, -100), (40, 40), 40)
-    rgb, target = augment.render(*scene, matrix, 40)
+    rgb, target = augment.render(scene[0], scene[1], matrix, 40)
     assert rgb.max() == 0
     assert target.max() == 0
 

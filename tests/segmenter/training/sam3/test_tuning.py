@@ -32,7 +32,8 @@ from segmenter.training.sam3.settings import (  # noqa: E402
     RunSettings,
     Sam3Settings,
 )
-from tests.segmenter.backends.sam3.vectors import SHARED, TINY, needs_vectors  # noqa: E402
+from tests.paths import SHARED  # noqa: E402
+from tests.segmenter.backends.sam3.vectors import TINY, needs_vectors  # noqa: E402
 
 pytestmark = needs_vectors
 DATA = SHARED / "data"
@@ -126,8 +127,8 @@ def test_a_resumed_run_gives_the_same_curve(pictures, tmp_path, trains):
     assert curve(tmp_path / "whole") == curve(tmp_path / "parts")
     for name, value in whole.detector.parameters().items():
         assert torch.equal(value, second.detector.parameters()[name]), name
-    for name, value in whole.state.average.items():
-        assert torch.equal(value, second.state.average[name]), name
+    for name, average in whole.state.average.items():
+        assert torch.equal(average, second.state.average[name]), name
 
 
 def test_another_run_cannot_go_on_from_a_checkpoint(pictures, tmp_path):
@@ -147,7 +148,7 @@ def mean_dice(backend: Sam3Backend, pictures: list[Annotated], phrase: str) -> f
         found = np.zeros(image.shape[:2], dtype=bool)
         for mask in answer.masks:
             found |= mask.mask
-        scores.append(dice(found, union(picture, phrase, found.shape)))
+        scores.append(dice(found, union(picture, phrase, image.shape[:2])))
     return float(np.mean(scores))
 
 

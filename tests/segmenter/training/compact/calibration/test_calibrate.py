@@ -42,7 +42,7 @@ def test_rare_presence_stays_rare():
 
 def test_sides_that_do_not_overlap_give_a_finite_curve():
     logits = np.concatenate([np.full(50, 8.0), np.full(50, -8.0)])
-    assert 0.5 < fit(logits, (logits > 0) * 1.0).slope < 5
+    assert 0.5 < fit(logits, (logits > 0).astype(np.float64)).slope < 5
 
 
 def test_without_evidence_the_curve_is_where_it_is_drawn_to():
