@@ -208,4 +208,4 @@ def test_the_example_file_shows_every_setting_with_its_default() -> None:
     assert load_settings(shown) == Settings()
     # An empty value is the default whatever that is.
     empty = {name for name, text in shown.items() if not text}
-    assert empty == {name for name, value in defaults.items() if value in (None, ())}
+    assert empty == {name for name, value in defaults.items() if value in (None, (), "")}

@@ -133,7 +133,7 @@ def test_every_good_answer_has_an_example_that_it_could_give(document: dict[str,
 
 
 def test_the_examples_of_bodies_are_valid(document: dict[str, Any]) -> None:
-    models = (SegmentBody, VolumeBody, AgentBody, ImageBody)
+    models: tuple[type[BaseModel], ...] = (SegmentBody, VolumeBody, AgentBody, ImageBody)
     for key, model in zip(BODIES, models, strict=True):
         content = operations(document)[key]["requestBody"]["content"]
         model.model_validate_json(json.dumps(content["application/json"]["example"]))
