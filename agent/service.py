@@ -12,17 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from agent.contract import Planner
 from agent.conversation.follow_up import open_thread
-from agent.errors import PlannerNotConfigured, RunNotFound, ThreadNotFound
+from agent.errors import PlannerNotConfigured, RunCancelled, RunNotFound, ThreadNotFound
 from agent.language.lexicon import load_lexicon
 from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
 from agent.loop.state import first_state
 from agent.planners.rules import RulesPlanner
-from agent.runs.events import EventLog
+from agent.runs.events import LiveRun, RunEvents, last_event
 from agent.runs.log import RunLog, RunStart
 from agent.runs.pictures import Pictures
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
@@ -30,11 +29,11 @@ from agent.runs.replay import Recording
 from agent.runs.result import CANCELLED, broken_off, to_record
 from agent.runs.start import RunStarter
 from agent.runs.threads import Threads, append_run, new_run_id
-from agent.schemas.rounds import Status
-from agent.schemas.runs import AgentRequest, RunEvent, RunRecord, ThreadRecord, Watch
+from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
 from segmenter.errors import TransportDown
+from segmenter.queue.jobs import JobStore
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,8 @@ class AgentService:
         self._context = context
         self._rules = context.planners.get("rules") or RulesPlanner()
         ttl_s = context.settings.record_ttl_s
-        self._events = EventLog(context.records, ttl_s=ttl_s)
+        self._jobs = JobStore(context.records, ttl_s=ttl_s)
+        self._events = RunEvents(self._jobs)
         self._log = RunLog(context.records, ttl_s=ttl_s)
         self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
         self.pictures = Pictures(self._threads, context.images)
@@ -95,7 +95,7 @@ class AgentService:
 
         Raises:
             InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, ImageNotFound.
-            RunCancelled: see `cancel`.
+            RunCancelled: somebody ended the run.
         """
         run_id = run_id or new_run_id()
         await self.begin(request, run_id)
@@ -131,15 +131,17 @@ class AgentService:
             TurnNotCome: `patience_s` is over; the run can be carried out later.
         """
         start = await self._log.start(run_id)
-        async with self._events.stoppable(run_id) as stopped:
+        async with self._events.live(run_id, watch) as live:
             start, thread = await self._starter.take_up(start, patience_s=patience_s)
             try:
                 run = await self._recorded(run_id, thread)
-                if run is None:
-                    run_context = await self._run_context(start, thread, watch)
-                    run = await self._finish(run_context, start, thread, stopped, final=final)
+                if run is not None:
+                    await live.tell(last_event(run))
+                else:
+                    run_context = await self._run_context(start, thread, live.tell)
+                    run = await self._finish(run_context, start, thread, live, final=final)
             except asyncio.CancelledError:
-                if final or stopped.is_set():
+                if final or live.ended.is_set():
                     await asyncio.shield(self._let_go(run_id, thread.id))
                 raise
             except BaseException:
@@ -155,14 +157,9 @@ class AgentService:
             known = await self._threads.thread(thread.id)
         except (RunNotFound, ThreadNotFound):
             return None
-        if run_id not in known.runs:
-            return None
-        await self._events.end(RunEvent(name=_last_event(run), run_id=run_id))
-        return run
+        return run if run_id in known.runs else None
 
-    async def _run_context(
-        self, start: RunStart, thread: ThreadRecord, watch: Watch | None
-    ) -> RunContext:
+    async def _run_context(self, start: RunStart, thread: ThreadRecord, watch: Watch) -> RunContext:
         context, request = self._context, start.request
         # Cutting masks into pieces takes seconds on large ones.
         opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
@@ -183,7 +180,7 @@ class AgentService:
                 settings=context.settings,
                 clock=context.clock,
             ),
-            watch=_both(await self._events.resume(start.run_id), watch),
+            watch=watch,
             budget=start.budget,
             spent_s=spent_s,
         )
@@ -197,35 +194,11 @@ class AgentService:
             # Both expire by themselves.
             logger.warning("run not cleared up", extra={"run": run_id})
 
-    async def announce(self, run_id: str) -> None:
-        """Make a run known before it begins, so that its events can be asked for."""
-        await self._events.open(run_id)
-
-    async def give_up(self, run_id: str, error: str) -> None:
-        """Note that nobody will carry a run out; `error` is the kind of the reason."""
-        facts: dict[str, str | int | float] = {"error": error}
-        await self._events.end(RunEvent(name="run.failed", run_id=run_id, facts=facts))
-        try:
-            start = await self._log.start(run_id)
-        except RunNotFound:
-            return
-        thread = start.thread.id if start.thread else start.request.thread_id
-        if thread is not None:
-            await self._let_go(run_id, thread)
-
     async def recording(self, run_id: str) -> Recording:
         """Return all that a replay of a run needs but its image; raises RunNotFound."""
         run = await self._threads.run(run_id)
         start = await self._log.start(run_id)
         return Recording(start=start, lines=await self._log.logged(run_id), run=run)
-
-    async def events(self, run_id: str) -> tuple[RunEvent, ...]:
-        """Return what a run has done so far; raises RunNotFound."""
-        return await self._events.read(run_id)
-
-    async def cancel(self, run_id: str) -> None:
-        """Stop a run, in whatever process; what it saw stays readable. Raises RunNotFound."""
-        await self._events.ask_to_stop(run_id)
 
     async def run_record(self, run_id: str) -> RunRecord:
         """Read a run; raises RunNotFound."""
@@ -253,20 +226,22 @@ class AgentService:
         run_context: RunContext,
         start: RunStart,
         thread: ThreadRecord,
-        stopped: asyncio.Event,
+        live: LiveRun,
         *,
         final: bool,
     ) -> RunRecord:
         """Walk the graph, and record the run whatever happens to it."""
         state = first_state(run_context.opening)
         created_at = start.created_at
+        await run_context.tell("run.created")
+        if live.ended.is_set():
+            raise RunCancelled("the run was cancelled before it began")
         try:
-            await run_context.tell("run.created")
             async for step in walk(run_context):
                 state = step
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
-            if cancelled and not final and not stopped.is_set():
+            if cancelled and not final and not live.ended.is_set():
                 # The process stops, not the run: another one goes on with it.
                 raise
             failure = CANCELLED if cancelled else broken_off(error)
@@ -274,11 +249,18 @@ class AgentService:
                 state, run_context, thread=thread, created_at=created_at, failure=failure
             )
             await asyncio.shield(self._keep(run, run_context, thread))
-            await run_context.tell(_last_event(run))
+            await live.tell(last_event(run))
             raise
         run = to_record(state, run_context, thread=thread, created_at=created_at)
         await self._keep(run, run_context, thread)
-        await run_context.tell(_last_event(run))
+        await live.tell(last_event(run))
+        if live.ended.is_set():
+            # At the last moment; whoever asks is told so already.
+            run = to_record(
+                state, run_context, thread=thread, created_at=created_at, failure=CANCELLED
+            )
+            await self._keep(run, run_context, thread)
+            raise RunCancelled("the run was cancelled")
         return run
 
     async def _keep(self, run: RunRecord, run_context: RunContext, thread: ThreadRecord) -> None:
@@ -305,18 +287,3 @@ class AgentService:
                 "seconds": round(run.provenance.seconds, 3),
             },
         )
-
-
-def _last_event(run: RunRecord) -> Literal["run.completed", "run.failed", "run.cancelled"]:
-    if run.status is not Status.FAILED:
-        return "run.completed"
-    return "run.cancelled" if run.error_kind == CANCELLED.kind else "run.failed"
-
-
-def _both(first: Watch, second: Watch | None) -> Watch:
-    async def watch(event: RunEvent) -> None:
-        await first(event)
-        if second is not None:
-            await second(event)
-
-    return watch

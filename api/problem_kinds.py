@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agent import errors as agent
 from api import errors
 from segmenter import errors as segmenter
+from segmenter.errors import error_class
 
 # Long enough for a worker to be restarted, short enough for a person to wait.
 RETRY_AFTER_S = 5.0
@@ -31,6 +32,8 @@ class Kind:
     retry: bool = False
 
 
+# What a run may have as the kind of its failure when somebody stopped it.
+CANCELLED = ("cancelled", "JobCancelled")
 INTERNAL = Kind("internal", 500, "Internal error", "The service failed; see its log")
 KINDS: Mapping[type[Exception], Kind] = {
     errors.MalformedBody: Kind("malformed-body", 400, "The body cannot be read"),
@@ -110,14 +113,21 @@ FRAMEWORK_KINDS: Mapping[int, Kind] = {
 
 def kind_of(error: Exception) -> Kind:
     """Look an error up, nearest class first; anything unknown is internal."""
-    family = type(error).__mro__
     if isinstance(error, errors.RunFailed) and error.cause is not None:
-        cause = getattr(segmenter, error.cause, None) or getattr(agent, error.cause, None)
-        family = (*getattr(cause, "__mro__", ()), *family)
-    for base in family:
-        if base in KINDS:
-            return KINDS[base]
-    return INTERNAL
+        cause = "RunCancelled" if error.cause in CANCELLED else error.cause
+        return kind_named(cause) or KINDS[errors.RunFailed]
+    return _nearest(type(error)) or INTERNAL
+
+
+def kind_named(name: str) -> Kind | None:
+    """Look up an error that is known by name only; None if it has no kind."""
+    cause: type[Exception] | None = error_class(name, segmenter.SegmenterError)
+    cause = cause or error_class(name, agent.AgentError)
+    return None if cause is None else _nearest(cause)
+
+
+def _nearest(error: type[Exception]) -> Kind | None:
+    return next((KINDS[base] for base in error.__mro__ if base in KINDS), None)
 
 
 def faults_of(error: Exception) -> tuple[errors.FieldFault, ...]:

@@ -10,16 +10,15 @@ from contextlib import suppress
 from uuid import uuid4
 
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
-from segmenter.errors import JobFailed, NoWorker, TransportDown
+from segmenter.errors import JobFailed, TransportDown
 from segmenter.prompt_checks import check_boxes
-from segmenter.queue.contract import Producer
+from segmenter.queue.contract import Producer, until_workers
 from segmenter.queue.messages import Answer, Job, WorkerInfo, to_error
 
 # Capabilities change with the weights alone; asking once a minute notices a new mix of workers.
 CAPABILITIES_TTL_S = 60.0
 # A worker that restarts, or signs in again after an outage of the broker, needs about a second.
 NO_WORKER_GRACE_S = 2.0
-NO_WORKER_POLL_S = 0.1
 
 
 class QueuedSegmenter:
@@ -34,7 +33,7 @@ class QueuedSegmenter:
         """See `segmenter.contract.Segmenter`."""
         check_boxes(request)
         deadline = time.monotonic() + timeout_s
-        await self._live(timeout_s)
+        await self.until_workers(min(self._grace_s, timeout_s))
         job = Job(id=uuid4().hex, kind="segment", request=request)
         answer = await self._call(job, deadline)
         if answer.result is None:
@@ -44,8 +43,9 @@ class QueuedSegmenter:
     async def capabilities(self, *, timeout_s: float) -> Capabilities:
         """See `segmenter.contract.Segmenter`."""
         deadline = time.monotonic() + timeout_s
-        weights = (await self._live(timeout_s))[0].model.weights_sha256
-        asked_at, known = self._known.get(weights, (0.0, None))
+        workers = await self.until_workers(min(self._grace_s, timeout_s))
+        weights = None if workers[0].model is None else workers[0].model.weights_sha256
+        asked_at, known = self._known.get(weights or "", (0.0, None))
         if known is not None and time.monotonic() - asked_at < CAPABILITIES_TTL_S:
             return known
         answer = await self._call(Job(id=uuid4().hex, kind="capabilities"), deadline)
@@ -64,13 +64,9 @@ class QueuedSegmenter:
         """
         return await self._queue.workers(timeout_s=timeout_s)
 
-    async def _live(self, timeout_s: float) -> tuple[WorkerInfo, ...]:
-        deadline = time.monotonic() + min(self._grace_s, timeout_s)
-        while not (workers := await self._queue.workers(timeout_s=timeout_s)):
-            if time.monotonic() >= deadline:
-                raise NoWorker("no live worker")
-            await asyncio.sleep(NO_WORKER_POLL_S)
-        return workers
+    async def until_workers(self, within_s: float) -> tuple[WorkerInfo, ...]:
+        """Return the live workers, waiting for the first; raises NoWorker, TransportDown."""
+        return await until_workers(self._queue, within_s, "no live worker")
 
     async def _call(self, job: Job, deadline: float) -> Answer:
         try:

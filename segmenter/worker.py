@@ -8,7 +8,6 @@ other volume jobs are handed back.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Generic
@@ -16,15 +15,13 @@ from typing import Generic
 from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
 from segmenter.backends.postprocess import select
 from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
-from segmenter.errors import JobFailed, SegmenterError, TransportDown
 from segmenter.prompt_checks import check_asked
 from segmenter.queue.contract import Consumer, Lease, Requeue
-from segmenter.queue.messages import Answer, WorkerInfo, failed
+from segmenter.queue.messages import Answer, WorkerInfo
+from segmenter.queue.settle import Perform, settle
 from segmenter.settings import WorkerSettings
 from segmenter.storage.lru import SizedLru
 from segmenter.volumes.runner import VolumeRunner
-
-logger = logging.getLogger(__name__)
 
 
 class Worker(Generic[Embedding]):
@@ -52,14 +49,14 @@ class Worker(Generic[Embedding]):
         self._max_batch = settings.max_batch
         self._poll_s = poll_s
         self._model = backend.capabilities.model
-        self._presence = WorkerInfo(worker_id=worker_id, model=self._model)
+        self._info = WorkerInfo(worker_id=worker_id, model=self._model)
         self._embeddings: SizedLru[tuple[str, str, str], Embedding] = SizedLru(
             settings.max_embeddings_bytes, clock=time.monotonic
         )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Answer jobs until `stop` is set; then finish the running one and hand back the rest."""
-        async with self._queue.alive(self._presence):
+        async with self._queue.alive(self._info):
             while not stop.is_set():
                 await self._serve(stop, wait_s=self._poll_s, volumes=1)
 
@@ -68,48 +65,23 @@ class Worker(Generic[Embedding]):
         leases = await self._queue.lease(limit=self._max_batch, wait_s=wait_s)
         long = [lease for lease in leases if lease.job.kind == "volume"]
         for lease in long[volumes:]:
-            await self._settle(lease, stop, hand_back=True)
+            await settle(self._queue, lease, _hand_back)
         short = [lease for lease in leases if lease.job.kind != "volume"]
         for lease in (*in_order(short, self._has_embedding), *long[:volumes]):
-            await self._settle(lease, stop, hand_back=stop.is_set())
+            await settle(self._queue, lease, self._perform(stop))
 
-    async def _settle(self, lease: Lease, stop: asyncio.Event, *, hand_back: bool) -> None:
-        try:
-            if hand_back:
-                await self._queue.release(lease)
-            elif await self._queue.wanted(lease):
-                await self.answer(lease, stop)
-            else:
-                # It has an answer, so this one is void; what counts is that the queue forgets it.
-                await self._queue.answer(lease, failed(JobFailed("the job was answered before")))
-        except TransportDown as error:
-            # Nobody can be told; the lease lapses and the job goes to whoever is there then.
-            logger.warning("job not settled", extra={"job_id": lease.job.id, "error": str(error)})
+    def _perform(self, stop: asyncio.Event) -> Perform:
+        async def perform(lease: Lease) -> Answer:
+            job = lease.job
+            if stop.is_set():
+                raise Requeue
+            if job.kind == "volume":
+                return await self._volumes.answer(job.id, lambda: self._go_on(lease, stop))
+            if job.request is None:
+                return Answer(capabilities=self._backend.capabilities)
+            return Answer(result=await self._segment(job.request))
 
-    async def answer(self, lease: Lease, stop: asyncio.Event) -> None:
-        """Run one job and leave its answer, a failure too."""
-        started = time.monotonic()
-        try:
-            answer = await self._perform(lease, stop)
-        except Requeue:
-            await self._queue.release(lease)
-            return
-        except SegmenterError as error:
-            answer = failed(error)
-        except Exception as error:  # noqa: BLE001 - a bad job is answered; its worker lives on
-            # The message may hold a patient's data, the class does not.
-            logger.error("backend failed", extra={"error": type(error).__name__})
-            answer = failed(JobFailed(f"the model failed with {type(error).__name__}"))
-        first = await self._queue.answer(lease, answer)
-        logger.info("job answered", extra=_facts(lease, answer, first, time.monotonic() - started))
-
-    async def _perform(self, lease: Lease, stop: asyncio.Event) -> Answer:
-        job = lease.job
-        if job.kind == "volume":
-            return await self._volumes.answer(job.id, lambda: self._go_on(lease, stop))
-        if job.request is None:
-            return Answer(capabilities=self._backend.capabilities)
-        return Answer(result=await self._segment(job.request))
+        return perform
 
     async def _go_on(self, lease: Lease, stop: asyncio.Event) -> bool:
         """Tell whether a volume job is still wanted, and answer what came in between."""
@@ -157,6 +129,10 @@ class Worker(Generic[Embedding]):
         return ref.sha256, self._model.weights_sha256, adapter or own
 
 
+async def _hand_back(lease: Lease) -> Answer:
+    raise Requeue
+
+
 def _predict(
     backend: Backend[Embedding], embedding: Embedding, request: SegmentRequest
 ) -> list[PromptResult]:
@@ -189,16 +165,3 @@ def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]
         return 1 if is_cheap(request) else 2
 
     return [lease for group in sorted(groups.values(), key=rank) for lease in group]
-
-
-def _facts(lease: Lease, answer: Answer, first: bool, seconds: float) -> dict[str, object]:
-    failure, result = answer.failure, answer.result
-    return {
-        "job_id": lease.job.id,
-        "kind": lease.job.kind,
-        "attempt": lease.attempt,
-        "first": first,
-        "error": failure.error if failure else None,
-        "masks": sum(len(each.masks) for each in result.results) if result else None,
-        "seconds": round(seconds, 4),
-    }

@@ -29,7 +29,9 @@ AGENT_MAY_SEE = (
     "segmenter.formats*",
     "segmenter.words*",
     "segmenter.queue.contract",
+    "segmenter.queue.jobs",
     "segmenter.queue.messages",
+    "segmenter.queue.settle",
 )
 
 OWNERS = {

@@ -15,13 +15,14 @@ from agent.contract import Planner, PlanQuestion
 from agent.conversation.opening import Opening
 from agent.policy.ledger import is_rejected_by_client
 from agent.schemas.rounds import Candidate, Usage
-from agent.schemas.runs import AgentRequest, RunEvent, Watch
+from agent.schemas.runs import AgentRequest, Watch
 from agent.settings import AgentSettings, Budget
 from segmenter.contract import (
     BinaryMask,
     Capabilities,
     ImageRef,
     ImageStore,
+    JobEvent,
     ModelInfo,
     RgbImage,
     Segmenter,
@@ -168,5 +169,4 @@ class RunContext:
     async def tell(self, name: str, number: int = 0, **facts: str | float) -> None:
         """Tell whoever watches the run."""
         if self.watch is not None:
-            event = {"name": name, "run_id": self.run_id, "number": number, "facts": facts}
-            await self.watch(RunEvent.model_validate(event))
+            await self.watch(JobEvent(name=name, number=number, facts=dict(facts)))

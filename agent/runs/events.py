@@ -1,116 +1,108 @@
-"""The steps of runs as they happen, and the wish to stop one: small expiring records.
+"""A run as a job: what is kept of it from the moment it is taken on, and its log of events.
 
-Shared: the record store, so that any process may read what another one runs, and stop it. A run's
-events are written by the one process that runs it, in their order. An outage of the store loses
-events, never a run.
+A run's events are written by the one process that runs it, in their order; any process may read
+them, and end the run. An outage of the store loses events, never a run.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Literal
 
-from pydantic import TypeAdapter
-
-from agent.errors import RunCancelled, RunNotFound
-from agent.schemas.runs import RunEvent, Watch
-from segmenter.contract import RecordStore
+from agent.errors import RunCancelled
+from agent.schemas.rounds import Status
+from agent.schemas.runs import RunRecord, Watch
+from segmenter.contract import JobEvent
 from segmenter.errors import TransportDown
+from segmenter.queue.jobs import JobRecord, JobStore, JobWriter
 
 logger = logging.getLogger(__name__)
 
-# How late a wish to stop is seen.
+# How late an end that another process wrote is seen.
 POLL_S = 0.25
-TERMINAL = frozenset({"run.completed", "run.failed", "run.cancelled"})
-_EVENTS = TypeAdapter(tuple[RunEvent, ...])
 
 
-class EventLog:
-    """Keeps the events of runs for as long as their records."""
+class RunJob(JobRecord):
+    """A run as it was taken on.
 
-    def __init__(self, records: RecordStore, *, ttl_s: float) -> None:
-        self._records = records
-        self._ttl_s = ttl_s
+    Attributes:
+        thread_id: of the conversation it belongs to, which it may be the first run of.
+        gone: why its key does not lead to it any more: its request was answered with an error and
+            may be made again, or what it found was erased.
+    """
 
-    async def open(self, run_id: str) -> None:
-        """Make a run known that has not begun yet."""
-        await self._records.put(_events_key(run_id), b"[]", ttl_s=self._ttl_s)
+    kind: Literal["run"] = "run"
+    thread_id: str
+    gone: Literal["failed", "erased"] | None = None
 
-    async def read(self, run_id: str) -> tuple[RunEvent, ...]:
-        """Return what a run has done so far.
 
-        Raises:
-            RunNotFound: never there, or expired.
-        """
-        record = await self._records.get(_events_key(run_id))
-        if record is None:
-            raise RunNotFound(f"run {run_id[:40]!r} is not here, or not any more")
-        return _EVENTS.validate_json(record)
+class LiveRun:
+    """A run's events, for the process that runs it; see `RunEvents.live`.
 
-    async def end(self, event: RunEvent) -> None:
-        """Note how a run ended that never began."""
-        await (await self.resume(event.run_id))(event)
+    Attributes:
+        ended: set when another process has ended the run.
+    """
 
-    async def resume(self, run_id: str) -> Watch:
-        """Return a watch that goes on after the events there are; a step told again is not new."""
+    def __init__(self, log: JobWriter, watch: Watch | None) -> None:
+        self._log = log
+        self._watch = watch
+        self.ended = asyncio.Event()
+
+    async def tell(self, event: JobEvent) -> None:
+        """Keep an event, and tell who watches; one that was kept before is not new."""
         try:
-            return self.watcher(await self.read(run_id))
-        except RunNotFound:
-            return self.watcher()
+            if not await self._log.tell(event):
+                self.ended.set()
+        except TransportDown:
+            logger.warning("event not kept", extra={"event": event.name})
+        if self._watch is not None:
+            await self._watch(event)
 
-    def watcher(self, before: tuple[RunEvent, ...] = ()) -> Watch:
-        """Return a watch that writes one run's events."""
-        events = list(before)
+    async def is_ended(self) -> bool:
+        """Tell whether another process has ended the run."""
+        try:
+            return await self._log.is_ended()
+        except TransportDown:
+            return False
 
-        async def watch(event: RunEvent) -> None:
-            if any((one.name, one.number) == (event.name, event.number) for one in events):
-                return
-            events.append(event)
-            content = _EVENTS.dump_json(tuple(events))
-            try:
-                await self._records.put(_events_key(event.run_id), content, ttl_s=self._ttl_s)
-            except TransportDown:
-                logger.warning("event not kept", extra={"run": event.run_id, "event": event.name})
 
-        return watch
+class RunEvents:
+    """The events of runs, by run id."""
 
-    async def ask_to_stop(self, run_id: str) -> None:
-        """Stop a run at its next breath, wherever it runs; one that has ended stays as it is.
-
-        Raises:
-            RunNotFound: never there, or expired.
-        """
-        await self.read(run_id)
-        await self._records.put(_stop_key(run_id), b"1", ttl_s=self._ttl_s)
+    def __init__(self, jobs: JobStore) -> None:
+        self._jobs = jobs
 
     async def forget(self, run_id: str) -> None:
-        """Forget a run's events."""
-        await self._records.delete(_events_key(run_id))
-        await self._records.delete(_stop_key(run_id))
+        """Forget a run's events; a key that led to it is not free again."""
+        job = await self._jobs.record(run_id, RunJob)
+        await self._jobs.forget(run_id)
+        if job is not None and job.fingerprint:
+            await self._jobs.replace(job.model_copy(update={"gone": "erased"}))
 
     @asynccontextmanager
-    async def stoppable(self, run_id: str) -> AsyncIterator[asyncio.Event]:
-        """Cancel what runs inside when somebody asks to stop the run; the event says so.
+    async def live(self, run_id: str, watch: Watch | None) -> AsyncIterator[LiveRun]:
+        """Cancel what runs inside when another process ends the run.
 
         Raises:
-            RunCancelled: somebody did.
+            RunCancelled: one did.
         """
         task = asyncio.current_task()
         assert task is not None
-        asked = asyncio.Event()
+        run = LiveRun(await self._jobs.writer(run_id), watch)
 
         async def poll() -> None:
-            # The wish comes from any process, by way of the store: there is no event to wait for.
-            while not await self._is_stopped(run_id):  # noqa: ASYNC110
+            # The end comes from any process, by way of the store: there is no event to wait for.
+            while not await run.is_ended():  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
-            asked.set()
+            run.ended.set()
             task.cancel()
 
         poller = asyncio.create_task(poll())
         try:
-            yield asked
+            yield run
         except asyncio.CancelledError:
-            if not asked.is_set():
+            if not run.ended.is_set():
                 raise
             task.uncancel()
             raise RunCancelled("the run was cancelled") from None
@@ -119,16 +111,14 @@ class EventLog:
             with suppress(asyncio.CancelledError):
                 await poller
 
-    async def _is_stopped(self, run_id: str) -> bool:
-        try:
-            return await self._records.get(_stop_key(run_id)) is not None
-        except TransportDown:
-            return False
 
-
-def _events_key(run_id: str) -> str:
-    return f"events:{run_id}"
-
-
-def _stop_key(run_id: str) -> str:
-    return f"stop:{run_id}"
+def last_event(run: RunRecord) -> JobEvent:
+    """Return the event that a run ends with: how it ended, and in which words."""
+    facts: dict[str, str | int | float] = {"status": run.status.value, "message": run.message}
+    if run.status is not Status.FAILED:
+        return JobEvent(name="run.completed", state="done", facts=facts)
+    facts["error"] = run.error_kind or ""
+    if run.error_kind != "cancelled":
+        return JobEvent(name="run.failed", state="failed", facts=facts)
+    facts["status"] = "cancelled"
+    return JobEvent(name="run.cancelled", state="cancelled", facts=facts)

@@ -12,7 +12,7 @@ from agent.conversation.checks import check_request
 from agent.errors import InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
 from agent.language.commands import is_undo
 from agent.runs.log import RunLog, RunStart
-from agent.runs.threads import LOCK_GRACE_S, Threads, new_thread_id
+from agent.runs.threads import LOCK_GRACE_S, Threads, thread_of
 from agent.schemas.runs import AgentRequest, ThreadRecord
 from agent.settings import AgentSettings, Budget
 
@@ -57,7 +57,7 @@ class RunStarter:
             planner=planner,
             budget=_budget(self._settings, request),
         )
-        thread = await self._thread(request)
+        thread = await self._thread(request, run_id)
         if request.wait:
             # The thread is looked at when its turn has come.
             await self._log.put_start(start)
@@ -74,7 +74,7 @@ class RunStarter:
             InvalidRequest, ThreadNotFound: see `begin`, for a run that has waited.
         """
         patience_ends = self._clock() + patience_s
-        thread = start.thread or await self._thread(start.request)
+        thread = start.thread or await self._thread(start.request, start.run_id)
         while True:
             try:
                 await self._claim(thread, start.run_id)
@@ -131,7 +131,7 @@ class RunStarter:
         kept = {"targets": before.targets, "rejected": before.rejected}
         return thread.model_copy(update={**kept, "undoable": thread.undoable[:-1]})
 
-    async def _thread(self, request: AgentRequest) -> ThreadRecord:
+    async def _thread(self, request: AgentRequest, run_id: str) -> ThreadRecord:
         """Return the thread a request belongs to, a new one for a request without."""
         if request.thread_id is not None:
             thread = await self._threads.thread(request.thread_id)
@@ -141,7 +141,8 @@ class RunStarter:
         if request.image is None:
             reason = "a request needs an image, or a thread that holds one"
             raise InvalidRequest(reason, field="image")
-        return ThreadRecord(id=new_thread_id(), created_at=self._now(), image=request.image)
+        thread_id = thread_of(request, run_id)
+        return ThreadRecord(id=thread_id, created_at=self._now(), image=request.image)
 
 
 def _budget(settings: AgentSettings, request: AgentRequest) -> Budget:

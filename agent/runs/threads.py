@@ -14,7 +14,7 @@ from agent.language.commands import is_undo
 from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
 from agent.schemas.rounds import Status
-from agent.schemas.runs import RunRecord, TargetResult, ThreadRecord
+from agent.schemas.runs import AgentRequest, RunRecord, TargetResult, ThreadRecord
 from segmenter.contract import ImageStore, RecordStore
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
@@ -31,9 +31,9 @@ def new_run_id() -> str:
     return f"run_{secrets.token_hex(16)}"
 
 
-def new_thread_id() -> str:
-    """Return a fresh, unguessable id."""
-    return f"thr_{secrets.token_hex(16)}"
+def thread_of(request: AgentRequest, run_id: str) -> str:
+    """Return the id of the thread a run belongs to; it may be the first run of a new one."""
+    return request.thread_id or f"thr_{run_id.removeprefix('run_')}"
 
 
 class Threads:

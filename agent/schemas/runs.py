@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agent.schemas.plan import MAX_ROUNDS, Call, Plan, Target
 from agent.schemas.rounds import Candidate, Round, Status, Usage
-from segmenter.contract import Box, Frozen, ImageRef, ModelInfo
+from segmenter.contract import Box, Frozen, ImageRef, JobEvent, ModelInfo
 
 # One request holds a clinical sentence or a few, not a report.
 MAX_REQUEST_CHARS = 2000
@@ -165,29 +165,4 @@ class ThreadRecord(Frozen):
     undoable: tuple[str, ...] = ()
 
 
-class RunEvent(Frozen):
-    """A step of a run, for whoever watches it; never pixels, requests or answers.
-
-    Attributes:
-        name: as in the HTTP interface's list of events.
-        number: the round it belongs to, 0 before the first.
-        facts: small numbers and words, for example how many masks a round gave.
-    """
-
-    name: Literal[
-        "run.created",
-        "run.plan",
-        "run.segment.started",
-        "run.segment.completed",
-        "run.inspect",
-        "run.round.completed",
-        "run.completed",
-        "run.failed",
-        "run.cancelled",
-    ]
-    run_id: str
-    number: int = 0
-    facts: dict[str, str | int | float] = Field(default_factory=dict)
-
-
-Watch = Callable[[RunEvent], Awaitable[None]]
+Watch = Callable[[JobEvent], Awaitable[None]]

@@ -1,7 +1,6 @@
 """Plugs segmenter, stores, planners and agent together, as the settings say."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -18,13 +17,12 @@ from agent.planners.rules import RulesPlanner
 from agent.queued import QueuedAgent
 from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
-from agent.service import AgentContext, AgentService
+from agent.service import AgentContext
 from agent.settings import AgentSettings, Prices
 from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
 from api.bootstrap.setup import Setup
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
-from segmenter.errors import NoWorker
 from segmenter.formats.limits import Limits
 from segmenter.queue.contract import RunQueue
 from segmenter.queue.messages import WorkerInfo
@@ -61,7 +59,7 @@ class AppServices:
     images: ImageStore
     records: RecordStore
     volumes: Volumes
-    agent: AgentService
+    agent: QueuedAgent
     live_workers: Callable[[], Awaitable[Sequence[WorkerInfo]]]
     planners: tuple[str, ...]
 
@@ -85,7 +83,7 @@ async def open_services(setup: Setup) -> AsyncIterator[SegmenterServices]:
     queue = asked.queue.model_copy(update={"poll_s": EMBEDDED_POLL_S})
     asked = asked.model_copy(update={"queue": queue})
     async with open_embedded(backend, read, asked, state_url=state_url) as services:
-        await _until_alive(services)
+        await services.segmenter.until_workers(EMBEDDED_START_S)
         yield services
 
 
@@ -205,14 +203,6 @@ def _prices(settings: Settings) -> Prices | None:
 def decoder_of(settings: Settings) -> Decode:
     """Return the decoder of all formats within the bounds of the settings."""
     return decoder(Limits(max_bytes=settings.max_upload_bytes))
-
-
-async def _until_alive(services: SegmenterServices) -> None:
-    deadline = time.monotonic() + EMBEDDED_START_S
-    while not await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S):
-        if time.monotonic() > deadline:
-            raise NoWorker("the worker in this process did not start")
-        await asyncio.sleep(EMBEDDED_POLL_S)
 
 
 async def _left_undone(records: RecordStore) -> list[str]:

@@ -1,49 +1,72 @@
-"""The steps of a run as server-sent events, from any process, with resume."""
+"""The events of a job as server-sent events, from any process, with resume.
+
+FastAPI writes the stream, and a comment while nothing happens.
+"""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
 
-from agent.runs.events import TERMINAL
-from agent.schemas.runs import RunEvent
-from agent.service import AgentService
+from fastapi import Header
+from fastapi.sse import ServerSentEvent
+
+from api.problem_kinds import kind_named
+from segmenter.contract import Failure, JobEvent
+from segmenter.errors import TransportDown
+from segmenter.queue.jobs import JobRecord, Jobs
 
 POLL_S = 0.2
-HEARTBEAT_S = 15.0
-HEARTBEAT = ": still there\n\n"
-# Proxies would hold events back.
-HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+# How late a watcher learns that the queue gave a job up.
+LOOK_S = 5.0
+LOST = Failure(error="lost", message="nothing was heard of it in its time")
+
+LastEventId = Annotated[int, Header(ge=0, le=10**6)]
 
 
-async def stream(
-    agent: AgentService, run_id: str, *, after: int, lifetime_s: float
-) -> AsyncIterator[str]:
+async def follow(jobs: Jobs, job: JobRecord, *, after: int) -> AsyncIterator[ServerSentEvent]:
     """Yield events beyond number `after` as they come, until the terminal one.
 
-    A run whose process died has none; after `lifetime_s` the stream says that it failed.
+    A job of which nothing is heard for as long as it may take is said to have failed. An outage
+    ends the stream; the client comes again with the last id it saw.
     """
-    deadline = time.monotonic() + lifetime_s
-    spoken = time.monotonic()
-    while True:
-        events = await agent.events(run_id)
-        for number, event in enumerate(events, start=1):
-            if number > after:
-                yield to_text(number, event)
-                after, spoken = number, time.monotonic()
-        if events and events[-1].name in TERMINAL:
-            return
-        if time.monotonic() > deadline:
-            lost = RunEvent(name="run.failed", run_id=run_id, facts={"error": "lost"})
-            yield to_text(after + 1, lost)
-            return
-        if time.monotonic() - spoken > HEARTBEAT_S:
-            yield HEARTBEAT
-            spoken = time.monotonic()
+    with suppress(TransportDown):
+        number, last = await jobs.last(job)
+        if last is None or not last.is_end or after < number:
+            async for event in _events(jobs, job, min(after, number)):
+                yield event
+
+
+async def _events(jobs: Jobs, job: JobRecord, number: int) -> AsyncIterator[ServerSentEvent]:
+    heard = looked = time.monotonic()
+    while time.monotonic() - heard < jobs.timeout_s:
+        for event in await jobs.store.events(job.public_id, after=number):
+            number, heard = number + 1, time.monotonic()
+            yield to_event(job, number, event)
+            if event.is_end:
+                return
+        if time.monotonic() - max(heard, looked) > LOOK_S:
+            looked = time.monotonic()
+            await jobs.last(job)
         await asyncio.sleep(POLL_S)
+    yield to_event(
+        job, number + 1, JobEvent(name=f"{job.kind}.failed", state="failed", failure=LOST)
+    )
 
 
-def to_text(number: int, event: RunEvent) -> str:
-    """Write one event: its number as id, its name, its facts as JSON."""
-    data = {"run_id": event.run_id, "round": event.number, **event.facts}
-    return f"id: {number}\nevent: {event.name}\ndata: {json.dumps(data)}\n\n"
+def to_event(job: JobRecord, number: int, event: JobEvent) -> ServerSentEvent:
+    """Write one event: its number as id, its name, its facts; the last one says how it ended."""
+    names = ("run_id", "round") if job.kind == "run" else ("volume_id", "frames_done")
+    found: dict[str, str | int | float] = {names[0]: job.public_id, names[1]: event.number}
+    if event.is_end:
+        found |= {"status": event.state, "message": ""}
+    if event.failure is not None:
+        found |= {"error": event.failure.error, "message": _message(event.failure)}
+    return ServerSentEvent(id=str(number), event=event.name, data=found | event.facts)
+
+
+def _message(failure: Failure) -> str:
+    """Say why there is no result: not in the error's own words where these may hold internals."""
+    kind = kind_named(failure.error)
+    return failure.message if kind is None or kind.detail is None else kind.title

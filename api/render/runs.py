@@ -2,13 +2,14 @@
 
 from itertools import chain, repeat
 
+from agent.runs.events import RunJob
 from agent.schemas.rounds import Candidate, Round, Verdict
 from agent.schemas.runs import Provenance, ResultMask, RunRecord, TargetResult, ThreadRecord
 from api.render.segment import to_image, to_mask
 from api.schemas import answers
 from api.schemas import run_answers as answers_run
 from api.schemas.run_answers import RunningAnswer
-from segmenter.contract import ImageRef
+from segmenter.contract import ImageRef, JobEvent
 
 # Seconds until it is worth asking again.
 RETRY_AFTER_S = "1"
@@ -101,9 +102,14 @@ def _provenance(found: Provenance) -> answers.ProvenanceOut:
     return answers.ProvenanceOut.of(found, seconds=round(found.seconds, 3), cost=cost)
 
 
-def to_running(run_id: str) -> RunningAnswer:
-    """Say where a run that has not ended can be seen and stopped."""
-    url = f"/agent/runs/{run_id}"
+def to_running(job: RunJob, end: JobEvent | None = None) -> RunningAnswer:
+    """Say where a run can be seen and stopped, and how it ended if it has."""
+    url = f"/agent/runs/{job.public_id}"
     return RunningAnswer(
-        id=run_id, run_url=url, events_url=f"{url}/events", cancel_url=f"{url}/cancel"
+        id=job.public_id,
+        thread_id=job.thread_id,
+        status="running" if end is None or end.state == "queued" else end.state,
+        run_url=url,
+        events_url=f"{url}/events",
+        cancel_url=f"{url}/cancel",
     )

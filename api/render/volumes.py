@@ -5,10 +5,10 @@ The decision: whether a person should look at the result (`needs_review`).
 
 from collections.abc import Sequence
 
-from api.problem_kinds import TYPE_PREFIX, kind_of
+from api.problem_kinds import INTERNAL, TYPE_PREFIX, kind_named
 from api.render.segment import REVIEW_BELOW, direct_provenance
 from api.schemas import volume_answers as answers
-from segmenter.queue.messages import Failure, to_error
+from segmenter.contract import Failure
 from segmenter.volumes.contract import (
     FrameResult,
     VolumeRecord,
@@ -35,6 +35,7 @@ def to_volume(status: VolumeStatus) -> answers.VolumeAnswer:
         reason=result.reason if result else None,
         objects=result.objects if result else None,
         needs_review=wants_review(result) if result else None,
+        events_url=f"{place}/events",
         frames_url=f"{place}/frames" if result else None,
         labels_url=f"{place}/labels.nii.gz" if result else None,
         failure=_failure(status.failure) if status.failure else None,
@@ -67,6 +68,6 @@ def _asked(record: VolumeRecord) -> answers.AskedOut:
 
 
 def _failure(failure: Failure) -> answers.FailureOut:
-    kind = kind_of(to_error(failure))
+    kind = kind_named(failure.error) or INTERNAL
     detail = kind.detail or failure.message
     return answers.FailureOut(type=TYPE_PREFIX + kind.slug, title=kind.title, detail=detail)

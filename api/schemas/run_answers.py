@@ -106,10 +106,11 @@ class ThreadAnswer(Answer):
 
 
 class RunningAnswer(Answer):
-    """A run that has not ended; what it finds is at `run_url`, its steps at `events_url`."""
+    """Where a run is seen and stopped: what it finds at `run_url`, its steps at `events_url`."""
 
     id: str
-    status: Literal["running"] = "running"
+    thread_id: str
+    status: Literal["running", "done", "failed", "cancelled"]
     run_url: str
     events_url: str
     cancel_url: str

@@ -79,6 +79,7 @@ class VolumeAnswer(Answer):
     reason: Annotated[str | None, Field(description="why there is no object")]
     objects: tuple[VolumeObjectOut, ...] | None
     needs_review: Annotated[bool | None, Field(description="a person should look at it")]
+    events_url: str
     frames_url: str | None
     labels_url: str | None
     failure: FailureOut | None

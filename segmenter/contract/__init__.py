@@ -16,6 +16,7 @@ from segmenter.contract.images import (
     Spacing,
     is_finite_box,
 )
+from segmenter.contract.jobs import Failure, JobEvent, JobState
 from segmenter.contract.prompts import (
     MAX_BOXES,
     MAX_MASKS,
@@ -46,6 +47,7 @@ __all__ = [
     "Box",
     "BoxPrompt",
     "Capabilities",
+    "Failure",
     "Fraction",
     "FrameBox",
     "FrameMasks",
@@ -53,6 +55,8 @@ __all__ = [
     "ImageRef",
     "ImageStore",
     "Index",
+    "JobEvent",
+    "JobState",
     "Kind",
     "Label",
     "Mask",

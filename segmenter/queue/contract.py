@@ -9,18 +9,23 @@ Shared by all implementations, and held by `tests/segmenter/queue/test_contract.
 * Cancelling gives a job its answer (`JobCancelled`), so nobody starts it and a late result is void.
 """
 
+import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, QueueFull
+from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, NoWorker, QueueFull
 from segmenter.queue.messages import Answer, Job, WorkerInfo, failed
 
 # What a segmentation costs at most in practice: 50 to 500 ms (reference/queue.md, section 4).
 SERVICE_S = 0.5
 # A longer hint would be a guess: by then workers may have come or gone.
 MAX_RETRY_AFTER_S = 60.0
+# Waiting for a worker: pause between looks, and what one look may take at least.
+WORKERS_POLL_S = 0.05
+LOOK_S = 3.0
 
 StartDecision = Literal["run", "late", "dead"]
 
@@ -130,6 +135,16 @@ class Consumer(Protocol):
     async def release(self, lease: Lease) -> None:
         """Hand the job back unstarted: others can take it at once, the attempt does not count."""
         ...
+
+
+async def until_workers(queue: Producer, within_s: float, message: str) -> tuple[WorkerInfo, ...]:
+    """Return who is alive, waiting for the first; raises NoWorker with `message`, TransportDown."""
+    deadline = time.monotonic() + within_s
+    while not (workers := await queue.workers(timeout_s=max(within_s, LOOK_S))):
+        if time.monotonic() >= deadline:
+            raise NoWorker(message)
+        await asyncio.sleep(WORKERS_POLL_S)
+    return workers
 
 
 def judge(*, late: bool, attempt: int, max_attempts: int) -> StartDecision:

@@ -1,15 +1,25 @@
 """What travels between callers and workers: versioned JSON, checked on both ends, never pickle."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
 from segmenter import errors
-from segmenter.contract import Capabilities, Frozen, ModelInfo, SegmentRequest, SegmentResult
+from segmenter.contract import (
+    Capabilities,
+    Failure,
+    Frozen,
+    ModelInfo,
+    SegmentRequest,
+    SegmentResult,
+)
 
 SCHEMA_VERSION: Literal[1] = 1
 
 JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+Message = TypeVar("Message", bound=Frozen)
 
 
 class MalformedMessage(ValueError):
@@ -37,19 +47,6 @@ class Job(Frozen):
         return self
 
 
-class Failure(Frozen):
-    """A domain error on its way to the caller.
-
-    Attributes:
-        error: name of a class in `segmenter.errors`.
-        field: the offending field of an input error.
-    """
-
-    error: str
-    message: str
-    field: str | None = None
-
-
 class Answer(Frozen):
     """How a job ended: exactly one of its fields is set, so a failure is never an empty result.
 
@@ -74,52 +71,40 @@ class Answer(Frozen):
 
 
 class WorkerInfo(Frozen):
-    """A live worker: who it is and which weights it holds."""
+    """A live worker: who it is and which weights it holds, None where it only plans."""
 
     worker_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
-    model: ModelInfo
+    model: ModelInfo | None = None
 
 
 def read_job(text: str | bytes) -> Job:
-    """Parse a job that came over the wire.
-
-    Raises:
-        MalformedMessage: not JSON, another version, or out of range.
-    """
-    try:
-        return Job.model_validate_json(text)
-    except ValidationError as error:
-        # The text holds a request: it must not travel on in a traceback.
-        raise MalformedMessage(
-            f"no job of version {SCHEMA_VERSION} ({error.error_count()} errors)"
-        ) from None
+    """Parse a job that came over the wire; raises MalformedMessage."""
+    return _read(Job, text)
 
 
 def read_answer(text: str | bytes) -> Answer:
-    """Parse an answer that came over the wire.
+    """Parse an answer that came over the wire; raises MalformedMessage."""
+    return _read(Answer, text)
 
-    Raises:
-        MalformedMessage: not JSON, another version, or out of range.
-    """
+
+def _read(model: type[Message], text: str | bytes) -> Message:
     try:
-        return Answer.model_validate_json(text)
+        return model.model_validate_json(text)
     except ValidationError as error:
-        raise MalformedMessage(
-            f"no answer of version {SCHEMA_VERSION} ({error.error_count()} errors)"
-        ) from None
+        # The text holds a request: it must not travel on in a traceback.
+        count, name = error.error_count(), model.__name__.lower()
+        raise MalformedMessage(f"no {name} of version {SCHEMA_VERSION} ({count} errors)") from None
 
 
-def to_failure(error: errors.SegmenterError) -> Failure:
-    """Write a domain error down."""
-    field = error.field if isinstance(error, errors.InputError) else None
+def to_failure(error: Exception) -> Failure:
+    """Write a domain error down, of the agent's tree too."""
+    field = getattr(error, "field", None)
     return Failure(error=type(error).__name__, message=str(error), field=field)
 
 
 def to_error(failure: Failure) -> errors.SegmenterError:
-    """Build the same domain error again; a class unknown here becomes `JobFailed`."""
-    kind = getattr(errors, failure.error, None)
-    if not (isinstance(kind, type) and issubclass(kind, errors.SegmenterError)):
-        return errors.JobFailed(failure.message)
+    """Build the same error again; a class that is none of the segmenter becomes `JobFailed`."""
+    kind = errors.error_class(failure.error, errors.SegmenterError) or errors.JobFailed
     if issubclass(kind, errors.InputError) and failure.field is not None:
         return kind(failure.message, field=failure.field)
     return kind(failure.message)

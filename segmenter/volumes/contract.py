@@ -5,7 +5,6 @@ from 0 in the order in which they are shown. Masks are in pixels of a shown fram
 `segmenter.contract`. A job has a public id, ``vol_`` and 32 hex digits.
 """
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,22 +12,23 @@ from pydantic import Field, model_validator
 from segmenter.contract import (
     MAX_TEXT_CHARS,
     Box,
+    Failure,
     Fraction,
     FrameBox,
     Frozen,
     Index,
+    JobState,
     ModelInfo,
     Rle,
     Spacing,
 )
-from segmenter.queue.messages import Failure, JobId
+from segmenter.queue.jobs import JobRecord
+from segmenter.queue.messages import JobId
 
 Axis = Literal["depth", "time"]
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 # A long CT has about 1000 slices; more files than this are not one series.
 MAX_FILES = 4096
-PUBLIC_PREFIX = "vol_"
 
 
 class GreyWindow(Frozen):
@@ -108,28 +108,20 @@ class VolumeShape(Frozen):
         return self.spacing.row_mm * self.spacing.column_mm * self.slice_mm / 1000.0
 
 
-class VolumeRecord(Frozen):
+class VolumeRecord(JobRecord):
     """A job as it was taken on; never changes.
 
     Attributes:
         first: index of the first frame looked at.
         last: index of the last one.
-        fingerprint: digest of files and request, to tell a repeated request from another one.
     """
 
-    id: JobId
-    created_at: datetime
+    kind: Literal["volume"] = "volume"
     upload: Upload
     request: VolumeRequest
     shape: VolumeShape
     first: Index
     last: Index
-    fingerprint: str
-
-    @property
-    def public_id(self) -> str:
-        """Public id: ``vol_`` and the job's id."""
-        return PUBLIC_PREFIX + self.id
 
     @property
     def total(self) -> int:
@@ -203,25 +195,11 @@ class VolumeResult(Frozen):
     seconds: float
 
 
-class Progress(Frozen):
-    """How far the worker is; frames are done in the order of `segmenter.backends.sequence`."""
-
-    done: Annotated[int, Field(ge=0)] = 0
-    seconds: Annotated[float, Field(ge=0.0)] = 0.0
-
-
-class Ending(Frozen):
-    """Why a job ended without a result."""
-
-    state: Literal["failed", "cancelled"]
-    failure: Failure
-
-
 class VolumeStatus(Frozen):
     """A job as its caller sees it; `result` belongs to ``done``, `failure` to the two bad ends."""
 
     record: VolumeRecord
-    state: State
+    state: JobState
     done: int
     result: VolumeResult | None = None
     failure: Failure | None = None

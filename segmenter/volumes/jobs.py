@@ -10,18 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from segmenter.errors import (
-    InputError,
-    JobFailed,
-    VolumeNotDone,
-    VolumeNotFound,
-)
+from segmenter.contract import JobEvent
+from segmenter.errors import InputError, VolumeNotDone, VolumeNotFound
 from segmenter.formats.frames import OpenFrames
-from segmenter.queue.contract import Producer, cancelled
-from segmenter.queue.messages import Answer, Job, failed
+from segmenter.queue.contract import Producer
+from segmenter.queue.jobs import Jobs
 from segmenter.volumes.contract import (
-    PUBLIC_PREFIX,
-    Ending,
     FrameResult,
     Upload,
     VolumeRecord,
@@ -61,17 +55,11 @@ class Volumes:
     """
 
     def __init__(
-        self,
-        queue: Producer,
-        store: VolumeStore,
-        open_frames: OpenFrames,
-        *,
-        timeout_s: float,
+        self, queue: Producer, store: VolumeStore, open_frames: OpenFrames, *, timeout_s: float
     ) -> None:
-        self._queue = queue
+        self.jobs = Jobs(store.jobs, queue, timeout_s)
         self._store = store
         self._open_frames = open_frames
-        self._timeout_s = timeout_s
         self._openings = asyncio.Semaphore(MAX_OPENINGS)
 
     async def create(self, job_id: str, files: Sequence[ReadSome], request: VolumeRequest) -> Taken:
@@ -97,7 +85,7 @@ class Volumes:
             VolumeNotFound, UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull,
             TransportDown.
         """
-        record = await self._record(source)
+        record = await self.record(source)
         return await self._take(job_id, record.upload, request)
 
     async def status(self, public_id: str) -> VolumeStatus:
@@ -106,17 +94,20 @@ class Volumes:
         Raises:
             VolumeNotFound, TransportDown.
         """
-        record = await self._record(public_id)
-        ending = await self._store.ending(record.id) or await self._noted_ending(record)
-        if ending is not None:
-            return await self._ended(record, ending)
-        result = await self._store.result(record.id)
-        if result is not None:
-            return VolumeStatus(record=record, state="done", done=record.total, result=result)
-        progress = await self._store.progress(record.id)
-        if progress is None:
-            return VolumeStatus(record=record, state="queued", done=0)
-        return VolumeStatus(record=record, state="running", done=progress.done)
+        record = await self.record(public_id)
+        _, event = await self.jobs.last(record)
+        return await self._status(record, event)
+
+    async def record(self, public_id: str) -> VolumeRecord:
+        """Return a job as it was taken on.
+
+        Raises:
+            VolumeNotFound, TransportDown.
+        """
+        record = await self.jobs.store.record(public_id, VolumeRecord)
+        if record is None:
+            raise VolumeNotFound("there is no such volume, or it has expired")
+        return record
 
     async def frames(self, public_id: str, first: int, last: int) -> list[FrameResult]:
         """Return the frames from `first` to `last`, both included, that a finished job looked at.
@@ -147,14 +138,8 @@ class Volumes:
         Raises:
             VolumeNotFound, TransportDown.
         """
-        status = await self.status(public_id)
-        if status.state not in ("queued", "running"):
-            return status
-        await self._queue.cancel(status.record.id)
-        failure = cancelled().failure
-        assert failure is not None
-        await self._store.put_ending(status.record.id, Ending(state="cancelled", failure=failure))
-        return await self.status(public_id)
+        record = await self.record(public_id)
+        return await self._status(record, await self.jobs.cancel(record))
 
     async def erase(self, public_id: str) -> None:
         """Give a job up and forget all about it, its files too.
@@ -162,26 +147,27 @@ class Volumes:
         Raises:
             VolumeNotFound, TransportDown.
         """
-        record = await self._record(public_id)
-        await self._queue.cancel(record.id)
+        record = await self.record(public_id)
+        await self.jobs.queue.cancel(record.id)
         await self._store.erase(record)
 
     async def _take(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
         record = await self._describe(job_id, upload, request)
-        is_new = await self._store.put_record(record)
-        kept = record if is_new else await self._store.record(job_id)
-        same = kept.fingerprint == record.fingerprint
-        if same and await self._store.ending(job_id) is None:
+        kept = await self.jobs.store.begin(record)
+        is_new, same = kept is record, kept.fingerprint == record.fingerprint
+        if same:
             # Also when it is not new: whoever took it on may have died before it was queued.
             await self._submit(kept, is_new=is_new)
         return Taken(kept, replayed=not is_new, same=same)
 
     async def _submit(self, record: VolumeRecord, *, is_new: bool) -> None:
-        if await self._store.result(record.id) is not None:
-            return
         try:
-            job = Job(id=record.id, kind="volume")
-            await self._queue.submit(job, timeout_s=self._timeout_s)
+            if is_new:
+                created = JobEvent(name="volume.created", state="queued")
+                await self.jobs.store.append(record.public_id, created, after=0)
+            _, event = await self.jobs.store.last(record.public_id)
+            if event is None or not event.is_end:
+                await self.jobs.submit(record)
         except BaseException:
             if is_new:
                 await self._store.erase(record)
@@ -214,39 +200,18 @@ class Volumes:
                 raise
             return shape_of(frames)
 
-    async def _noted_ending(self, record: VolumeRecord) -> Ending | None:
-        """Look whether the queue gave a job up by itself, and note it: its answer expires first."""
-        if await self._store.result(record.id) is not None:
-            return None
-        try:
-            answer = await self._queue.look(record.id)
-        except JobFailed:
-            answer = failed(JobFailed("the job was lost"))
-        if answer is None or answer.failure is None:
-            return None
-        ending = _to_ending(answer)
-        await self._store.put_ending(record.id, ending)
-        return ending
-
-    async def _ended(self, record: VolumeRecord, ending: Ending) -> VolumeStatus:
-        progress = await self._store.progress(record.id)
-        done = 0 if progress is None else progress.done
-        return VolumeStatus(record=record, state=ending.state, done=done, failure=ending.failure)
+    async def _status(self, record: VolumeRecord, event: JobEvent | None) -> VolumeStatus:
+        state = "queued" if event is None else event.state
+        return VolumeStatus(
+            record=record,
+            state=state,
+            done=0 if event is None else event.number,
+            result=await self._store.result(record.id) if state == "done" else None,
+            failure=None if event is None else event.failure,
+        )
 
     async def _finished(self, public_id: str) -> tuple[VolumeRecord, VolumeResult]:
         status = await self.status(public_id)
         if status.result is None:
             raise VolumeNotDone(f"the job is {status.state}, {status.done} frames are done")
         return status.record, status.result
-
-    async def _record(self, public_id: str) -> VolumeRecord:
-        if not public_id.startswith(PUBLIC_PREFIX):
-            raise VolumeNotFound("there is no such volume, or it has expired")
-        return await self._store.record(public_id.removeprefix(PUBLIC_PREFIX))
-
-
-def _to_ending(answer: Answer) -> Ending:
-    failure = answer.failure
-    assert failure is not None
-    gave_up = failure.error == "JobCancelled"
-    return Ending(state="cancelled" if gave_up else "failed", failure=failure)

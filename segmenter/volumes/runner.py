@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segmenter.backends.sequence import FrameStep, SequenceBackend
-from segmenter.contract import FrameMasks, ModelInfo, PromptResult
+from segmenter.contract import FrameMasks, JobEvent, JobState, ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
 from segmenter.formats.frames import Frames, OpenFrames
 from segmenter.formats.nifti import write_labels
 from segmenter.queue.contract import Requeue
+from segmenter.queue.jobs import PREFIXES, JobWriter
 from segmenter.queue.messages import Answer, failed, to_failure
-from segmenter.volumes.contract import Ending, Progress, VolumeRecord
+from segmenter.volumes.contract import VolumeRecord
 from segmenter.volumes.plan import needed, plan, prompt_of, window_of
 from segmenter.volumes.store import VolumeStore
 from segmenter.volumes.summary import Findings
@@ -51,23 +52,33 @@ class VolumeRunner:
 
         Raises:
             Requeue: the worker stops, or a store is out.
-            SegmenterError: the job failed; that is noted in the store.
+            SegmenterError: the job failed; that is noted.
         """
+        record = None
         try:
-            return await self._run(await self.store.record(job_id), go_on)
+            record = await self._record(job_id)
+            if record is None:
+                raise VolumeNotFound("there is no such volume, or it has expired")
+            return await self._run(record, go_on)
         except TransportDown as error:
             raise Requeue from error
         except SegmenterError as error:
-            ending = Ending(state="failed", failure=to_failure(error))
-            await self.store.put_ending(job_id, ending)
+            if record is not None:
+                await self.store.jobs.end(record, "failed", to_failure(error))
             raise
+
+    async def _record(self, job_id: str) -> VolumeRecord | None:
+        return await self.store.jobs.record(PREFIXES["volume"] + job_id, VolumeRecord)
 
     async def _run(self, record: VolumeRecord, go_on: GoOn) -> Answer:
         frames = await self._open(record)
-        finished = await self._look(record, frames, go_on)
-        if finished:
-            await self._finish(record, frames)
-        await self._forget_erased(record)
+        log = await self.store.jobs.writer(record.public_id)
+        finished = await self._look(record, frames, log, go_on)
+        finished = finished and await self._finish(record, frames, log)
+        if await self._record(record.id) is None:
+            # What was written after the job was erased.
+            await self.store.erase(record)
+            await self.store.jobs.forget(record.public_id, events=len(log.events))
         given_up = failed(JobCancelled("the job was given up before it finished"))
         return Answer(volume=record.id) if finished else given_up
 
@@ -78,23 +89,25 @@ class VolumeRunner:
             self.open_frames, files, window=window_of(request), preset=request.preset
         )
 
-    async def _look(self, record: VolumeRecord, frames: Frames, go_on: GoOn) -> bool:
+    async def _look(
+        self, record: VolumeRecord, frames: Frames, log: JobWriter, go_on: GoOn
+    ) -> bool:
         """Look at the frames that are left; False if the job was given up."""
-        progress = await self.store.progress(record.id) or Progress()
-        await self.store.put_progress(record.id, progress)
-        steps = plan(record)[progress.done :]
+        if not await log.tell(_event(record, "progress", 0, seconds=0.0)):
+            return False
+        done, seconds = log.events[-1].number, float(log.events[-1].facts["seconds"])
+        steps = plan(record)[done:]
         known = await self._known(record, steps)
         looking = self.backend.segment_sequence(
             frames, prompt_of(record.request), steps, known=known
         )
-        for _ in steps:
+        for number in range(done + 1, done + len(steps) + 1):
             started = time.monotonic()
             masks = await asyncio.to_thread(_next, looking)
-            seconds = progress.seconds + time.monotonic() - started
-            progress = Progress(done=progress.done + 1, seconds=seconds)
+            seconds += time.monotonic() - started
             await self.store.put_frame(record.id, masks)
-            await self.store.put_progress(record.id, progress)
-            if not await go_on():
+            progress = _event(record, "progress", number, seconds=seconds)
+            if not await log.tell(progress) or not await go_on():
                 return False
         return True
 
@@ -103,24 +116,26 @@ class VolumeRunner:
     ) -> Mapping[int, PromptResult]:
         return {index: (await self.store.frame(record.id, index)).result for index in needed(steps)}
 
-    async def _finish(self, record: VolumeRecord, frames: Frames) -> None:
+    async def _finish(self, record: VolumeRecord, frames: Frames, log: JobWriter) -> bool:
+        """Keep what was found; False if the job was given up."""
         findings = Findings(record.shape)
         for index in range(record.first, record.last + 1):
             masks = await self.store.frame(record.id, index)
             await asyncio.to_thread(findings.add, masks)
         label_map = await asyncio.to_thread(write_labels, findings.labels, frames)
-        progress = await self.store.progress(record.id) or Progress()
+        seconds = float(log.events[-1].facts["seconds"])
         summary = findings.summary(
-            label_map_bytes=len(label_map), model=self.model, seconds=progress.seconds
+            label_map_bytes=len(label_map), model=self.model, seconds=seconds
         )
         await self.store.put_result(record.id, summary, findings.object_ids, label_map)
+        message = summary.reason or f"objects: {len(summary.objects)}"
+        return await log.tell(_event(record, "completed", record.total, message=message))
 
-    async def _forget_erased(self, record: VolumeRecord) -> None:
-        """Erase what was written after the job was erased."""
-        try:
-            await self.store.record(record.id)
-        except VolumeNotFound:
-            await self.store.erase(record)
+
+def _event(record: VolumeRecord, name: str, done: int, **facts: str | float) -> JobEvent:
+    state: JobState = "done" if name == "completed" else "running"
+    known = {"frames_total": record.total, **facts}
+    return JobEvent(name=f"volume.{name}", number=done, state=state, facts=known)
 
 
 def _next(looking: Iterator[FrameMasks]) -> FrameMasks:

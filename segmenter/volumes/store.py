@@ -1,8 +1,8 @@
 """What is kept of volume jobs: uploads and label maps in pieces, a small record per frame.
 
-Everything expires, and nothing is changed once it is complete but the progress. The API writes a
-job's record and its ending, the worker its frames, progress and result. Writing a frame again
-changes nothing, so a frame whose progress was lost costs time only.
+Everything expires, and nothing is changed once it is complete. The worker writes frames and result;
+the job's record and how far it is are in `segmenter.queue.jobs`. Writing a frame again changes
+nothing, so a frame whose progress was lost costs time only.
 """
 
 import hashlib
@@ -14,11 +14,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from segmenter.contract import FrameMasks, RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
+from segmenter.queue.jobs import JobStore
 from segmenter.storage.contract import BlobStore
 from segmenter.volumes.contract import (
     MAX_FILES,
-    Ending,
-    Progress,
     Upload,
     VolumeRecord,
     VolumeResult,
@@ -34,7 +33,7 @@ OBJECT_IDS: TypeAdapter[tuple[tuple[int, ...], ...]] = TypeAdapter(tuple[tuple[i
 
 
 class VolumeStore:
-    """Volume jobs over the service's stores.
+    """Volume jobs over the service's stores; how far each is, is in its `jobs`.
 
     Args:
         max_bytes: of one upload, all files together.
@@ -44,6 +43,7 @@ class VolumeStore:
     def __init__(
         self, records: RecordStore, blobs: BlobStore, *, max_bytes: int, ttl_s: float
     ) -> None:
+        self.jobs = JobStore(records, ttl_s=ttl_s)
         self._records = records
         self._blobs = blobs
         self._max_bytes = max_bytes
@@ -84,22 +84,6 @@ class VolumeStore:
         """Forget the files."""
         await self._drop_upload(upload.id, upload.sizes)
 
-    async def put_record(self, record: VolumeRecord) -> bool:
-        """Take a job on; False if the id is taken."""
-        content = record.model_dump_json().encode()
-        return await self._records.put_new(_key(record.id), content, ttl_s=self._ttl_s)
-
-    async def record(self, job_id: str) -> VolumeRecord:
-        """Return a job as it was taken on.
-
-        Raises:
-            VolumeNotFound.
-        """
-        record = await self._read(_key(job_id), VolumeRecord)
-        if record is None:
-            raise VolumeNotFound("there is no such volume, or it has expired")
-        return record
-
     async def put_frame(self, job_id: str, masks: FrameMasks) -> None:
         """Keep what was found on a frame."""
         await self._write(_key(job_id, "frame", masks.index), masks)
@@ -114,14 +98,6 @@ class VolumeStore:
         if masks is None:
             raise VolumeNotFound(f"frame {index} has expired")
         return masks
-
-    async def put_progress(self, job_id: str, progress: Progress) -> None:
-        """Note how far the job is; its frames up to there are kept already."""
-        await self._write(_key(job_id, "progress"), progress)
-
-    async def progress(self, job_id: str) -> Progress | None:
-        """Return how far the job is; None before its first frame."""
-        return await self._read(_key(job_id, "progress"), Progress)
 
     async def put_result(
         self,
@@ -168,19 +144,11 @@ class VolumeStore:
         """
         return await self._join(job_id, 0, size)
 
-    async def put_ending(self, job_id: str, ending: Ending) -> None:
-        """Note that a job ended without a result."""
-        await self._write(_key(job_id, "ending"), ending)
-
-    async def ending(self, job_id: str) -> Ending | None:
-        """Return why a job ended without a result, or None."""
-        return await self._read(_key(job_id, "ending"), Ending)
-
     async def erase(self, record: VolumeRecord) -> None:
         """Forget everything about a job, its files too; the record goes first."""
-        await self._records.delete(_key(record.id))
+        await self.jobs.forget(record.public_id)
         result = await self.result(record.id)
-        for name in ("progress", "ids", "result", "ending"):
+        for name in ("ids", "result"):
             await self._records.delete(_key(record.id, name))
         for index in range(record.first, record.last + 1):
             await self._records.delete(_key(record.id, "frame", index))

@@ -13,9 +13,9 @@ from agent.errors import (
 )
 from agent.runs.threads import new_run_id
 from agent.schemas.rounds import Status
-from agent.schemas.runs import AgentRequest, RunEvent, RunRecord
+from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService, AgentSettings
-from segmenter.contract import ImageRef, RgbImage, SegmentRequest, SegmentResult
+from segmenter.contract import ImageRef, JobEvent, RgbImage, SegmentRequest, SegmentResult
 from segmenter.errors import ImageNotFound
 from tests.agent.doubles import (
     MIDDLE,
@@ -133,7 +133,7 @@ def test_a_cancelled_run_is_recorded_as_such_and_frees_its_thread() -> None:
     async def cancel() -> RunRecord:
         started = asyncio.Event()
 
-        async def watch(event: RunEvent) -> None:
+        async def watch(event: JobEvent) -> None:
             heard.append(event.name)
             if event.name == "run.segment.started":
                 started.set()
@@ -189,7 +189,7 @@ def test_a_run_that_breaks_is_recorded_before_its_error_is_told(error: Exception
     on, run_id = World(ScriptedSegmenter(failures=[error])), new_run_id()
     heard: list[str] = []
 
-    async def watch(event: RunEvent) -> None:
+    async def watch(event: JobEvent) -> None:
         heard.append(event.name)
 
     with pytest.raises(type(error)):

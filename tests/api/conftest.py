@@ -8,14 +8,14 @@ from fastapi.testclient import TestClient
 from api.http.app import create_app
 from api.settings import Settings
 from segmenter.formats.raster.image import encode_png
-from tests.api.doubles import ServiceUnderTest, new_bench
+from tests.api.doubles import ServiceUnderTest, new_service
 
 BASE_URL = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
 def service() -> ServiceUnderTest:
-    return new_bench()
+    return new_service()
 
 
 @pytest.fixture

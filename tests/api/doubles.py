@@ -1,26 +1,15 @@
-"""Doubles behind the routes: a model that thresholds, an agent that answers from a table."""
+"""What the routes stand on in tests: a model that thresholds, and the real agent over it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from agent.errors import InvalidRequest, RunNotFound, ThreadNotFound
-from agent.schemas.plan import Call, Plan, Target
-from agent.schemas.rounds import Candidate, Inspection, Round, Status, Usage, Verdict
-from agent.schemas.runs import (
-    AgentRequest,
-    PlannerInfo,
-    Provenance,
-    ResultMask,
-    RunEvent,
-    RunRecord,
-    TargetResult,
-    ThreadRecord,
-)
+from agent.queued import QueuedAgent
+from agent.runs.worker import RunWorker
+from agent.service import AgentContext
 from api.bootstrap.parts import AppServices
 from segmenter.contract import (
     BinaryMask,
@@ -38,7 +27,6 @@ from segmenter.contract import (
 )
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
-from segmenter.formats.raster.image import encode_mask_png, encode_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
 from segmenter.queue.memory import MemoryTransport
@@ -51,7 +39,7 @@ from segmenter.volumes.store import VolumeStore
 from tests.segmenter.volumes.sequences import open_raw
 
 MODEL = ModelInfo(kind="threshold-double", weights_id="threshold-1", weights_sha256="ab" * 32)
-CONCEPTS = ("bright spot", "dark background")
+CONCEPTS = ("bright spot", "dark background", "polyp")
 MEBIBYTE = 2**20
 
 
@@ -71,15 +59,23 @@ def to_mask(found: BinaryMask, score: float = 0.9) -> Mask:
 
 @dataclass
 class ThresholdSegmenter:
-    """Bright or dark pixels, cut to the box; `failure` is raised instead of an answer."""
+    """Bright or dark pixels, cut to the box; `failure` is raised instead of an answer.
+
+    `gate` holds answers back until it is set; `started` is set by the first question.
+    """
 
     images: ImageStore
     score: float = 0.9
     failure: Exception | None = None
     asked: list[SegmentRequest] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         self.asked.append(request)
+        self.started.set()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.failure is not None:
             raise self.failure
         pixels = await self.images.pixels(request.image)
@@ -122,148 +118,6 @@ def _inside(box: Box, shape: tuple[int, ...]) -> BinaryMask:
     return inside
 
 
-@dataclass
-class ScriptedAgent:
-    """Finds what is bright. `gate` holds runs back until it is set; `failure` ends them."""
-
-    images: ImageStore
-    status: Status = Status.FOUND
-    error_kind: str | None = None
-    failure: Exception | None = None
-    gate: asyncio.Event | None = None
-    started: asyncio.Event = field(default_factory=asyncio.Event)
-    requests: list[AgentRequest] = field(default_factory=list)
-    runs: dict[str, RunRecord] = field(default_factory=dict)
-    threads: dict[str, ThreadRecord] = field(default_factory=dict)
-
-    async def run(self, request: AgentRequest, *, run_id: str | None = None) -> RunRecord:
-        self.requests.append(request)
-        self.started.set()
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.failure is not None:
-            raise self.failure
-        image = request.image or (await self.thread_record(request.thread_id or "")).image
-        bright = (await self.images.pixels(image))[..., 0] > 127
-        number = len(self.runs) + 1
-        thread_id = request.thread_id or f"thr_{number:032x}"
-        run_id = run_id or f"run_{number:032x}"
-        run = to_run(run_id, thread_id, request, image, to_mask(bright))
-        run = run.model_copy(update={"status": self.status, "error_kind": self.error_kind})
-        self.runs[run.id] = run
-        self.threads[thread_id] = _thread(self.threads.get(thread_id), run)
-        return run
-
-    async def announce(self, run_id: str) -> None:
-        raise NotImplementedError("runs behind are tested with the real agent")
-
-    async def give_up(self, run_id: str, error: str) -> None:
-        raise NotImplementedError("runs behind are tested with the real agent")
-
-    async def events(self, run_id: str) -> tuple[RunEvent, ...]:
-        raise RunNotFound(f"no run {run_id!r}")
-
-    async def cancel(self, run_id: str) -> None:
-        raise RunNotFound(f"no run {run_id!r}")
-
-    async def run_record(self, run_id: str) -> RunRecord:
-        if run_id not in self.runs:
-            raise RunNotFound(f"no run {run_id!r}")
-        return self.runs[run_id]
-
-    async def thread_record(self, thread_id: str) -> ThreadRecord:
-        if thread_id not in self.threads:
-            raise ThreadNotFound(f"no thread {thread_id!r}")
-        return self.threads[thread_id]
-
-    async def erase_thread(self, thread_id: str) -> None:
-        thread = await self.thread_record(thread_id)
-        for run_id in thread.runs:
-            del self.runs[run_id]
-        del self.threads[thread_id]
-        await self.images.delete(thread.image)
-
-    @property
-    def pictures(self) -> "ScriptedAgent":
-        return self
-
-    async def mask_png(self, run_id: str, mask_id: str) -> bytes:
-        run = await self.run_record(run_id)
-        for candidate in run.candidates:
-            if candidate.id == mask_id:
-                return encode_mask_png(rle.decode(candidate.mask.rle))
-        raise InvalidRequest(f"no mask {mask_id!r}", field="mask_id")
-
-    async def overlay_png(self, run_id: str) -> bytes:
-        return encode_png(await self.images.pixels((await self.run_record(run_id)).image))
-
-    async def round_png(self, run_id: str, number: int) -> bytes:
-        run = await self.run_record(run_id)
-        if number > len(run.rounds):
-            raise InvalidRequest(f"no round {number}", field="number")
-        return await self.overlay_png(run_id)
-
-
-def to_run(
-    run_id: str, thread_id: str, request: AgentRequest, image: ImageRef, mask: Mask
-) -> RunRecord:
-    target = Target(id="t1", label="spot", phrases=("bright spot",))
-    call = Call(target="t1", concept="bright spot")
-    candidate = Candidate(
-        id="m1", target="t1", round=1, call=0, concept="bright spot", mask=mask, quality=0.8
-    )
-    verdict = Verdict(candidate="m1", verdict="accept")
-    return RunRecord(
-        id=run_id,
-        thread_id=thread_id,
-        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        request=request.request,
-        image=image,
-        status=Status.FOUND,
-        plan=Plan(decision="segment", modality="unknown", targets=(target,), calls=(call,)),
-        rounds=(
-            Round(
-                number=1,
-                calls=(call,),
-                candidates=("m1",),
-                reasons=("",),
-                inspection=Inspection(verdicts=(verdict,)),
-                planner="rules",
-            ),
-        ),
-        candidates=(candidate,),
-        targets=(
-            TargetResult(
-                target=target,
-                status=Status.FOUND,
-                masks=(ResultMask(candidate=candidate, label="spot", verdict="accept"),),
-            ),
-        ),
-        needs_review=False,
-        message="found one spot",
-        provenance=Provenance(
-            segmenter=MODEL,
-            planner=PlannerInfo(kind="rules"),
-            prompts_version="1",
-            rounds=1,
-            usage=Usage(),
-            seconds=0.1234,
-        ),
-    )
-
-
-def _thread(known: ThreadRecord | None, run: RunRecord) -> ThreadRecord:
-    if known is None:
-        known = ThreadRecord(id=run.thread_id, created_at=run.created_at, image=run.image)
-    return known.model_copy(
-        update={
-            "runs": (*known.runs, run.id),
-            "requests": (*known.requests, run.request),
-            "targets": run.targets,
-        }
-    )
-
-
 def read(content: bytes) -> tuple[ImageRef, RgbImage]:
     decoded = decode(content, Limits(max_bytes=200_000))
     return describe(content, decoded), decoded.pixels
@@ -271,13 +125,12 @@ def read(content: bytes) -> tuple[ImageRef, RgbImage]:
 
 @dataclass
 class ServiceUnderTest:
-    """Everything a test may turn."""
+    """Everything a test may turn; what is real is the agent, its queue and its worker."""
 
     images: StoredImages
     records: MemoryStore
-    volumes: Volumes
+    volumes: VolumeStore
     segmenter: ThresholdSegmenter
-    agent: ScriptedAgent
     workers: tuple[WorkerInfo, ...] = (WorkerInfo(worker_id="w1", model=MODEL),)
     workers_failure: Exception | None = None
 
@@ -287,33 +140,50 @@ class ServiceUnderTest:
         return self.workers
 
     def opener(self) -> Callable[[], AbstractAsyncContextManager[AppServices]]:
-        parts = AppServices(
-            segmenter=self.segmenter,
-            images=self.images,
-            records=self.records,
-            volumes=self.volumes,
-            agent=self.agent,
-            live_workers=self.live_workers,
-            planners=("rules",),
+        return self.opened
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[AppServices]:
+        context = AgentContext(
+            segmenter=self.segmenter, images=self.images, records=self.records, planners={}
         )
+        async with agent_with_worker(context) as agent:
+            # Nobody works on the queue of volumes: they are taken on, and stay where they are.
+            yield AppServices(
+                segmenter=self.segmenter,
+                images=self.images,
+                records=self.records,
+                volumes=Volumes(MemoryTransport(), self.volumes, open_raw, timeout_s=60.0),
+                agent=agent,
+                live_workers=self.live_workers,
+                planners=("rules",),
+            )
 
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[AppServices]:
-            yield replace(parts)
 
-        return opened
+@asynccontextmanager
+async def agent_with_worker(context: AgentContext) -> AsyncIterator[QueuedAgent]:
+    """Open an agent and what carries its runs out, in this process."""
+    transport = MemoryTransport()
+    agent = QueuedAgent(context, transport)
+    worker = RunWorker(
+        transport.worker("runs"), agent.carry, worker_id="runs", slots=4, poll_s=0.02
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        yield agent
+    finally:
+        stop.set()
+        await running
 
 
-def new_bench() -> ServiceUnderTest:
+def new_service() -> ServiceUnderTest:
     blobs = BlobStore(MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE), ttl_s=60.0)
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
     records = MemoryStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
-    store = VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0)
     return ServiceUnderTest(
         images=images,
         records=records,
-        # Nobody works on the queue: jobs are taken on, and stay where they are.
-        volumes=Volumes(MemoryTransport(), store, open_raw, timeout_s=60.0),
+        volumes=VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0),
         segmenter=ThresholdSegmenter(images),
-        agent=ScriptedAgent(images),
     )

@@ -10,8 +10,6 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from agent.queued import QueuedAgent
-from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
 from api.bootstrap.parts import open_parts
 from api.bootstrap.setup import Setup
@@ -106,12 +104,11 @@ def begin_and_die(state: str) -> str:
     async def begin() -> str:
         settings = Settings.model_validate({"state_url": state, "run_slots": 0})
         async with open_parts(Setup(settings, lambda settings: CompactBackend())) as parts:
-            assert isinstance(parts.agent, QueuedAgent)
             image = await parts.images.put((SAMPLES / "busi_tumor.jpg").read_bytes())
-            run_id = new_run_id()
             asked = AgentRequest(request="Outline the breast tumour", image=image)
-            await parts.agent.begin(asked, run_id)
-            return run_id
+            job = await parts.agent.jobs.store.begin(parts.agent.new_job(asked))
+            await parts.agent.begin(asked, job.public_id)
+            return job.public_id
 
     return asyncio.run(begin())
 

@@ -288,7 +288,7 @@ def test_a_batch_runs_image_by_image_and_embedded_images_first():
 
 
 def test_a_job_leaves_one_line_in_the_log_without_what_was_asked(caplog):
-    caplog.set_level(logging.INFO, logger="segmenter.worker")
+    caplog.set_level(logging.INFO, logger="segmenter.queue.settle")
 
     async def scenario(services):
         request = await request_for(services)

@@ -43,12 +43,6 @@ def png_response() -> dict[int | str, dict[str, Any]]:
     return file_response("image/png", "A picture")
 
 
-def event_response() -> dict[int | str, dict[str, Any]]:
-    """Declare a stream of events."""
-    text = {"schema": {"type": "string"}}
-    return {200: {"description": "Events", "content": {"text/event-stream": text}}}
-
-
 def describe(app: FastAPI) -> dict[str, Any]:
     """Build the document of an app."""
     document = get_openapi(

@@ -1,28 +1,28 @@
 """POST /agent/segment: a request in plain clinical words."""
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
 from agent.errors import AgentError
-from agent.runs.events import TERMINAL
-from agent.runs.threads import new_run_id
+from agent.queued import QueuedAgent
+from agent.runs.events import RunJob
 from agent.schemas.rounds import Status
 from agent.schemas.runs import AgentRequest, RunRecord
-from agent.service import AgentService
-from api.errors import RunFailed
+from api.errors import KeyInUse, RunFailed
 from api.http.auth import Caller
 from api.http.bodies import read_body
-from api.http.dependencies import background_of, once_of, parts_of
-from api.http.idempotency import IdempotencyKey, fingerprint_of, record_key
+from api.http.dependencies import background_of, parts_of
+from api.http.idempotency import IdempotencyKey, free_key, take_on
 from api.http.openapi.bodies import AGENT_BODY
 from api.http.openapi.document import problems
-from api.http.routes.runs import running_response
+from api.http.routes.runs import ended_run, running_response
 from api.operations import check_request, stored_image
 from api.render.runs import to_run_answer
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer, RunningAnswer
-from segmenter.errors import SegmenterError, TransportDown
+from segmenter.errors import SegmenterError
 
 router = APIRouter(tags=["agent"])
 
@@ -53,12 +53,19 @@ async def agent_segment(
     image = await stored_image(parts_of(request).images, received.content, received.body.image_id)
     check_request(received.body, image)
     asked = received.body.to_request(image)
-    if wants_async(prefer):
-        return await _begun(request, asked, caller, idempotency_key)
-    run, replayed = await _run_once(request, asked, caller, idempotency_key)
-    response.headers["Content-Location"] = f"/agent/runs/{run.id}"
+    agent, background = parts_of(request).agent, background_of(request)
+    is_async = wants_async(prefer)
+    if is_async:
+        background.check_room()
+    job, replayed = await take_on(agent, asked, caller, idempotency_key)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
+    if is_async:
+        if not replayed:
+            background.start(_run_behind(agent, asked, job.public_id))
+        return running_response(job, headers=response.headers)
+    run = await (_recalled(agent, job) if replayed else _finished(agent, asked, job))
+    response.headers["Content-Location"] = f"/agent/runs/{run.id}"
     return to_run_answer(run)
 
 
@@ -68,57 +75,25 @@ def wants_async(prefer: str | None) -> bool:
     return "respond-async" in wishes
 
 
-async def _begun(request: Request, asked: AgentRequest, caller: str, key: str | None) -> Response:
-    background, agent, run_id = background_of(request), parts_of(request).agent, new_run_id()
-    background.check_room()
-    if key is not None:
-        name, fingerprint = record_key(caller, key), fingerprint_of(asked)
-        run_id, replayed = await once_of(request).begin(name, fingerprint)
-        if replayed:
-            response = running_response(run_id)
-            response.headers["Idempotency-Replayed"] = "true"
-            return response
-    try:
-        await agent.announce(run_id)
-    except TransportDown:
-        if key is not None:
-            await once_of(request).release(record_key(caller, key))
-        raise
-    background.start(_run_behind(agent, asked, run_id))
-    return running_response(run_id)
-
-
-async def _run_behind(agent: AgentService, asked: AgentRequest, run_id: str) -> None:
-    try:
+async def _run_behind(agent: QueuedAgent, asked: AgentRequest, run_id: str) -> None:
+    # How it ended is in its events.
+    with suppress(AgentError, SegmenterError):
         await agent.run(asked, run_id=run_id)
-    except (AgentError, SegmenterError) as error:
-        events = await agent.events(run_id)
-        if not events or events[-1].name not in TERMINAL:
-            await agent.give_up(run_id, type(error).__name__)
 
 
-async def _run_once(
-    request: Request, asked: AgentRequest, caller: str, key: str | None
-) -> tuple[RunRecord, bool]:
-    agent = parts_of(request).agent
-    if key is None:
-        return await _finished(agent, asked), False
-    return await once_of(request).run(
-        record_key(caller, key),
-        fingerprint_of(asked),
-        start=lambda run_id: _finished(agent, asked, run_id),
-        recall=lambda run_id: _recalled(agent, run_id),
-    )
+async def _finished(agent: QueuedAgent, asked: AgentRequest, job: RunJob) -> RunRecord:
+    try:
+        return _answerable(await agent.run(asked, run_id=job.public_id))
+    except BaseException:
+        await free_key(agent, job)
+        raise
 
 
-async def _finished(
-    agent: AgentService, asked: AgentRequest, run_id: str | None = None
-) -> RunRecord:
-    return _answerable(await agent.run(asked, run_id=run_id))
-
-
-async def _recalled(agent: AgentService, run_id: str) -> RunRecord:
-    return _answerable(await agent.run_record(run_id))
+async def _recalled(agent: QueuedAgent, job: RunJob) -> RunRecord:
+    run = await ended_run(agent, job.public_id)
+    if run is None:
+        raise KeyInUse("the first request with this key still runs")
+    return _answerable(run)
 
 
 def _answerable(run: RunRecord) -> RunRecord:

@@ -47,4 +47,6 @@ async def get_ready(parts: UsedParts) -> ReadyAnswer:
         raise NotReady("the queue cannot be reached") from error
     if not workers:
         raise NotReady("the queue is reachable, but no worker is alive")
-    return ReadyAnswer(workers=len(workers), model=workers[0].model)
+    model = workers[0].model
+    assert model is not None, "a worker of the segmenter holds a model"
+    return ReadyAnswer(workers=len(workers), model=model)

@@ -1,22 +1,25 @@
 """GET /agent/runs/{run_id}, its steps and its pictures."""
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import APIRouter, Depends, Path, Response
+from fastapi.responses import JSONResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from agent.errors import InvalidRequest, RunNotFound
-from agent.runs.events import TERMINAL
+from agent.errors import InvalidRequest
+from agent.queued import QueuedAgent
+from agent.runs.events import RunJob
+from agent.schemas.runs import RunRecord
 from api.bootstrap.parts import AppServices
 from api.errors import PictureGone, PictureNotFound, RunFailed
 from api.http.auth import authenticated
-from api.http.dependencies import parts_of, settings_of
-from api.http.events import HEADERS, stream
-from api.http.idempotency import GRACE_S
-from api.http.openapi.document import event_response, png_response, problems
+from api.http.dependencies import parts_of
+from api.http.events import LastEventId, follow
+from api.http.openapi.document import png_response, problems
 from api.render.runs import RETRY_AFTER_S, to_run_answer, to_running
 from api.schemas.run_answers import RunAnswer, RunningAnswer
+from segmenter.contract import JobEvent
 from segmenter.errors import ImageNotFound
 
 router = APIRouter(
@@ -26,12 +29,6 @@ RunId = Annotated[str, Path(pattern=r"^run_[A-Za-z0-9]{1,64}$")]
 MaskId = Annotated[str, Path(pattern=r"^m[1-9][0-9]{0,5}$")]
 RoundNumber = Annotated[int, Path(ge=1, le=99)]
 UsedParts = Annotated[AppServices, Depends(parts_of)]
-
-
-class EventStream(StreamingResponse):
-    """Events for as long as a run goes on."""
-
-    media_type = "text/event-stream"
 
 
 class RecordingText(Response):
@@ -56,34 +53,31 @@ class Png(Response):
 )
 async def get_run(run_id: RunId, parts: UsedParts) -> RunAnswer | Response:
     """Status, plan, rounds, targets and usage of a run; 202 while it goes on."""
-    try:
-        return to_run_answer(await parts.agent.run_record(run_id))
-    except RunNotFound:
-        events = await parts.agent.events(run_id)
-    if events and events[-1].name in TERMINAL:
-        # It ended before it began: there is a reason, and no record.
-        raise RunFailed(run_id, str(events[-1].facts.get("error", "")))
-    return running_response(run_id)
+    run = await ended_run(parts.agent, run_id)
+    return running_response(await parts.agent.job(run_id)) if run is None else to_run_answer(run)
+
+
+async def known_run(run_id: RunId, parts: UsedParts) -> RunJob:
+    """Return a run as it was taken on; raises RunNotFound."""
+    return await parts.agent.job(run_id)
+
+
+KnownRun = Annotated[RunJob, Depends(known_run)]
 
 
 @router.get(
     "/events",
     operation_id="getRunEvents",
     summary="A run's steps as they happen",
-    response_class=EventStream,
-    responses=event_response() | problems(404, 422, 503),
+    response_class=EventSourceResponse,
+    responses=problems(404, 422, 503),
 )
 async def get_events(
-    run_id: RunId,
-    request: Request,
-    parts: UsedParts,
-    last_event_id: Annotated[int, Header(ge=0, le=10**6)] = 0,
-) -> Response:
+    job: KnownRun, parts: UsedParts, last_event_id: LastEventId = 0
+) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events, from the first or from `Last-Event-ID` on; the terminal one ends them."""
-    await parts.agent.events(run_id)
-    lifetime_s = settings_of(request).run_timeout_s + GRACE_S
-    events = stream(parts.agent, run_id, after=last_event_id, lifetime_s=lifetime_s)
-    return EventStream(events, headers=HEADERS)
+    async for event in follow(parts.agent.jobs, job, after=last_event_id):
+        yield event
 
 
 @router.get(
@@ -105,10 +99,9 @@ async def get_recording(run_id: RunId, parts: UsedParts) -> Response:
     status_code=202,
     responses=problems(404, 422, 503),
 )
-async def cancel_run(run_id: RunId, parts: UsedParts) -> RunningAnswer:
+async def cancel_run(job: KnownRun, parts: UsedParts) -> RunningAnswer:
     """Stop a run at its next step; may be asked again, and changes nothing that has ended."""
-    await parts.agent.cancel(run_id)
-    return to_running(run_id)
+    return to_running(job, await parts.agent.cancel(job))
 
 
 @router.get(
@@ -160,8 +153,22 @@ async def _drawn(picture: Awaitable[bytes], missing: str) -> bytes:
         raise PictureGone("the run is there, but its image has expired") from error
 
 
-def running_response(run_id: str) -> JSONResponse:
-    """Answer 202 with the same, as headers too."""
-    answer = to_running(run_id)
-    headers = {"Location": answer.run_url, "Retry-After": RETRY_AFTER_S}
-    return JSONResponse(answer.model_dump(mode="json"), status_code=202, headers=headers)
+async def ended_run(agent: QueuedAgent, run_id: str) -> RunRecord | None:
+    """Return the record of a run, None while it goes on.
+
+    Raises:
+        RunNotFound.
+        RunFailed: it ended before it began: there is a reason, and no record.
+    """
+    found = await agent.outcome(run_id)
+    if isinstance(found, JobEvent):
+        raise RunFailed(run_id, found.failure.error if found.failure else None)
+    return found
+
+
+def running_response(job: RunJob, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Answer 202 with where the run can be seen, in headers too."""
+    answer = to_running(job)
+    place = {"Location": answer.run_url, "Retry-After": RETRY_AFTER_S}
+    content = answer.model_dump(mode="json")
+    return JSONResponse(content, status_code=202, headers={**place, **(headers or {})})

@@ -1,22 +1,25 @@
 """POST /segment/volume and what belongs to a volume job: state, frames, label map, its end."""
 
-import hashlib
+from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.bootstrap.parts import AppServices
 from api.errors import KeyReused
 from api.http.auth import Caller, authenticated
 from api.http.dependencies import parts_of
-from api.http.idempotency import IdempotencyKey
+from api.http.events import LastEventId, follow
+from api.http.idempotency import REUSED, IdempotencyKey, job_id_of
 from api.http.openapi.bodies import VOLUME_BODY
 from api.http.openapi.document import file_response, problems
 from api.http.volume_bodies import ReceivedVolume, volume_body
 from api.render.volumes import PATH, to_frames, to_volume
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 from api.schemas.volume_requests import MAX_INDEX
+from segmenter.volumes.contract import VolumeRecord
 from segmenter.volumes.jobs import Taken, Volumes
 
 router = APIRouter(prefix=PATH, tags=["volume"], dependencies=[Depends(authenticated)])
@@ -56,9 +59,11 @@ async def segment_volume(
     `Idempotency-Key` with the same files and fields gives the same job.
     """
     async with volume_body(request) as received:
-        taken = await _take(parts.volumes, received, job_id_of(caller, idempotency_key))
+        key = idempotency_key
+        job_id = uuid4().hex if key is None else job_id_of("volume", caller, key)
+        taken = await _take(parts.volumes, received, job_id)
     if not taken.same:
-        raise KeyReused("this key came with another payload before; use a new one")
+        raise KeyReused(REUSED)
     if taken.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     response.headers["Location"] = f"{PATH}/{taken.record.public_id}"
@@ -78,6 +83,28 @@ async def get_volume(volume_id: VolumeId, response: Response, parts: UsedParts) 
     if answer.status in ("queued", "running"):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return answer
+
+
+async def known_volume(volume_id: VolumeId, parts: UsedParts) -> VolumeRecord:
+    """Return a job as it was taken on; raises VolumeNotFound."""
+    return await parts.volumes.record(volume_id)
+
+
+@router.get(
+    "/{volume_id}/events",
+    operation_id="getVolumeEvents",
+    summary="A volume job's progress as it happens",
+    response_class=EventSourceResponse,
+    responses=problems(404, 422, 503),
+)
+async def get_events(
+    record: Annotated[VolumeRecord, Depends(known_volume)],
+    parts: UsedParts,
+    last_event_id: LastEventId = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events, from the first or from `Last-Event-ID` on; the terminal one ends them."""
+    async for event in follow(parts.volumes.jobs, record, after=last_event_id):
+        yield event
 
 
 @router.get(
@@ -136,13 +163,6 @@ async def cancel_volume(volume_id: VolumeId, parts: UsedParts) -> VolumeAnswer:
 async def erase_volume(volume_id: VolumeId, parts: UsedParts) -> None:
     """Give the job up and erase its files and all that was found."""
     await parts.volumes.erase(volume_id)
-
-
-def job_id_of(caller: str, key: str | None) -> str:
-    """Name a job; by the caller's key, so that it is found again, or by chance."""
-    if key is None:
-        return uuid4().hex
-    return hashlib.sha256(f"volume\n{caller}\n{key}".encode()).hexdigest()[:32]
 
 
 async def _take(volumes: Volumes, received: ReceivedVolume, job_id: str) -> Taken:

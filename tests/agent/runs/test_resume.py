@@ -30,6 +30,7 @@ from segmenter.errors import NoWorker
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
+from segmenter.queue.jobs import JobStore
 from segmenter.services import decoder, open_redis, open_runs, run_worker
 from segmenter.storage.contract import Bounds
 from segmenter.storage.memory import MemoryStore
@@ -205,15 +206,16 @@ def test_a_run_stopped_after_any_one_write_goes_on_and_pays_nothing_twice(write:
 def test_nothing_is_left_of_a_run_that_would_be_gone_on_with() -> None:
     on = world()
     run, _ = asyncio.run(through_stops(on, lambda: nullcontext(on.records), [4, 0]))
-    kept = [key for key in on.records.records if not key.startswith("log:")]
-    assert sorted(kept) == sorted([f"events:{run.id}", f"run:{run.id}", f"thread:{run.thread_id}"])
+    kept = [key for key in on.records.records if not key.startswith(("log:", f"job:{run.id}:"))]
+    assert sorted(kept) == sorted([f"run:{run.id}", f"thread:{run.thread_id}"])
 
 
 def test_the_events_of_a_run_taken_over_are_told_once() -> None:
     async def events() -> list[str]:
         on = world()
         run, _ = await through_stops(on, lambda: nullcontext(on.records), repeat(1))
-        return [f"{one.name} {one.number}" for one in await on.service.events(run.id)]
+        kept = await JobStore(on.records, ttl_s=1.0).events(run.id)
+        return [f"{event.name} {event.number}" for event in kept]
 
     told = asyncio.run(events())
     assert len(told) == len(set(told))

@@ -8,20 +8,19 @@ import pytest
 from agent.errors import InvalidRequest, ThreadBusy
 from agent.language.commands import is_undo
 from agent.runs.result import bounded
-from agent.runs.threads import MAX_THREAD_RUNS, Threads, append_run, new_run_id, new_thread_id
+from agent.runs.threads import MAX_THREAD_RUNS, Threads, append_run, new_run_id
 from agent.schemas.plan import Call
 from agent.schemas.rounds import Candidate, Status, Usage
 from agent.schemas.runs import (
     PlannerInfo,
     Provenance,
     ResultMask,
-    RunEvent,
     RunRecord,
     TargetResult,
     ThreadRecord,
 )
 from agent.settings import AgentSettings, Prices
-from segmenter.contract import Box
+from segmenter.contract import Box, JobEvent
 from segmenter.masks.rle import encode
 from segmenter.settings import StoreSettings
 from tests.agent.doubles import (
@@ -48,7 +47,7 @@ async def broken_off(world: World, thread_id: str) -> None:
     """Cancel a run of the thread in its second round."""
     reached = asyncio.Event()
 
-    async def watch(event: RunEvent) -> None:
+    async def watch(event: JobEvent) -> None:
         if event.name == "run.segment.started" and event.number == 2:
             reached.set()
             await asyncio.sleep(60)
@@ -138,7 +137,7 @@ def test_a_run_that_a_thread_no_longer_lists_leaves_no_record() -> None:
 
 def thread_of(**changes: object) -> ThreadRecord:
     values: dict[str, object] = {
-        "id": new_thread_id(), "created_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "id": f"thr_{7:032x}", "created_at": datetime(2026, 1, 2, tzinfo=UTC),
         "image": image_ref(),
     }  # fmt: skip
     return ThreadRecord.model_validate(values | changes)

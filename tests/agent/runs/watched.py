@@ -19,7 +19,10 @@ class WatchedRecords:
             await self._kept(key)
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        return await self._records.put_new(key, record, ttl_s=ttl_s)
+        is_new = await self._records.put_new(key, record, ttl_s=ttl_s)
+        if is_new:
+            await self._kept(key)
+        return is_new
 
     async def get(self, key: str) -> bytes | None:
         return await self._records.get(key)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from agent.runs.threads import new_run_id
 from agent.schemas.runs import AgentRequest
 from api.bootstrap.parts import open_parts
 from api.bootstrap.setup import Setup
@@ -100,7 +99,10 @@ def test_a_run_is_begun_followed_and_read(service: TestClient) -> None:
     run = ended(service, begun["run_url"])
     assert run.status_code == 200
     assert run.json()["status"] == "found"
-    # Neither the words nor the pictures of a patient are in them.
+    assert run.json()["thread_id"] == begun["thread_id"]
+    last = events.pop()[2]
+    assert (last["status"], last["message"]) == ("found", run.json()["message"])
+    # Neither the words nor the pictures of a patient are in those before.
     assert "mass" not in json.dumps(events)
 
 
@@ -123,9 +125,12 @@ def test_a_run_that_goes_on_says_so_and_can_be_stopped(slow: TestClient) -> None
     assert first.status_code == 202
     assert first.json() == begun
     for _ in range(2):
-        assert slow.post(begun["cancel_url"]).status_code == 202
+        answer = slow.post(begun["cancel_url"])
+        assert answer.status_code == 202
+        assert answer.json() == {**begun, "status": "cancelled"}
     events = events_of(slow, begun["events_url"])
-    assert events[-1][1] == "run.cancelled"
+    assert (events[-1][1], events[-1][2]["status"]) == ("run.cancelled", "cancelled")
+    assert "cancelled" in events[-1][2]["message"]
     run = ended(slow, begun["run_url"]).json()
     assert run["status"] == "failed"
     assert "cancelled" in run["message"].lower() or "cancelled" in (run["error"] or "").lower()
@@ -139,16 +144,17 @@ def test_a_run_that_goes_on_says_so_and_can_be_stopped(slow: TestClient) -> None
 def test_stopping_what_has_ended_changes_nothing(service: TestClient) -> None:
     begun = begin(service)
     before = ended(service, begun["run_url"]).json()
-    assert service.post(begun["cancel_url"]).status_code == 202
+    events_of(service, begun["events_url"])
+    assert service.post(begun["cancel_url"]).json() == {**begun, "status": "done"}
     assert service.get(begun["run_url"]).json() == before
 
 
 def test_a_run_that_cannot_begin_ends_with_its_reason(service: TestClient) -> None:
     begun = begin(service, planner="gemini")
     events = events_of(service, begun["events_url"])
-    assert events == [
-        (1, "run.failed", {"run_id": begun["id"], "round": 0, "error": "PlannerNotConfigured"})
-    ]
+    why = {"error": "PlannerNotConfigured", "message": "The planner is not set up"}
+    told = {"run_id": begun["id"], "round": 0, "status": "failed", **why}
+    assert events == [(1, "run.failed", told)]
     answer = ended(service, begun["run_url"])
     assert answer.status_code == 422
     assert answer.json()["type"].endswith("planner-not-configured")
@@ -182,9 +188,9 @@ def test_runs_that_wait_leave_the_slot_to_the_run_they_wait_for() -> None:
         agent = client.app.state.parts.agent  # type: ignore[attr-defined]
         thread = until_done(client, begin(client))["thread_id"]
         # Taken on first and queued last, as after a process died with it.
-        first = new_run_id()
         asked = AgentRequest(request="only the largest", thread_id=thread)
         assert client.portal is not None
+        first = client.portal.call(agent.jobs.store.begin, agent.new_job(asked)).public_id
         client.portal.call(agent.begin, asked, first)
         waiting = client.post(
             "/agent/segment",

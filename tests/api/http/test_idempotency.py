@@ -1,110 +1,75 @@
 """One key, one run: whatever the store and the process do in between."""
 
-import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-import pytest
+from fastapi.testclient import TestClient
 
-from agent.errors import RunNotFound
-from agent.schemas.runs import RunRecord
-from api.errors import KeyInUse
-from api.http.idempotency import IdempotencyStore
-from segmenter.errors import TransportDown
-from segmenter.storage.memory import MemoryStore
+from agent.queued import QueuedAgent
+from agent.runs.events import RunJob
+from api.http.auth import ANYONE
+from api.http.idempotency import job_id_of
+from tests.api.doubles import ServiceUnderTest
+from tests.api.http.routes.test_agent import with_key
+from tests.api.problems_seen import problem
 
-KEY = "idempotency:0"
-
-
-@dataclass
-class Runs:
-    """Runs that were made; `broken` is raised by the next one after it was recorded."""
-
-    made: dict[str, RunRecord] = field(default_factory=dict)
-    broken: BaseException | None = None
-
-    async def start(self, run_id: str) -> RunRecord:
-        self.made[run_id] = RunRecord.model_construct(id=run_id)
-        if self.broken is not None:
-            raise self.broken
-        return self.made[run_id]
-
-    async def recall(self, run_id: str) -> RunRecord:
-        if run_id not in self.made:
-            raise RunNotFound(f"no run {run_id!r}")
-        return self.made[run_id]
+KEY = "key-1"
 
 
-class FailingStore(MemoryStore):
-    """Cannot be written to or deleted from any more once a key is claimed."""
-
-    async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
-        raise TransportDown("out")
-
-    async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
-        if key in self._items:
-            return False
-        await super().put(key, record, ttl_s=ttl_s)
-        return True
-
-    async def delete(self, key: str) -> None:
-        raise TransportDown("out")
+def agent_of(client: TestClient) -> QueuedAgent:
+    agent: QueuedAgent = client.app.state.parts.agent  # type: ignore[attr-defined]
+    return agent
 
 
-def once(store: Callable[..., MemoryStore] = MemoryStore) -> IdempotencyStore:
-    records = store(max_bytes=100_000, max_item_bytes=10_000)
-    return IdempotencyStore(records, running_ttl_s=60.0, done_ttl_s=600.0)
+def job_of(client: TestClient, run_id: str) -> RunJob:
+    assert client.portal is not None
+    return client.portal.call(agent_of(client).job, run_id)
 
 
-async def ask(keys: IdempotencyStore, runs: Runs) -> tuple[RunRecord, bool]:
-    return await keys.run(KEY, "payload", start=runs.start, recall=runs.recall)
+def forget_events(client: TestClient, run_id: str) -> None:
+    job, store = job_of(client, run_id), agent_of(client).jobs.store
+    assert client.portal is not None
+    client.portal.call(store.forget, run_id)
+    client.portal.call(store.replace, job)
 
 
-def test_a_run_is_answered_and_replayed_although_its_end_could_not_be_noted() -> None:
-    keys, runs = once(FailingStore), Runs()
-
-    async def twice() -> list[tuple[RunRecord, bool]]:
-        return [await ask(keys, runs), await ask(keys, runs)]
-
-    [(first, replayed), (second, replayed_again)] = asyncio.run(twice())
-    assert (first.id, replayed) == (second.id, False)
-    assert replayed_again
-    assert len(runs.made) == 1
-
-
-def test_a_run_that_was_recorded_before_its_process_died_is_replayed() -> None:
-    keys, runs = once(FailingStore), Runs(broken=KeyboardInterrupt())
-
-    async def scenario() -> tuple[RunRecord, bool]:
-        with pytest.raises(KeyboardInterrupt):
-            await ask(keys, runs)
-        return await ask(keys, runs)
-
-    run, replayed = asyncio.run(scenario())
-    assert replayed
-    assert list(runs.made) == [run.id]
+def test_a_run_is_replayed_although_none_of_its_events_could_be_kept(
+    client: TestClient, service: ServiceUnderTest, png: bytes
+) -> None:
+    first = with_key(client, png, KEY).json()
+    forget_events(client, first["id"])
+    asked = len(service.segmenter.asked)
+    second = with_key(client, png, KEY)
+    assert second.json() == first
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(service.segmenter.asked) == asked
 
 
-def test_a_key_is_taken_while_its_run_is_not_recorded_yet() -> None:
-    keys, runs = once(), Runs()
+def test_a_key_is_taken_while_its_run_is_not_recorded_and_free_once_it_is_lost(
+    client: TestClient, png: bytes
+) -> None:
+    """The process that took the first run on died before it was queued."""
+    first = with_key(client, png, KEY).json()
+    job, store = job_of(client, first["id"]), agent_of(client).jobs.store
+    assert client.portal is not None
+    forget_events(client, first["id"])
+    client.portal.call(client.app.state.parts.records.delete, f"run:{first['id']}")  # type: ignore[attr-defined]
+    problem(with_key(client, png, KEY), 409, "idempotency-key-in-use")
+    long_ago = datetime.now(UTC) - timedelta(seconds=agent_of(client).lifetime_s + 1)
+    client.portal.call(store.replace, job.model_copy(update={"created_at": long_ago}))
+    again = with_key(client, png, KEY)
+    assert again.status_code == 200
+    assert again.json()["id"] != first["id"]
 
-    async def nested(run_id: str) -> RunRecord:
-        with pytest.raises(KeyInUse, match="still runs"):
-            await ask(keys, runs)
-        return await runs.start(run_id)
 
-    asyncio.run(keys.run(KEY, "payload", start=nested, recall=runs.recall))
-    assert len(runs.made) == 1
-
-
-def test_an_erased_run_is_not_made_again() -> None:
-    keys, runs = once(), Runs()
-
-    async def scenario() -> None:
-        await ask(keys, runs)
-        runs.made.clear()
-        with pytest.raises(RunNotFound):
-            await ask(keys, runs)
-
-    asyncio.run(scenario())
-    assert runs.made == {}
+def test_the_id_of_a_run_comes_from_its_caller_and_key(client: TestClient, png: bytes) -> None:
+    run = with_key(client, png, KEY).json()
+    assert run["id"] == "run_" + job_id_of("run", ANYONE, KEY)
+    assert run["thread_id"] == "thr_" + job_id_of("run", ANYONE, KEY)
+    ids = {
+        job_id_of("run", "a", "k"),
+        job_id_of("volume", "a", "k"),
+        job_id_of("run", "b", "k"),
+        job_id_of("run", "a", "l"),
+        job_id_of("run", "a", "k", 1),
+    }
+    assert len(ids) == 5

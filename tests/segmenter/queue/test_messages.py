@@ -4,10 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from segmenter import errors
-from segmenter.contract import ImageRef, Prompt, SegmentRequest
+from segmenter.contract import Failure, ImageRef, Prompt, SegmentRequest
 from segmenter.queue.messages import (
     Answer,
-    Failure,
     Job,
     MalformedMessage,
     failed,

@@ -270,8 +270,10 @@ def test_an_erased_job_is_gone_even_if_it_was_running():
         with pytest.raises(VolumeNotFound):
             await services.volumes.status(job)
         await asyncio.sleep(0.3)
-        for name in ("", ":progress", ":frame:0", ":frame:3", ":frame:4", ":frame:5"):
+        for name in (":frame:0", ":frame:3", ":frame:4", ":frame:5"):
             assert await services.records.get(f"volume:{record.id}{name}") is None
+        for name in ("", *(f":{number}" for number in range(1, 9))):
+            assert await services.records.get(f"job:{record.public_id}{name}") is None
         with pytest.raises(VolumeNotFound):
             await services.volumes.create_again(uuid4().hex, job, WANTED)
 

@@ -17,13 +17,14 @@ from api.schemas.run_answers import RunAnswer, RunningAnswer, ThreadAnswer
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 from api.schemas.volume_requests import VolumeBody
 from api.settings import Settings
-from tests.api.doubles import new_bench
+from tests.api.doubles import new_service
 from tests.paths import ROOT
 
 OPERATIONS = {
     ("post", "/segment"): "segment",
     ("post", "/segment/volume"): "segmentVolume",
     ("get", "/segment/volume/{volume_id}"): "getVolume",
+    ("get", "/segment/volume/{volume_id}/events"): "getVolumeEvents",
     ("get", "/segment/volume/{volume_id}/frames"): "getVolumeFrames",
     ("get", "/segment/volume/{volume_id}/labels.nii.gz"): "getVolumeLabels",
     ("post", "/segment/volume/{volume_id}/cancel"): "cancelVolume",
@@ -56,7 +57,7 @@ BODIES = (
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return export(create_app(Settings(), new_bench().opener()))
+    return export(create_app(Settings(), new_service().opener()))
 
 
 @pytest.fixture(scope="module")

@@ -15,15 +15,16 @@ NO_THREAD = "thr_" + "9" * 32
 
 @pytest.fixture
 def run(client: TestClient, png: bytes) -> dict[str, Any]:
-    response = client.post(
-        "/agent/segment", files={"image": png}, data={"request": "the bright spot"}
-    )
+    response = client.post("/agent/segment", files={"image": png}, data={"request": "the polyp"})
     found: dict[str, Any] = response.json()
     return found
 
 
 def forget_image(service: ServiceUnderTest, run: dict[str, Any]) -> None:
-    asyncio.run(service.images.delete(service.agent.runs[run["id"]].image))
+    async def forget() -> None:
+        await service.images.delete(await service.images.ref(run["image"]["image_id"]))
+
+    asyncio.run(forget())
 
 
 def test_a_run_reads_as_it_was_answered(client: TestClient, run: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def test_a_thread_reads_as_a_conversation(
 ) -> None:
     client.post("/agent/segment", json={"request": "tighter", "thread_id": run["thread_id"]})
     thread = client.get(f"/agent/threads/{run['thread_id']}").json()
-    assert thread["requests"] == ["the bright spot", "tighter"]
+    assert thread["requests"] == ["the polyp", "tighter"]
     assert thread["runs"][0] == run["id"]
     assert len(thread["runs"]) == 2
     assert thread["targets"][0]["masks"][0]["id"] == "m1"

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -18,6 +20,7 @@ from segmenter.masks import rle
 from segmenter.services import open_embedded
 from tests.api.conftest import BASE_URL
 from tests.api.doubles import ServiceUnderTest, read
+from tests.api.http.test_events import events_of
 from tests.api.problems_seen import fields, problem
 from tests.doubles import BRIGHT, NOTHING, ThresholdBackend
 from tests.segmenter.volumes.sequences import (
@@ -47,16 +50,11 @@ def client(service: ServiceUnderTest, backend: ThresholdBackend) -> Iterator[Tes
     @asynccontextmanager
     async def opened() -> AsyncIterator[AppServices]:
         asked = settings.for_segmenter()
-        async with open_embedded(backend, read, asked, opener=open_raw) as services:
-            yield AppServices(
-                segmenter=services.segmenter,
-                images=services.images,
-                records=services.records,
-                volumes=services.volumes,
-                agent=service.agent,
-                live_workers=service.live_workers,
-                planners=("rules",),
-            )
+        async with (
+            open_embedded(backend, read, asked, opener=open_raw) as services,
+            service.opened() as parts,
+        ):
+            yield replace(parts, volumes=services.volumes)
 
     app = create_app(settings, opened)
     with TestClient(app, base_url=BASE_URL, raise_server_exceptions=False) as client:
@@ -94,6 +92,34 @@ def test_a_volume_is_taken_on_at_once_and_done_later(client):
     assert done["progress"] == {"frames_done": 6, "frames_total": 6}
     assert (done["needs_review"], done["concept"]) == (False, BRIGHT)
     assert done["provenance"]["segmenter"]["kind"] == "threshold"
+
+
+def test_the_frames_of_a_volume_are_told_as_they_are_done(client):
+    job = send(client).json()
+    whole = events_of(client, job["events_url"])
+    assert [(number, name) for number, name, _ in whole] == [
+        (1, "volume.created"),
+        *((done + 2, "volume.progress") for done in range(7)),
+        (9, "volume.completed"),
+    ]
+    assert all(data["volume_id"] == job["id"] for _, _, data in whole)
+    progress = [(data["frames_done"], data["frames_total"]) for _, _, data in whole[1:-1]]
+    assert progress == [(done, 6) for done in range(7)]
+    last = whole[-1][2]
+    assert (last["status"], last["message"]) == ("done", "objects: 1")
+    # A second watcher sees the same; one that comes again what it has not seen.
+    assert events_of(client, job["events_url"]) == whole
+    assert events_of(client, job["events_url"], after=4) == whole[4:]
+    assert events_of(client, job["events_url"], after=9) == []
+    assert events_of(client, job["events_url"], after=77) == []
+
+
+def test_two_watch_a_volume_at_once_and_none_of_its_events_is_lost(client):
+    job = send(client).json()
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(events_of, [client] * 2, [job["events_url"]] * 2)
+    assert first == second
+    assert first[-1][1] == "volume.completed"
 
 
 def test_frames_come_in_pages_with_their_objects(client):
@@ -217,6 +243,7 @@ def test_an_unknown_job_is_not_found(client):
     place = "/segment/volume/vol_" + "0" * 32
     for response in (
         client.get(place),
+        client.get(f"{place}/events"),
         client.get(f"{place}/frames"),
         client.get(f"{place}/labels.nii.gz"),
         client.post(f"{place}/cancel"),
@@ -255,6 +282,10 @@ class TestSlow:
             assert answer["status"] == "cancelled"
             assert answer["failure"]["type"] == "urn:medsam3:problem:job-cancelled"
         assert answer["needs_review"] is None
+        [*_, (_, name, told)] = events_of(client, answer["events_url"])
+        assert (name, told["status"]) == ("volume.cancelled", "cancelled")
+        assert "cancelled" in told["message"]
+        assert told["frames_done"] == answer["progress"]["frames_done"]
         time.sleep(0.7)
         assert backend.embeds <= 3
 
@@ -275,4 +306,7 @@ class TestFailing:
         failed = until(client, place, "failed")
         assert failed["failure"]["type"] == "urn:medsam3:problem:model-failed"
         assert "John" not in str(failed)
+        [*_, (_, name, told)] = events_of(client, failed["events_url"])
+        assert (name, told["status"], told["error"]) == ("volume.failed", "failed", "JobFailed")
+        assert told["message"] == "The model failed"
         assert failed["objects"] is None
