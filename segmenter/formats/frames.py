@@ -4,7 +4,7 @@ Indices of shown frames are (column, row, frame). Millimetres are in NIfTI's pat
 grows to the patient's right, y to the front, z to the head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
 from segmenter.formats.decoded import Window
-from segmenter.formats.grey_levels import Grey, Stored, Tone, in_bands, to_rgb
+from segmenter.formats.grey_levels import Stored, Tone, in_bands, to_rgb
 
 Affine = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint16]
@@ -67,9 +67,7 @@ class SourceGrid:
     def shown(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Return a source array, 3-D, as frames: shape (F, H, W), a view."""
         columns, rows, frames = self.axes
-        turned = values.transpose(frames, rows, columns)
-        steps = [slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped)]
-        return turned[tuple(steps)]
+        return values.transpose(frames, rows, columns)[self._steps]
 
     def to_source(self, labels: Labels) -> Labels:
         """Return labels of shown frames, shape (F, H, W), in the source's own order.
@@ -80,12 +78,11 @@ class SourceGrid:
             whole = np.zeros((self.places[-1] + 1, *labels.shape[1:]), dtype=labels.dtype)
             whole[list(self.places)] = labels
             labels = whole
-        steps = [slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped)]
-        turned = labels[tuple(steps)]
-        order = [0, 0, 0]
-        for place, axis in enumerate(reversed(self.axes)):
-            order[axis] = place
-        return np.ascontiguousarray(turned.transpose(order))
+        return np.ascontiguousarray(labels[self._steps].transpose(np.argsort(self.axes[::-1])))
+
+    @property
+    def _steps(self) -> tuple[slice, ...]:
+        return tuple(slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped))
 
     def shown_affine(self, shape: tuple[int, int, int]) -> Affine | None:
         """Return the affine of shown indices; `shape` is the source's."""
@@ -99,98 +96,43 @@ class SourceGrid:
         return self.affine @ place
 
 
-class Frames(Protocol):
-    """An opened sequence; frames are cheap in order and may cost more out of it."""
-
-    @property
-    def count(self) -> int:
-        """Number of frames."""
-        ...
-
-    @property
-    def height(self) -> int:
-        """Rows of a frame."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Columns of a frame."""
-        ...
-
-    @property
-    def format(self) -> SequenceFormat:
-        """What the content is."""
-        ...
-
-    @property
-    def modality(self) -> str | None:
-        """DICOM modality code, or None."""
-        ...
-
-    @property
-    def rendering(self) -> str:
-        """The named rules that turned stored values into uint8."""
-        ...
-
-    @property
-    def geometry(self) -> FrameGeometry:
-        """Where frames are."""
-        ...
-
-    @property
-    def source(self) -> SourceGrid:
-        """The grid that labels are written back to."""
-        ...
-
-    def frame(self, index: int) -> RgbImage:
-        """Return one frame: uint8, shape (H, W, 3), RGB.
-
-        Raises:
-            BrokenImage: it does not decode.
-        """
-        ...
-
-
 @dataclass(frozen=True)
-class GreyFrames:
-    """Frames of numbers in memory, all shown through one window.
+class Frames:
+    """An opened sequence.
 
     Attributes:
-        values: any number type, shape (F, H, W).
-        tone: from values to grey.
-        inverted: whether low values are white.
+        count: number of frames.
+        height: rows of a frame.
+        width: columns of a frame.
+        format: what the content is.
+        modality: DICOM modality code, or None.
+        rendering: the named rules that turned stored values into uint8.
+        geometry: where frames are.
+        source: the grid that labels are written back to.
+        frame: returns one frame by its index: uint8, shape (H, W, 3), RGB; cheap in order, may cost
+            more out of it. Raises `BrokenImage` if it does not decode.
     """
 
-    values: Stored
-    tone: Tone
+    count: int
+    height: int
+    width: int
     format: SequenceFormat
     modality: str | None
     rendering: str
     geometry: FrameGeometry
     source: SourceGrid
-    inverted: bool = False
+    frame: Callable[[int], RgbImage]
 
-    @property
-    def count(self) -> int:
-        """Number of frames."""
-        return int(self.values.shape[0])
 
-    @property
-    def height(self) -> int:
-        """Rows of a frame."""
-        return int(self.values.shape[1])
+def shown_grey(values: Stored, tone: Tone, *, inverted: bool = False) -> Callable[[int], RgbImage]:
+    """Return the `Frames.frame` of numbers in memory.
 
-    @property
-    def width(self) -> int:
-        """Columns of a frame."""
-        return int(self.values.shape[2])
-
-    def frame(self, index: int) -> RgbImage:
-        """Return one frame: uint8, shape (H, W, 3), RGB."""
-        grey: Grey = in_bands(self.values[index], self.tone)
-        if self.inverted:
-            np.subtract(255, grey, out=grey)
-        return to_rgb(grey)
+    Args:
+        values: any number type, shape (F, H, W).
+        tone: from values to grey.
+        inverted: whether low values are white.
+    """
+    return lambda index: to_rgb(in_bands(values[index], tone, inverted=inverted))
 
 
 def spacings(affine: Affine) -> tuple[float, float, float]:

@@ -16,7 +16,7 @@ Stored = npt.NDArray[np.number]
 # Source: MedSAM's preprocessing (Ma et al. 2024, Nat. Commun. 15:654, Methods).
 LOW_PERCENT, HIGH_PERCENT = 0.5, 99.5
 PERCENTILES = "window at percentiles 0.5 and 99.5"
-NON_ZERO = "of non-zero values"
+AS_ASKED = "window as asked"
 FULL_RANGE = "full range"
 HIGH_BYTE = "high byte of 16-bit samples"
 
@@ -79,17 +79,24 @@ def percentile_ramp(picture: Stored, everything: Stored) -> tuple[Ramp, str]:
     return Ramp(float(everything.min()), float(everything.max())), FULL_RANGE
 
 
-def in_bands(stored: Stored, tone: Tone) -> Grey:
+def non_zero_ramp(finite: Stored) -> tuple[Ramp, str]:
+    """Take 0 for background in `percentile_ramp`, where no header tells what is: shape (N,)."""
+    slope, rule = percentile_ramp(finite[finite != 0], finite)
+    return slope, f"{rule} of non-zero values" if rule == PERCENTILES else rule
+
+
+def in_bands(stored: Stored, tone: Tone, *, inverted: bool = False) -> Grey:
     """Apply a rule band by band of rows.
 
     Args:
         stored: shape (H, W), any number type.
         tone: rule for float64 values.
+        inverted: whether low values are white.
     """
     grey = np.empty(stored.shape, dtype=np.uint8)
     for rows in bands(stored.shape):
         grey[rows] = tone(stored[rows].astype(np.float64))
-    return grey
+    return np.subtract(255, grey, out=grey) if inverted else grey
 
 
 def bands(shape: tuple[int, ...]) -> Iterator[slice]:

@@ -11,7 +11,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from segmenter.errors import BrokenImage
 
@@ -45,29 +45,25 @@ class _Silence:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._filters: warnings.catch_warnings[None] | None = None
-        self._levels: dict[str, int] = {}
+        self._restore = ExitStack()
 
     def enter(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside > 1:
                 return
-            self._filters = warnings.catch_warnings()
-            self._filters.__enter__()
+            self._restore.enter_context(warnings.catch_warnings())
             for name in LIBRARIES:
                 warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
-                self._levels[name] = logging.getLogger(name).level
-                logging.getLogger(name).setLevel(_SILENT)
+                library = logging.getLogger(name)
+                self._restore.callback(library.setLevel, library.level)
+                library.setLevel(_SILENT)
 
     def leave(self) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside or self._filters is None:
-                return
-            self._filters.__exit__(None, None, None)
-            for name, level in self._levels.items():
-                logging.getLogger(name).setLevel(level)
+            if not self._inside:
+                self._restore.close()
 
 
 _silence = _Silence()

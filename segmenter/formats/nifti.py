@@ -22,18 +22,17 @@ from segmenter.formats.frames import (
     Affine,
     FrameGeometry,
     Frames,
-    GreyFrames,
     Labels,
     SourceGrid,
+    shown_grey,
     spacings,
 )
 from segmenter.formats.grey_levels import (
-    NON_ZERO,
-    PERCENTILES,
+    AS_ASKED,
     Ramp,
     Stored,
     exact_window,
-    percentile_ramp,
+    non_zero_ramp,
     ramp,
 )
 from segmenter.formats.guard import guarded
@@ -45,7 +44,6 @@ HEADER_BYTES = {348: 352, 540: 544}
 NATIVE_ORDERS = ("little", "big")
 # Extensions and padding between header and voxels.
 SLACK_BYTES = 2**20
-AS_ASKED = "window as asked"
 # A file that names no unit means millimetres.
 MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
@@ -60,7 +58,7 @@ def is_nifti(content: bytes) -> bool:
 
 def open_nifti(
     content: bytes, limits: Limits, *, window: Window | None = None, preset: str | None = None
-) -> GreyFrames:
+) -> Frames:
     """Open a volume, of several the first.
 
     Args:
@@ -82,7 +80,7 @@ def open_nifti(
             raise BrokenImage("this NIfTI header contradicts itself") from None
 
 
-def _open(content: bytes, limits: Limits, window: Window | None) -> GreyFrames:
+def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
     image = _image(content, limits)
     header: Any = image.header
     volumes = int(np.prod(image.shape[3:], dtype=np.int64))
@@ -93,9 +91,11 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> GreyFrames:
     values: Stored = grid.shown(first)  # type: ignore[assignment]
     low_high, rule = _window(values, slope, intercept, window)
     column_mm, row_mm, slice_mm = _sides_mm(grid)
-    return GreyFrames(
-        values=values,
-        tone=lambda stored: ramp(stored * slope + intercept, *low_high),
+    count, height, width = values.shape
+    return Frames(
+        count=count,
+        height=height,
+        width=width,
         format="nifti",
         modality=None,
         rendering=join_rules(rule, f"volume 1 of {volumes}" if volumes > 1 else None),
@@ -106,6 +106,7 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> GreyFrames:
             slice_mm=slice_mm,
         ),
         source=grid,
+        frame=shown_grey(values, lambda stored: ramp(stored * slope + intercept, *low_high)),
     )
 
 
@@ -164,9 +165,8 @@ def _window(
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         raise BrokenImage("no voxel has a finite value")
-    stored, rule = percentile_ramp(finite[finite != 0], finite)
-    ends = sorted(end * slope + intercept for end in stored)
-    return Ramp(ends[0], ends[1]), f"{rule} {NON_ZERO}" if rule == PERCENTILES else rule
+    stored, rule = non_zero_ramp(finite)
+    return Ramp(*sorted(end * slope + intercept for end in stored)), rule
 
 
 def _grid(shape: tuple[int, ...], affine: Affine, header: Any) -> SourceGrid:

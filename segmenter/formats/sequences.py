@@ -14,7 +14,7 @@ from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.nifti import is_nifti, open_nifti
 from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.sniff import sniff
-from segmenter.formats.video import VideoFrames
+from segmenter.formats.video import open_video
 
 READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
 
@@ -68,7 +68,7 @@ def _files(content: bytes | Sequence[bytes], limits: Limits) -> list[bytes]:
 def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str | None) -> Frames:
     if content[4:8] == b"ftyp":
         _refuse_preset(preset)
-        return VideoFrames(content, limits)
+        return open_video(content, limits)
     if is_nifti(content):
         return open_nifti(content, limits, window=window, preset=preset)
     kind = sniff(content)

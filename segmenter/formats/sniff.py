@@ -5,7 +5,7 @@ from typing import Literal
 from segmenter.errors import UnsupportedImage
 
 RasterFormat = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif"]
-Format = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif", "dicom"]
+Format = RasterFormat | Literal["dicom"]
 
 _MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),

@@ -11,7 +11,7 @@ from av.error import FFmpegError
 
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
-from segmenter.formats.frames import FrameGeometry, SequenceFormat, SourceGrid
+from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
 
@@ -20,44 +20,52 @@ CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1"})
 QUARTERS = {0: 0, 90: 1, 180: 2, -180: 2, -90: 3, 270: 3, -270: 1}
 
 
-class VideoFrames:
-    """Frames of a video; at most one decoded frame is held."""
+def open_video(content: bytes, limits: Limits) -> Frames:
+    """Read the header and count the frames, without decoding more than the first.
 
-    format: SequenceFormat = "mp4"
-    modality: str | None = None
+    Args:
+        content: the whole file.
+        limits: checked on the header.
 
-    def __init__(self, content: bytes, limits: Limits) -> None:
-        """Read the header and count the frames, without decoding more than the first.
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    with guarded("video"), _translated():
+        count, declared, rate = _survey(content, limits)
+    if count == 0 or count < declared:
+        raise BrokenImage(f"{count} frames where the video declares {declared}")
+    decoder = _Decoder(content, count)
+    height, width = decoder.frame(0).shape[:2]
+    return Frames(
+        count=count,
+        height=height,
+        width=width,
+        format="mp4",
+        modality=None,
+        rendering="decoded from video",
+        geometry=FrameGeometry(axis="time", fps=rate),
+        source=SourceGrid(),
+        frame=decoder.frame,
+    )
 
-        Args:
-            content: the whole file.
-            limits: checked on the header.
 
-        Raises:
-            BrokenImage, ImageTooLarge, UnsupportedImage.
-        """
+class _Decoder:
+    """Decodes in order and starts anew for an earlier frame; holds at most one decoded frame."""
+
+    def __init__(self, content: bytes, count: int) -> None:
         self._content = content
-        with guarded("video"), _translated():
-            self.count, declared, rate = _survey(content, limits)
-            if self.count == 0 or self.count < declared:
-                raise BrokenImage(f"{self.count} frames where the video declares {declared}")
-            self._decoder, self._next = self._start(), 0
-            first = self.frame(0)
-        self.height, self.width = first.shape[:2]
-        self.rendering = "decoded from video"
-        self.geometry = FrameGeometry(axis="time", fps=rate)
-        self.source = SourceGrid()
+        self._count = count
+        self._frames, self._next = self._start(), 0
 
     def frame(self, index: int) -> RgbImage:
-        """Return one frame: uint8, shape (H, W, 3), RGB; one before the last asked starts anew."""
         with guarded("video"), _translated():
             if index < self._next:
-                self._decoder, self._next = self._start(), 0
-            for found in self._decoder:
+                self._frames, self._next = self._start(), 0
+            for found in self._frames:
                 self._next += 1
                 if self._next > index:
                     return found
-        raise BrokenImage(f"the video ends before frame {index + 1} of {self.count}")
+        raise BrokenImage(f"the video ends before frame {index + 1} of {self._count}")
 
     def _start(self) -> Iterator[RgbImage]:
         with av.open(BytesIO(self._content), mode="r") as container:

@@ -37,12 +37,10 @@ def picture_region(header: Dataset, layout: Layout) -> tuple[int, int, int, int]
 
 
 def _box(region: Dataset, layout: Layout) -> tuple[int, int, int, int] | None:
-    names = ("RegionLocationMinX0", "RegionLocationMinY0")
-    ends = ("RegionLocationMaxX1", "RegionLocationMaxY1")
-    corner = [region.get(name) for name in (*names, *ends)]
-    if not all(isinstance(side, int) for side in corner):
+    sides = [region.get(f"RegionLocation{side}") for side in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
+    if not all(isinstance(side, int) for side in sides):
         return None
-    x0, y0, x1, y1 = (int(side) for side in corner)
+    x0, y0, x1, y1 = map(int, sides)
     # The last column and row belong to the region.
     box = (max(x0, 0), max(y0, 0), min(x1 + 1, layout.columns), min(y1 + 1, layout.rows))
     return box if box[0] < box[2] and box[1] < box[3] else None

@@ -3,7 +3,7 @@
 Source: PS3.4, N.2 (pixel transformation sequence).
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
-from segmenter.formats.dicom.values import numbers, of_first_frame
+from segmenter.formats.dicom.values import numbers, of_frame
 from segmenter.formats.grey_levels import (
+    AS_ASKED,
     Grey,
     Ramp,
     Stored,
@@ -29,16 +30,8 @@ from segmenter.formats.grey_levels import (
 
 FROM_TAGS = "window from tags"
 FROM_LUT = "VOI LUT from tags"
-AS_ASKED = "window as asked"
 INVERTED = "inverted (MONOCHROME1)"
-
-
-class _Rescale(NamedTuple):
-    slope: float
-    intercept: float
-
-    def __call__(self, stored: Values) -> Values:
-        return stored * self.slope + self.intercept
+_Rescale = Callable[[Values], Values]
 
 
 def render_grey(
@@ -54,9 +47,7 @@ def render_grey(
     """
     values, rescale = _modality(stored, header)
     tone, rule = _tone(values, header, rescale, window)
-    grey = in_bands(values, lambda band: tone(rescale(band)))
-    if inverted:
-        np.subtract(255, grey, out=grey)
+    grey = in_bands(values, lambda band: tone(rescale(band)), inverted=inverted)
     return grey, join_rules(rule, INVERTED if inverted else None)
 
 
@@ -68,23 +59,20 @@ def modality_values(stored: Stored, header: Dataset) -> npt.NDArray[np.float32]:
 
 def tag_window(header: Dataset) -> tuple[float, float] | None:
     """Return centre and width of the first LINEAR window of the tags; None without one."""
-    holder = of_first_frame(header, "FrameVOILUTSequence", "WindowCenter")
-    centers, widths = numbers(holder, "WindowCenter"), numbers(holder, "WindowWidth")
-    linear = (holder.get("VOILUTFunction") or "LINEAR") == "LINEAR"
-    return (centers[0], widths[0]) if centers and widths and widths[0] >= 1 and linear else None
+    function, center, width = _stated_window(header)
+    return (center, width) if function == "LINEAR" and width >= 1 else None
 
 
 def _modality(stored: Stored, header: Dataset) -> tuple[Stored, _Rescale]:
     """Apply a modality LUT, or return what slope and intercept say."""
     if header.get("ModalityLUTSequence"):
-        return apply_modality_lut(stored, header), _Rescale(1.0, 0.0)
-    sequence = "PixelValueTransformationSequence"
-    holder = of_first_frame(header, sequence, "RescaleSlope")
-    slope, intercept = numbers(holder, "RescaleSlope"), numbers(holder, "RescaleIntercept")
-    rescale = _Rescale(slope[0] if slope else 1.0, intercept[0] if intercept else 0.0)
-    if rescale.slope == 0.0:
+        return apply_modality_lut(stored, header), lambda values: values
+    holder = of_frame(header, "PixelValueTransformationSequence", "RescaleSlope")
+    (slope, *_) = numbers(holder, "RescaleSlope") or (1.0,)
+    (intercept, *_) = numbers(holder, "RescaleIntercept") or (0.0,)
+    if slope == 0.0:
         raise BrokenImage("a rescale slope of 0")
-    return stored, rescale
+    return stored, lambda values: values * slope + intercept
 
 
 def _tone(
@@ -97,7 +85,10 @@ def _tone(
     tone = _tag_window(header)
     if tone is not None:
         return tone, FROM_TAGS
-    (low, high), rule = percentile_ramp(_without_padding(values, header), values)
+    # Padding is a stored value, so nothing can be told behind a modality LUT.
+    told = "PixelPaddingValue" in header and not header.get("ModalityLUTSequence")
+    picture = values[is_picture(values, header)] if told else values.ravel()
+    (low, high), rule = percentile_ramp(picture, values)
     ends = rescale(np.array([low, high]))
     return _along(Ramp(float(ends.min()), float(ends.max()))), rule
 
@@ -108,17 +99,20 @@ def _along(slope: Ramp) -> Tone:
 
 def _tag_window(header: Dataset) -> Tone | None:
     """Return the first window of the tags, or None if there is no valid one."""
-    holder = of_first_frame(header, "FrameVOILUTSequence", "WindowCenter")
-    centers, widths = numbers(holder, "WindowCenter"), numbers(holder, "WindowWidth")
-    if not centers or not widths:
-        return None
-    center, width = centers[0], widths[0]
-    function = holder.get("VOILUTFunction") or "LINEAR"
+    function, center, width = _stated_window(header)
     if function == "SIGMOID" and width > 0:
         return lambda values: sigmoid(values, center, width)
     if function == "LINEAR_EXACT" and width > 0:
         return _along(exact_window(center, width))
     return _along(linear_window(center, width)) if width >= 1 else None
+
+
+def _stated_window(header: Dataset) -> tuple[str, float, float]:
+    """Return function, centre and width of the first window of the tags; a width of 0 is none."""
+    holder = of_frame(header, "FrameVOILUTSequence", "WindowCenter")
+    centers, widths = numbers(holder, "WindowCenter"), numbers(holder, "WindowWidth")
+    function = holder.get("VOILUTFunction") or "LINEAR"
+    return (function, centers[0], widths[0]) if centers and widths else (function, 0.0, 0.0)
 
 
 def _voi_lut(header: Dataset) -> Tone:
@@ -136,23 +130,13 @@ def _voi_lut(header: Dataset) -> Tone:
 
 
 def is_picture(stored: Stored, header: Dataset) -> npt.NDArray[np.bool_]:
-    """Tell which stored values are no padding: bool, same shape."""
+    """Tell which stored values are no padding: bool, same shape.
+
+    Source: PS3.3, C.7.5.1.1.2 (Pixel Padding Value and Range Limit).
+    """
     padding = numbers(header, "PixelPaddingValue")
     if not padding:
         return np.ones(stored.shape, dtype=np.bool_)
     limit = numbers(header, "PixelPaddingRangeLimit") or padding
     low, high = sorted((padding[0], limit[0]))
     return np.asarray((stored < low) | (stored > high))
-
-
-def _without_padding(values: Stored, header: Dataset) -> npt.NDArray[np.number]:
-    """Return the values that are picture: padding left out.
-
-    Source: PS3.3, C.7.5.1.1.2 (Pixel Padding Value and Range Limit).
-    """
-    padding = numbers(header, "PixelPaddingValue")
-    if not padding or header.get("ModalityLUTSequence"):
-        return values.ravel()
-    limit = numbers(header, "PixelPaddingRangeLimit") or padding
-    low, high = sorted((padding[0], limit[0]))
-    return values[(values < low) | (values > high)]

@@ -6,87 +6,50 @@ transfer syntax is read first, so that a deflated file is refused before anythin
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import NamedTuple
 
+from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits
 
 # Which of pydicom's plugins decodes what: named, so that an installed extra cannot change pixels.
-DECODERS: dict[UID, str] = {
-    ImplicitVRLittleEndian: "",
-    ExplicitVRLittleEndian: "",
-    ExplicitVRBigEndian: "",
-    RLELossless: "pydicom",
-    JPEGBaseline8Bit: "pillow",
-    JPEGExtended12Bit: "pillow",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEGLSLossless: "gdcm",
-    JPEGLSNearLossless: "gdcm",
-    JPEG2000Lossless: "pylibjpeg",
-    JPEG2000: "pylibjpeg",
+DECODERS: dict[uid.UID, str] = {
+    uid.ImplicitVRLittleEndian: "",
+    uid.ExplicitVRLittleEndian: "",
+    uid.ExplicitVRBigEndian: "",
+    uid.RLELossless: "pydicom",
+    uid.JPEGBaseline8Bit: "pillow",
+    uid.JPEGExtended12Bit: "pillow",
+    uid.JPEGLossless: "gdcm",
+    uid.JPEGLosslessSV1: "gdcm",
+    uid.JPEGLSLossless: "gdcm",
+    uid.JPEGLSNearLossless: "gdcm",
+    uid.JPEG2000Lossless: "pylibjpeg",
+    uid.JPEG2000: "pylibjpeg",
 }
 
 _KEYWORDS = (
-    "SOPClassUID",
-    "Modality",
-    "BurnedInAnnotation",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "PixelSpacing",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SpacingBetweenSlices",
-    "FrameTime",
-    "CineRate",
-    "RecommendedDisplayFrameRate",
-    "ImagerPixelSpacing",
-    "SequenceOfUltrasoundRegions",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "ModalityLUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "RedPaletteColorLookupTableDescriptor",
-    "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor",
-    "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData",
-    "BluePaletteColorLookupTableData",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    # What it is, and whether it may show a name.
+    *("SOPClassUID", "Modality", "BurnedInAnnotation", "SequenceOfUltrasoundRegions"),
+    # How pixels are stored.
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelPaddingValue", "PixelPaddingRangeLimit"),
+    # What they mean: grey by slope or table and window, or colour.
+    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *(f"{name}PaletteColorLookupTableDescriptor" for name in ("Red", "Green", "Blue")),
+    *(f"{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
+    # Where they are, in space and time.
+    *("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices"),
+    *("ImagePositionPatient", "ImageOrientationPatient"),
+    *("FrameTime", "CineRate", "RecommendedDisplayFrameRate"),
+    # The same of the frames of enhanced objects.
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
 _META_START = 132
 # Little and big endian.
@@ -98,13 +61,6 @@ _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _Stop = Callable[[BaseTag, str | None, int], bool]
 
 
-class _Attributes(NamedTuple):
-    """Where the attributes are and how they are written."""
-
-    start: int
-    syntax: UID
-
-
 def read_dicom(content: bytes, limits: Limits) -> Dataset:
     """Read the listed attributes and the pixel data (still encoded) of a DICOM file.
 
@@ -113,43 +69,45 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
         UnsupportedImage: a transfer syntax or a kind of object that is not read here.
     """
     with guarded("DICOM file"):
-        attributes = _read_meta(content[: limits.max_header_bytes])
-        header, pixels_at = _read_header(content, attributes, limits)
+        start, syntax = _read_meta(content[: limits.max_header_bytes])
+        header, pixels_at = _read_header(content, start, syntax, limits)
         _check_kind(header)
         wanted = [*_FLOAT_PIXELS, _PIXEL_DATA]
-        pixels = _read(_at(content, pixels_at), attributes.syntax, wanted, _after_pixels)
+        pixels = _read(_at(content, pixels_at), syntax, wanted, _after_pixels)
         if "PixelData" not in pixels:
             raise _no_picture(header, pixels)
         header.PixelData = pixels.PixelData
         header["PixelData"].is_undefined_length = pixels["PixelData"].is_undefined_length
         header.file_meta = FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = attributes.syntax
+        header.file_meta.TransferSyntaxUID = syntax
         return header
 
 
-def _read_meta(head: bytes) -> _Attributes:
-    tags: list[BaseTag | int] = [0x00020010]
+def _read_meta(head: bytes) -> tuple[int, uid.UID]:
+    """Return where the attributes begin and how they are written."""
     stream = _at(head, _META_START)
-    meta = _read(stream, ExplicitVRLittleEndian, tags, _after_meta)
+    meta = _read(stream, uid.ExplicitVRLittleEndian, [0x00020010], _after_meta)
     syntax = meta.get("TransferSyntaxUID")
     if syntax is None:
         raise BrokenImage("a DICOM file without a transfer syntax")
     if syntax not in DECODERS:
         raise UnsupportedImage(f"the DICOM transfer syntax {_public_name(syntax)} is not read")
-    return _Attributes(stream.tell(), UID(syntax))
+    return stream.tell(), uid.UID(syntax)
 
 
-def _public_name(syntax: UID) -> str:
+def _public_name(syntax: uid.UID) -> str:
     """Name a syntax of the standard; a private UID could name an institution."""
     return repr(syntax.name) if syntax.is_transfer_syntax and not syntax.is_private else "(private)"
 
 
-def _read_header(content: bytes, attributes: _Attributes, limits: Limits) -> tuple[Dataset, int]:
+def _read_header(
+    content: bytes, start: int, syntax: uid.UID, limits: Limits
+) -> tuple[Dataset, int]:
     head = content[: limits.max_header_bytes]
     _check_items(head, limits)
     wanted: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
-    watch = _Watch(_at(head, attributes.start))
-    header = _read(watch.stream, attributes.syntax, wanted, watch)
+    watch = _Watch(_at(head, start))
+    header = _read(watch.stream, syntax, wanted, watch)
     if watch.at_pixels:
         return header, watch.stream.tell()
     if len(head) < len(content):
@@ -172,7 +130,7 @@ def _at(content: bytes, start: int) -> BytesIO:
     return stream
 
 
-def _read(stream: BytesIO, syntax: UID, tags: list[BaseTag | int], stop: _Stop) -> Dataset:
+def _read(stream: BytesIO, syntax: uid.UID, tags: list[BaseTag | int], stop: _Stop) -> Dataset:
     """Return the wanted attributes; the stream is left where reading stopped."""
     implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
     return read_dataset(stream, implicit, little, stop_when=stop, specific_tags=tags)

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from segmenter.contract import RgbImage
-from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.dicom.grey_pipeline import (
-    AS_ASKED,
     FROM_TAGS,
     INVERTED,
     is_picture,
@@ -31,12 +30,19 @@ from segmenter.formats.frames import (
     Affine,
     FrameGeometry,
     Frames,
-    GreyFrames,
     SequenceFormat,
     SourceGrid,
+    shown_grey,
     spacings,
 )
-from segmenter.formats.grey_levels import Ramp, exact_window, linear_window, percentile_ramp, ramp
+from segmenter.formats.grey_levels import (
+    AS_ASKED,
+    Ramp,
+    exact_window,
+    linear_window,
+    percentile_ramp,
+    ramp,
+)
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames
 from segmenter.formats.window_presets import preset_window
@@ -78,33 +84,6 @@ class Slice(NamedTuple):
     plane: Plane | None
 
 
-class ColourFrames:
-    """Frames of colour pixels, decoded when asked for."""
-
-    def __init__(self, slices: Sequence[Slice], kind: SequenceFormat, fps: float | None) -> None:
-        """Hold slices in their order.
-
-        Args:
-            slices: of one size.
-            kind: of the files.
-            fps: frames per second, None if unknown.
-        """
-        first = slices[0]
-        self._slices = slices
-        self.count, self.height, self.width = len(slices), first.layout.rows, first.layout.columns
-        self.format = kind
-        self.modality = read_modality(first.header)
-        self.rendering = _colour(first)[1]
-        spacing = read_spacing(first.header)
-        self.geometry = FrameGeometry(axis="time", spacing=spacing, fps=fps)
-        self.source = SourceGrid()
-
-    def frame(self, index: int) -> RgbImage:
-        """Return one frame: uint8, shape (H, W, 3), RGB; see `frames.Frames`."""
-        with guarded("DICOM frame"):
-            return np.ascontiguousarray(_colour(self._slices[index])[0])
-
-
 def open_dicom(
     files: Sequence[bytes], limits: Limits, *, window: Window | None, preset: str | None
 ) -> Frames:
@@ -124,7 +103,7 @@ def open_dicom(
         voxels = len(slices) * first.layout.rows * first.layout.columns
         check_frames(len(slices), voxels, limits)
         if first.layout.samples > 1 or first.layout.photometric == "PALETTE COLOR":
-            return ColourFrames(slices, kind, _fps(first.header))
+            return _open_colour(slices, kind)
         return _open_grey(slices, kind, window, preset)
 
 
@@ -188,7 +167,7 @@ def _places(slices: Sequence[Slice]) -> tuple[tuple[int, ...], float]:
 
 def _open_grey(
     slices: Sequence[Slice], kind: SequenceFormat, window: Window | None, preset: str | None
-) -> GreyFrames:
+) -> Frames:
     first = slices[0]
     modality = read_modality(first.header)
     if window is None and preset is not None:
@@ -204,9 +183,11 @@ def _open_grey(
     places, step_mm = _places(slices)
     affine = _affine(slices, places, step_mm)
     missing = places[-1] + 1 - len(places)
-    return GreyFrames(
-        values=values,
-        tone=lambda band: ramp(band, *low_high),
+    count, height, width = shape
+    return Frames(
+        count=count,
+        height=height,
+        width=width,
         format=kind,
         modality=modality,
         rendering=join_rules(
@@ -220,7 +201,7 @@ def _open_grey(
             codes=(1, 1) if affine is not None else (0, 0),
             places=places if missing else None,
         ),
-        inverted=inverted,
+        frame=shown_grey(values, lambda band: ramp(band, *low_high), inverted=inverted),
     )
 
 
@@ -281,10 +262,29 @@ def _fps(header: Dataset) -> float | None:
     return rate[0] if rate and rate[0] > 0 else None
 
 
+def _open_colour(slices: Sequence[Slice], kind: SequenceFormat) -> Frames:
+    """Open frames of colour, decoded when asked for."""
+    header, layout = slices[0].header, slices[0].layout
+
+    def frame(index: int) -> RgbImage:
+        with guarded("DICOM frame"):
+            return np.ascontiguousarray(_colour(slices[index])[0])
+
+    return Frames(
+        count=len(slices),
+        height=layout.rows,
+        width=layout.columns,
+        format=kind,
+        modality=read_modality(header),
+        rendering=_colour(slices[0])[1],
+        geometry=FrameGeometry("time", spacing=read_spacing(header), fps=_fps(header)),
+        source=SourceGrid(),
+        frame=frame,
+    )
+
+
 def _colour(slice_: Slice) -> tuple[RgbImage, str]:
     if slice_.layout.samples == 1:
         raise UnsupportedImage("a sequence in palette colours is not read")
     stored, photometric = decode_frame(slice_.header, slice_.layout, slice_.frame)
-    if stored.shape[:2] != (slice_.layout.rows, slice_.layout.columns):
-        raise BrokenImage("a frame has another size than the attributes say")
     return render_colour(stored, photometric, slice_.layout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydicom.dataset import Dataset
 
 from segmenter.contract import Spacing
-from segmenter.formats.dicom.values import numbers, of_first_frame
+from segmenter.formats.dicom.values import numbers, of_frame
 
 _CENTIMETRES = 3
 _TISSUE_2D = 1
@@ -19,7 +19,7 @@ def read_spacing(header: Dataset) -> Spacing | None:
     ImagerPixelSpacing is measured at the detector: things nearer to the tube are smaller than it
     says. `Spacing.source` tells which one it is.
     """
-    holder = of_first_frame(header, "PixelMeasuresSequence", "PixelSpacing")
+    holder = of_frame(header, "PixelMeasuresSequence", "PixelSpacing")
     return (
         _spacing(numbers(holder, "PixelSpacing"), "PixelSpacing")
         or _spacing(numbers(header, "ImagerPixelSpacing"), "ImagerPixelSpacing")

@@ -21,12 +21,7 @@ def numbers(holder: Dataset, keyword: str) -> tuple[float, ...]:
     return floats if all(math.isfinite(each) for each in floats) else ()
 
 
-def of_first_frame(header: Dataset, sequence: str, keyword: str) -> Dataset:
-    """Return what holds an attribute for frame 1: the header or a functional group's item."""
-    return of_frame(header, sequence, keyword, 0)
-
-
-def of_frame(header: Dataset, sequence: str, keyword: str, index: int) -> Dataset:
+def of_frame(header: Dataset, sequence: str, keyword: str, index: int = 0) -> Dataset:
     """Return what holds an attribute for a frame, counted from 0; the header if nothing does.
 
     Enhanced objects keep per-frame and shared attributes in sequences (PS3.3, C.7.6.16).

@@ -9,7 +9,6 @@ pages or frames the first is taken. A turn by EXIF moves pixels only; it is name
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +18,14 @@ from segmenter.contract import BinaryMask, RgbImage
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
 from segmenter.formats.grey_levels import (
+    AS_ASKED,
     HIGH_BYTE,
-    NON_ZERO,
-    PERCENTILES,
     Ramp,
+    Stored,
     bands,
     exact_window,
     in_bands,
-    percentile_ramp,
+    non_zero_ramp,
     ramp,
     to_rgb,
 )
@@ -36,6 +35,7 @@ from segmenter.formats.raster.header import RasterHeader, read_raster_header
 from segmenter.formats.sniff import RasterFormat, sniff
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
+_GREY = _DEEP | {"1", "L"}
 _PLAIN = frozenset(
     {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "RGBA", "RGBa", "LA", "La", "PA"}
 )
@@ -54,11 +54,6 @@ _UPRIGHT = {
 }
 _TURNED_BY_PILLOW = "TIFF"
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
-
-
-class _Rendered(NamedTuple):
-    pixels: RgbImage
-    rule: str | None
 
 
 def decode_raster(
@@ -80,12 +75,12 @@ def decode_raster(
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     with _opened(content, name, limits) as (image, header):
-        rendered = _render(image, header, window)
+        pixels, rendered = _render(image, header, window)
     pages = f"page 1 of {header.pages}" if header.pages > 1 else None
     frames = "first frame" if name != "tiff" and getattr(image, "is_animated", False) else None
     turned = f"turned by EXIF orientation {header.orientation}" if header.orientation > 1 else None
-    rule = join_rules(rendered.rule, turned, pages, frames)
-    return DecodedImage(np.ascontiguousarray(rendered.pixels), name, rendering=rule)
+    rule = join_rules(rendered, turned, pages, frames)
+    return DecodedImage(np.ascontiguousarray(pixels), name, rendering=rule)
 
 
 def decode_mask_png(content: bytes, limits: Limits = DEFAULT_LIMITS) -> BinaryMask:
@@ -116,7 +111,7 @@ def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[
     if name == "dicom":
         raise UnsupportedImage("labels are a raster file, not dicom")
     with _opened(content, name, limits) as (image, _):
-        if image.mode not in _DEEP | {"1", "L"}:
+        if image.mode not in _GREY:
             raise UnsupportedImage(f"labels are grey, not of colour mode {image.mode!r}")
         stored = np.asarray(image)
     numbers = stored.astype(np.uint16)
@@ -125,7 +120,7 @@ def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[
     return numbers
 
 
-def read_pages(content: bytes, limits: Limits) -> list[npt.NDArray[np.number]]:
+def read_pages(content: bytes, limits: Limits) -> list[Stored]:
     """Read the stored numbers of all pages of a grey TIFF, each shape (H, W), upright.
 
     Raises:
@@ -137,7 +132,7 @@ def read_pages(content: bytes, limits: Limits) -> list[npt.NDArray[np.number]]:
         for number in range(header.pages):
             image.seek(number)
             check_size(*image.size, limits)
-            if image.mode not in _DEEP | {"1", "L"}:
+            if image.mode not in _GREY:
                 raise UnsupportedImage("a TIFF of several pages in colour is not read")
             if _is_inverted(image):
                 raise UnsupportedImage(
@@ -147,7 +142,7 @@ def read_pages(content: bytes, limits: Limits) -> list[npt.NDArray[np.number]]:
     return pages
 
 
-def stored_slope(stored: npt.NDArray[np.number], window: Window | None) -> tuple[Ramp, str | None]:
+def stored_slope(stored: Stored, window: Window | None) -> tuple[Ramp, str | None]:
     """Return the ramp that shows stored numbers, and its rule; 8-bit ones stay as they are.
 
     Raises:
@@ -158,7 +153,7 @@ def stored_slope(stored: npt.NDArray[np.number], window: Window | None) -> tuple
     finite = stored[np.isfinite(stored)]
     if finite.size == 0:
         raise BrokenImage("no pixel has a finite value")
-    return _slope(finite, window)
+    return (exact_window(*window), AS_ASKED) if window is not None else non_zero_ramp(finite)
 
 
 def encode_mask_png(mask: BinaryMask) -> bytes:
@@ -204,19 +199,25 @@ def _opened(
             raise ImageTooLarge("more pixels than the decoder's own limit") from None
 
 
-def _render(image: Image.Image, header: RasterHeader, window: Window | None) -> _Rendered:
+def _render(
+    image: Image.Image, header: RasterHeader, window: Window | None
+) -> tuple[RgbImage, str | None]:
     """Turn upright and apply the rule for the image's mode."""
     inverted = _is_inverted(image)
     turn = None if image.format == _TURNED_BY_PILLOW else _UPRIGHT.get(header.orientation)
     upright = image.transpose(turn) if turn is not None else image
     if image.mode in _DEEP:
-        return _render_deep(np.asarray(upright), inverted, window)
+        # Pillow's own conversion clips 16-bit values at 255 and so turns most of them white.
+        stored = np.asarray(upright)
+        slope, shown = stored_slope(stored, window)
+        grey = in_bands(stored, lambda values: ramp(values, *slope), inverted=inverted)
+        return to_rgb(grey), join_rules(shown, "inverted (white is zero)" * inverted)
     if image.mode not in _PLAIN:
         raise UnsupportedImage(f"the colour mode {image.mode!r} is not read")
     rule = join_rules(HIGH_BYTE if header.bits > 8 else None, _FORMULA.get(image.mode))
     if image.has_transparency_data:
         return _render_alpha(upright, rule)
-    return _Rendered(np.asarray(upright.convert("RGB")), rule)
+    return np.asarray(upright.convert("RGB")), rule
 
 
 def _is_inverted(image: Image.Image) -> bool:
@@ -225,38 +226,14 @@ def _is_inverted(image: Image.Image) -> bool:
     return image.mode in _DEEP and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
 
 
-def _render_deep(
-    stored: npt.NDArray[np.number], inverted: bool, window: Window | None
-) -> _Rendered:
-    """Window grey of more than 8 bits: by the caller's window or by percentiles.
-
-    Pillow's own conversion clips 16-bit values at 255 and so turns most of them white.
-    """
-    finite = stored[np.isfinite(stored)]
-    if finite.size == 0:
-        raise BrokenImage("no pixel has a finite value")
-    slope, rule = _slope(finite, window)
-    grey = in_bands(stored, lambda values: ramp(values, *slope))
-    if inverted:
-        np.subtract(255, grey, out=grey)
-    return _Rendered(to_rgb(grey), join_rules(rule, "inverted (white is zero)" * inverted))
-
-
-def _slope(finite: npt.NDArray[np.number], window: Window | None) -> tuple[Ramp, str]:
-    if window is None:
-        slope, rule = percentile_ramp(finite[finite != 0], finite)
-        return slope, f"{rule} {NON_ZERO}" if rule == PERCENTILES else rule
-    return exact_window(*window), "window as asked"
-
-
-def _render_alpha(image: Image.Image, rule: str) -> _Rendered:
+def _render_alpha(image: Image.Image, rule: str) -> tuple[RgbImage, str]:
     """Composite over black, unless every pixel is opaque anyway."""
     rgba = np.asarray(image.convert("RGBA"))
     colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
     if alpha.min() == 255:
-        return _Rendered(colour, rule)
+        return colour, rule
     pixels = np.empty_like(colour)
     for rows in bands(colour.shape):
         shaded = colour[rows].astype(np.uint16) * alpha[rows] + 127
         pixels[rows] = (shaded // 255).astype(np.uint8)
-    return _Rendered(pixels, join_rules(rule, _ALPHA))
+    return pixels, join_rules(rule, _ALPHA)

@@ -63,7 +63,9 @@ def read_directory(block: bytes) -> dict[int, int]:
     try:
         layout = _layout(block)
         entries = _entries(block, layout)
-        _check_claims(entries, len(block))
+        claimed = sum(entry.size for entry in entries)
+        if claimed > len(block):
+            raise BrokenImage(f"tags claim {claimed} bytes of {len(block)}")
         _check_pieces(block, entries, layout)
         first = {entry.tag: _values(block, entry, layout, most=1) for entry in entries}
     except struct.error:
@@ -117,12 +119,6 @@ def _entries(block: bytes, layout: _Layout) -> list[_Entry]:
         _Entry(*struct.unpack_from(layout.entry, block, start + index * step))
         for index in range(count)
     ]
-
-
-def _check_claims(entries: list[_Entry], available: int) -> None:
-    claimed = sum(entry.size for entry in entries)
-    if claimed > available:
-        raise BrokenImage(f"tags claim {claimed} bytes of {available}")
 
 
 def _check_pieces(block: bytes, entries: list[_Entry], layout: _Layout) -> None:

@@ -4,14 +4,14 @@ import numpy as np
 
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
-from segmenter.formats.frames import FrameGeometry, GreyFrames, SequenceFormat, SourceGrid
+from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid, shown_grey
 from segmenter.formats.grey_levels import ramp
 from segmenter.formats.limits import Limits, check_frames
 from segmenter.formats.raster.header import read_raster_header
 from segmenter.formats.raster.image import read_pages, stored_slope
 
 
-def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> GreyFrames:
+def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> Frames:
     """Open a grey TIFF of several pages, all shown through one window.
 
     Raises:
@@ -26,13 +26,15 @@ def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> GreyF
         raise UnsupportedImage("the pages of the TIFF are of different sizes")
     values = np.stack(pages)
     slope, rule = stored_slope(values, window)
-    kind: SequenceFormat = "tiff"
-    return GreyFrames(
-        values=values,
-        tone=lambda band: ramp(band, *slope),
-        format=kind,
+    count, height, width = values.shape
+    return Frames(
+        count=count,
+        height=height,
+        width=width,
+        format="tiff",
         modality=None,
         rendering=join_rules(rule),
         geometry=FrameGeometry(axis="depth"),
         source=SourceGrid(),
+        frame=shown_grey(values, lambda band: ramp(band, *slope)),
     )

@@ -17,7 +17,17 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from segmenter.formats.decoded import Window
+from segmenter.formats.frames import Frames
+
 PATIENT = "Doe^Jane"
+# Shows values from 0 to 255 as they are.
+AS_STORED = Window(127.5, 255.0)
+
+
+def shown_values(frames: Frames) -> npt.NDArray[np.uint8]:
+    """Return the grey of all frames: uint8, shape (F, H, W)."""
+    return np.stack([frames.frame(index)[:, :, 0] for index in range(frames.count)])
 
 
 def picture(height: int = 24, width: int = 40) -> npt.NDArray[np.uint8]:

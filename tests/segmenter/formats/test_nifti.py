@@ -13,6 +13,7 @@ from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, Unsuppor
 from segmenter.formats.decoded import Window
 from segmenter.formats.limits import Limits
 from segmenter.formats.nifti import is_nifti, open_nifti, write_labels
+from tests.segmenter.formats.build import AS_STORED, shown_values
 
 Sample = Callable[[str], bytes]
 SHAPE = (7, 6, 4)
@@ -61,8 +62,8 @@ def test_a_label_map_lies_where_its_volume_lies(
     placed: np.ndarray, kind: Any, tmp_path: Path
 ) -> None:
     values = numbered()
-    frames = open_nifti(volume(values, placed, kind), Limits())
-    labels = np.stack([frames.values[index] for index in range(frames.count)]).astype(np.uint16)
+    frames = open_nifti(volume(values, placed, kind), Limits(), window=AS_STORED)
+    labels = shown_values(frames).astype(np.uint16)
     path = tmp_path / "labels.nii.gz"
     path.write_bytes(write_labels(labels, frames))
 
@@ -83,9 +84,9 @@ def test_a_label_map_lies_where_its_volume_lies(
 @pytest.mark.parametrize("placed", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
 def test_a_shown_index_means_the_same_place_in_the_patient(placed: np.ndarray) -> None:
     values = numbered()
-    frames = open_nifti(volume(values, placed), Limits())
+    frames = open_nifti(volume(values, placed), Limits(), window=AS_STORED)
     frame, row, column = 1, 2, 3
-    where = np.argwhere(values == frames.values[frame, row, column])[0]
+    where = np.argwhere(values == shown_values(frames)[frame, row, column])[0]
     shown = frames.geometry.affine
     assert shown is not None
     assert np.allclose(shown @ [column, row, frame, 1], placed @ [*where, 1], atol=1e-5)
@@ -95,8 +96,9 @@ def test_axial_slices_are_shown_front_up_and_right_side_left() -> None:
     values = np.zeros((6, 6, 3), dtype=np.int16)
     # The affine is RAS: x grows to the patient's right side, y to the front.
     values[-1, -1, 0] = 100
-    frames = open_nifti(volume(values, affine(np.eye(3), (1, 1, 3))), Limits())
-    assert np.argwhere(frames.values == 100).tolist() == [[0, 0, 0]]
+    content = volume(values, affine(np.eye(3), (1, 1, 3)))
+    frames = open_nifti(content, Limits(), window=AS_STORED)
+    assert np.argwhere(shown_values(frames) == 100).tolist() == [[0, 0, 0]]
 
 
 def test_sizes_are_those_of_pixdim_where_the_affine_is_a_sketch(sample: Sample) -> None:
@@ -142,19 +144,20 @@ def test_samples_keep_their_place(sample: Sample, name: str) -> None:
 
 
 def test_a_window_is_in_the_values_of_the_volume() -> None:
-    image = nibabel.Nifti1Image(np.arange(-10, 14, dtype=np.int16).reshape(4, 3, 2), np.eye(4))
+    values = np.arange(-10, 14, dtype=np.int16).reshape(4, 3, 2)
+    image = nibabel.Nifti1Image(values, np.eye(4))
     image.header.set_slope_inter(10, 5)
     frames = open_nifti(image.to_bytes(), Limits(), window=Window(5.0, 100.0))
-    grey = np.stack([frames.frame(index)[..., 0] for index in range(frames.count)])
+    grey = shown_values(frames)
     # Stored -5 is -45, the window's lower end; 5 is 55, its upper end; 0 is 5, its middle.
     for stored, level in ((-10, 0), (-5, 0), (0, 128), (5, 255), (13, 255)):
-        assert grey[frames.values == stored].tolist() == [level]
+        assert grey[frames.source.shown(values) == stored].tolist() == [level]
 
 
 def test_a_preset_is_a_window_in_hounsfield_units() -> None:
     values = np.array([-1350, -600, 150, 2000], dtype=np.int16).reshape(2, 2, 1)
     frames = open_nifti(volume(values), Limits(), preset="lung")
-    pairs = zip(frames.values[0].flat, frames.frame(0)[..., 0].flat, strict=True)
+    pairs = zip(frames.source.shown(values).flat, shown_values(frames).flat, strict=True)
     found = {int(value): int(grey) for value, grey in pairs}
     assert found == {-1350: 0, -600: 128, 150: 255, 2000: 255}
 
@@ -166,8 +169,8 @@ def test_an_unknown_preset_is_named() -> None:
 
 def test_of_a_series_in_time_the_first_volume_is_read() -> None:
     values = numbered((4, 4, 3, 2))
-    frames = open_nifti(volume(values), Limits())
-    assert sorted(frames.values.flat) == sorted(values[..., 0].flat)
+    frames = open_nifti(volume(values), Limits(), window=AS_STORED)
+    assert sorted(shown_values(frames).flat) == sorted(values[..., 0].flat)
     assert frames.rendering.endswith("volume 1 of 2")
 
 

@@ -27,7 +27,7 @@ from segmenter.formats.limits import Limits
 from segmenter.formats.nifti import write_labels
 from segmenter.formats.sequences import open_frames
 from tests.paths import SHARED
-from tests.segmenter.formats.build import dicom, picture, save
+from tests.segmenter.formats.build import AS_STORED, dicom, picture, save, shown_values
 
 Sample = Callable[[str], bytes]
 
@@ -168,9 +168,9 @@ def ct_slice(z: float, value: int = 100, size: int = 6, **attributes: Any) -> by
 
 def test_slices_are_sorted_by_position_and_the_affine_is_of_the_patient() -> None:
     frames: Any = open_frames(
-        [ct_slice(z, value) for z, value in ((8, 3), (2, 1), (5, 2))], Limits()
+        [ct_slice(z, value) for z, value in ((8, 3), (2, 1), (5, 2))], Limits(), window=AS_STORED
     )
-    assert [int(frames.values[index].max()) for index in range(3)] == [1, 2, 3]
+    assert shown_values(frames).max(axis=(1, 2)).tolist() == [1, 2, 3]
     # LPS (1, 2, 2) with steps of 0.75, 0.5 and 3 mm, in RAS.
     expected = np.array([[-0.75, 0, 0, -1], [0, -0.5, 0, -2], [0, 0, 3, 2], [0, 0, 0, 1]])
     assert np.allclose(frames.geometry.affine, expected)
@@ -239,10 +239,10 @@ def test_frames_of_one_object_carry_their_positions() -> None:
         PixelSpacing=["1", "1"],
         DimensionOrganizationUID=generate_uid(),
     )
-    frames: Any = open_frames(content, Limits())
+    frames: Any = open_frames(content, Limits(), window=AS_STORED)
     assert frames.geometry.axis == "depth"
     assert frames.geometry.slice_mm == 2.0
-    assert np.array_equal(frames.values, pixels)
+    assert np.array_equal(shown_values(frames), pixels)
 
 
 # Archives.
