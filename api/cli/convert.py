@@ -5,7 +5,7 @@ from pathlib import Path
 
 from api.bootstrap.backends import SAM3_INSTALL
 from api.bootstrap.setup import Setup
-from api.cli.output import OK, Commands, UsageFault, say
+from api.cli.output import OK, Commands, UsageFault, optional, say
 
 PACKAGES = ("torch", "transformers", "peft", "safetensors", "ftfy", "yaml")
 
@@ -34,13 +34,9 @@ def add_commands(commands: Commands) -> None:
 
 def run(arguments: argparse.Namespace, setup: Setup) -> int:
     """Convert, and say what was written."""
-    try:
+    with optional(PACKAGES, "converting", SAM3_INSTALL):
         from segmenter.backends.sam3.errors import WeightsError
         from segmenter.backends.sam3.weights.convert import convert
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in PACKAGES:
-            raise
-        raise UsageFault(f"converting needs {error.name}: {SAM3_INSTALL}") from error
     try:
         done = convert(
             arguments.source,

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from agent.drawing.overlay import Panel, draw_sheet
 from api.bootstrap.setup import Setup
-from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, show, write_results
+from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, tell, write_results
 from api.cli.predict import ask, masks_of
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer
@@ -45,15 +45,13 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     content = (SAMPLES / IMAGE).read_bytes()
     truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
     answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
-    write_results(arguments.out, answer, masks_of(answer), overlay)
-    found = unite(map(pixels_of, masks_of(answer)), truth.shape)
+    masks = masks_of(answer.targets)
+    write_results(arguments.out, answer, masks, overlay)
+    found = unite(map(pixels_of, masks), truth.shape)
     panels = (Panel(f'"{REQUEST}"', (found,)), Panel("ground truth", (truth,)))
     (arguments.out / COMPARISON).write_bytes(draw_sheet(decode(content).pixels, panels))
     outcome = DemoOutcome(dice=dice(found, truth), run=answer)
-    if arguments.json:
-        show(outcome)
-    else:
-        _print_demo(outcome, arguments.out)
+    tell(outcome, arguments, lambda outcome: _print_demo(outcome, arguments.out))
     return FAILED if answer.status == "failed" else OK
 
 

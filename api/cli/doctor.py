@@ -18,7 +18,7 @@ from api.bootstrap.parts import open_parts
 from api.bootstrap.planners import build_mllms, close_all
 from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
-from api.cli.output import FAILED, OK, Commands, UsageFault, say, show
+from api.cli.output import FAILED, OK, Commands, UsageFault, say, show, tell
 from api.operations import describe_service
 from api.settings import Settings, SettingsError, refuse_unguarded
 from segmenter.backends.contract import Backend, DescribedBackend
@@ -78,10 +78,7 @@ def run_doctor(arguments: argparse.Namespace, setup: Setup) -> int:
         raise UsageFault("--worker needs MEDSAM3_REDIS_URL")
     checks = [_queue(setup, needs_worker=True)] if arguments.worker else list(_all(setup))
     diagnosis = Diagnosis(works=all(check.state != "fail" for check in checks), checks=checks)
-    if arguments.json:
-        show(diagnosis)
-    else:
-        _print_diagnosis(diagnosis)
+    tell(diagnosis, arguments, _print_diagnosis)
     return OK if diagnosis.works else FAILED
 
 

@@ -70,16 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medsam3 {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (
-        demo,
-        predict,
-        volume,
-        replay,
-        serve,
-        doctor,
-        train,
-        convert,
-    ):
+    for module in (demo, predict, volume, replay, serve, doctor, train, convert):
         module.add_commands(commands)
     for further in sorted(entry_points(group=FURTHER_COMMANDS), key=lambda found: found.name):
         further.load()(commands)

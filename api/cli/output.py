@@ -2,9 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -18,6 +19,7 @@ from segmenter.masks import rle
 OK, FAILED, BAD_INPUT = 0, 1, 2
 Command: TypeAlias = Callable[[argparse.Namespace, Setup], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Result = TypeVar("Result", bound=BaseModel)
 
 
 class UsageFault(ValueError):
@@ -32,6 +34,29 @@ def say(line: str) -> None:
 def show(answer: BaseModel) -> None:
     """Print a result as JSON."""
     print(answer.model_dump_json(indent=2))
+
+
+def tell(result: Result, arguments: argparse.Namespace, in_words: Callable[[Result], None]) -> None:
+    """Print a result as JSON where ``--json`` asks for it, else for a person."""
+    if arguments.json:
+        show(result)
+    else:
+        in_words(result)
+
+
+@contextmanager
+def optional(packages: Collection[str], what: str, install: str) -> Iterator[None]:
+    """Import optional packages.
+
+    Raises:
+        UsageFault: one of them is not installed; says how to get it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in packages:
+            raise
+        raise UsageFault(f"{what} needs {error.name}: {install}") from error
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 from agent.drawing.overlay import LabelledMask, draw_overlay
@@ -18,15 +19,15 @@ from api.cli.output import (
     pixels_of,
     read_image,
     say,
-    show,
+    tell,
     write_results,
 )
 from api.operations import answer_prompts, check_request
 from api.render.runs import to_run_answer
-from api.schemas.answers import MaskOut, SegmentAnswer
+from api.schemas.answers import ConceptResult, MaskOut, SegmentAnswer
 from api.schemas.faults import checked
 from api.schemas.requests import AgentBody, SegmentBody
-from api.schemas.run_answers import RunAnswer
+from api.schemas.run_answers import RunAnswer, TargetOut
 from api.schemas.shortcuts import box_of_text, with_prompts
 
 
@@ -64,13 +65,9 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     body = checked(SegmentBody, with_prompts(fields, arguments.concept, boxes))
     content = read_image(arguments.image)
     answer, overlay = asyncio.run(_segment(setup, body, content))
-    masks = [mask for result in answer.results for mask in result.masks]
     if arguments.out:
-        write_results(arguments.out, answer, masks, overlay)
-    if arguments.json:
-        show(answer)
-    else:
-        _print_results(answer)
+        write_results(arguments.out, answer, masks_of(answer.results), overlay)
+    tell(answer, arguments, _print_results)
     return OK
 
 
@@ -86,11 +83,8 @@ def run_ask(arguments: argparse.Namespace, setup: Setup) -> int:
     body = checked(AgentBody, fields)
     answer, overlay = asyncio.run(ask(setup, body, read_image(arguments.image)))
     if arguments.out:
-        write_results(arguments.out, answer, masks_of(answer), overlay)
-    if arguments.json:
-        show(answer)
-    else:
-        print_run(answer)
+        write_results(arguments.out, answer, masks_of(answer.targets), overlay)
+    tell(answer, arguments, _print_run)
     return FAILED if answer.status == "failed" else OK
 
 
@@ -112,21 +106,17 @@ async def _segment(setup: Setup, body: SegmentBody, content: bytes) -> tuple[Seg
             parts, body, content, timeout_s=setup.settings.segment_timeout_s
         )
         pixels = await parts.images.pixels(await parts.images.ref(answer.image.image_id))
-    shown = [
-        LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask))
-        for result in answer.results
-        for mask in result.masks
-    ]
+    masks = masks_of(answer.results)
+    shown = [LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask)) for mask in masks]
     return answer, draw_overlay(pixels, shown)
 
 
-def masks_of(answer: RunAnswer) -> list[MaskOut]:
-    """All masks that a run returns."""
-    return [mask for target in answer.targets for mask in target.masks]
+def masks_of(results: Iterable[ConceptResult | TargetOut]) -> list[MaskOut]:
+    """All masks of prompts, or of a run's targets."""
+    return [mask for result in results for mask in result.masks]
 
 
-def print_run(answer: RunAnswer) -> None:
-    """Print a run for a person."""
+def _print_run(answer: RunAnswer) -> None:
     for target in answer.targets:
         print(f"{target.label}: {target.status}")
         for mask in target.masks:

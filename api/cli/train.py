@@ -4,7 +4,7 @@ import argparse
 
 from api.bootstrap.backends import SAM3_INSTALL, WeightsFault
 from api.bootstrap.setup import Setup
-from api.cli.output import OK, Commands, UsageFault, say
+from api.cli.output import OK, Commands, UsageFault, optional, say
 from segmenter.training.compact.options import add_export_options, add_stages_options
 from segmenter.training.sam3.options import add_sam3_options
 
@@ -45,29 +45,22 @@ def add_commands(commands: Commands) -> None:
 
 def run_compact(arguments: argparse.Namespace, setup: Setup) -> int:
     """Train the bundled model, or write a trained run as a folder of weights."""
-    try:
+    with optional(TRAINING_PACKAGES, "training", INSTALL):
         from segmenter.training.compact import command as compact
 
         step = compact.run_export if arguments.exports else compact.run_stages
-        step(arguments)
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in TRAINING_PACKAGES:
-            raise
-        raise UsageFault(f"training needs {error.name}: {INSTALL}") from error
-    except ValueError as error:
-        raise UsageFault(str(error)) from error
+        try:
+            step(arguments)
+        except ValueError as error:
+            raise UsageFault(str(error)) from error
     return OK
 
 
 def run_sam3(arguments: argparse.Namespace, setup: Setup) -> int:
     """Fine-tune SAM 3."""
-    try:
+    with optional(SAM3_PACKAGES, "fine-tuning", SAM3_INSTALL):
         from segmenter.backends.sam3.errors import WeightsError
         from segmenter.training.sam3 import command as sam3
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in SAM3_PACKAGES:
-            raise
-        raise UsageFault(f"fine-tuning needs {error.name}: {SAM3_INSTALL}") from error
     try:
         sam3.run_tuning(arguments, say)
     except WeightsError as error:

@@ -16,7 +16,7 @@ from uuid import uuid4
 from api.bootstrap.parts import open_services
 from api.bootstrap.setup import Setup
 from api.cli import predict as cli_predict
-from api.cli.output import OK, Commands, UsageFault, read_image, say, show
+from api.cli.output import OK, Commands, UsageFault, read_image, say, tell
 from api.cli.volume_files import draw_overview, write_volume
 from api.render.volumes import to_frames, to_volume
 from api.schemas.faults import checked
@@ -69,19 +69,14 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     found = asyncio.run(_segment(setup, body, contents))
     if arguments.out:
         write_volume(arguments.out, *found)
-    if arguments.json:
-        show(found.answer)
-    else:
-        _print(found.answer)
+    tell(found.answer, arguments, _print)
     return OK
 
 
 def _means_sequence(arguments: argparse.Namespace) -> bool:
-    if arguments.prompt is not None or arguments.frame is not None:
-        return True
-    if arguments.more or arguments.image.is_dir():
-        return True
-    return is_sequence(read_image(arguments.image))
+    asked = arguments.prompt is not None or arguments.frame is not None
+    several = arguments.more or arguments.image.is_dir()
+    return bool(asked or several or is_sequence(read_image(arguments.image)))
 
 
 def fields_of(arguments: argparse.Namespace) -> dict[str, object]:

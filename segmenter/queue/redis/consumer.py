@@ -20,7 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from segmenter.errors import JobFailed, TransportDown
 from segmenter.queue.contract import Lease, judge, refusal
-from segmenter.queue.messages import Answer, Job, MalformedMessage, WorkerInfo, failed
+from segmenter.queue.messages import Answer, MalformedMessage, WorkerInfo, failed
 from segmenter.queue.redis.entries import Entry, checked_job, read_entries, to_entry
 from segmenter.queue.redis.heartbeat import Heartbeat
 from segmenter.queue.redis.scripts import (
@@ -86,6 +86,7 @@ class RedisWorker:
         self._settings = settings
         self._id = worker_id
         self._keys = Keys(settings.prefix)
+        self._ttl_ms = round(settings.job_ttl_s * 1000)
         self._keeper: Heartbeat | None = None
         self._leased: dict[str, Entry] = {}
         self._claim_from = "0-0"
@@ -112,8 +113,7 @@ class RedisWorker:
         """See `segmenter.queue.contract.Consumer`."""
         leases: list[Lease] = []
         try:
-            entries = await self._claim(limit) or await self._read(limit, wait_s)
-            for entry in entries:
+            for entry in await self._claim(limit) or await self._read(limit, wait_s):
                 if (lease := await self._admit(entry)) is not None:
                     leases.append(lease)
             self._backoff = Backoff()
@@ -137,9 +137,8 @@ class RedisWorker:
         entry = self._leased[lease.receipt]
         if self._keeper is not None:
             self._keeper.hold(entry.id)
-        keys = [self._keys.queue, self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
-        ttl_ms = round(self._settings.job_ttl_s * 1000)
-        arguments: list[str | int] = [GROUP, entry.id, self._id, ttl_ms]
+        keys = self._keys.of_job(entry.job_id)
+        arguments: list[str | int] = [GROUP, entry.id, self._id, self._ttl_ms]
         going_on = await retried(
             lambda: self._progress(keys=keys, args=arguments), timeout_s=ANSWER_TIMEOUT_S
         )
@@ -194,13 +193,8 @@ class RedisWorker:
         if not unanswered:
             await self._bury(entry, "")
             return None
-        return await self._lease_or_refuse(entry, job, attempt, late=bool(late))
-
-    async def _lease_or_refuse(
-        self, entry: Entry, job: Job, attempt: int, *, late: bool
-    ) -> Lease | None:
         limit = self._settings.max_attempts
-        verdict = judge(late=late, attempt=attempt, max_attempts=limit)
+        verdict = judge(late=bool(late), attempt=attempt, max_attempts=limit)
         if verdict == "run":
             self._leased[entry.id] = entry
             if self._keeper is not None:
@@ -218,25 +212,14 @@ class RedisWorker:
 
     async def _bury(self, entry: Entry, reason: str) -> None:
         """Remove an entry; with a reason it becomes a dead letter."""
-        await self._bury_script(
-            keys=[self._keys.queue, self._keys.dead_letters],
-            args=[
-                GROUP,
-                entry.id,
-                entry.body,
-                reason,
-                self._id,
-                MAX_DEAD_LETTERS,
-                DEAD_LETTERS_TTL_S * 1000,
-            ],
-        )
+        arguments: list[str | int] = [GROUP, entry.id, entry.body, reason, self._id]
+        arguments += [MAX_DEAD_LETTERS, DEAD_LETTERS_TTL_S * 1000]
+        await self._bury_script(keys=[self._keys.queue, self._keys.dead_letters], args=arguments)
 
     async def _leave(self, entry: Entry, answer: Answer) -> bool:
-        keys = [self._keys.queue, self._keys.job(entry.job_id), self._keys.answer(entry.job_id)]
-        keys.append(self._keys.replies(entry.caller_id))
-        ttl_ms = round(self._settings.job_ttl_s * 1000)
+        keys = [*self._keys.of_job(entry.job_id), self._keys.replies(entry.caller_id)]
         arguments: list[str | int] = [GROUP, entry.id, answer.model_dump_json()]
-        arguments += [entry.job_id, ttl_ms, MAX_NOTICES]
+        arguments += [entry.job_id, self._ttl_ms, MAX_NOTICES]
         return bool(await self._finish(keys=keys, args=arguments))
 
     def _let_go(self, receipt: str) -> Entry:

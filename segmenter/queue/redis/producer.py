@@ -120,8 +120,7 @@ class RedisCaller:
 
     async def cancel(self, job_id: str) -> None:
         """See `segmenter.queue.contract.Producer`."""
-        keys = [self._keys.queue, self._keys.job(job_id), self._keys.answer(job_id)]
-        keys.append(self._keys.replies(self._id))
+        keys = [*self._keys.of_job(job_id), self._keys.replies(self._id)]
         answer, ttl_ms = cancelled().model_dump_json(), round(self._settings.job_ttl_s * 1000)
         arguments: list[str | int] = ["", "", answer, job_id, ttl_ms, MAX_NOTICES]
         await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
@@ -132,8 +131,7 @@ class RedisCaller:
         rows = cast(
             "list[bytes | None]",
             await retried(
-                lambda: self._workers(keys=keys, args=[self._alive_ms]),
-                timeout_s=timeout_s,
+                lambda: self._workers(keys=keys, args=[self._alive_ms]), timeout_s=timeout_s
             ),
         )
         return tuple(WorkerInfo.model_validate_json(row) for row in rows if row is not None)

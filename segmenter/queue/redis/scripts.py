@@ -53,6 +53,10 @@ class Keys:
         """Stream: ids of one caller's answered jobs."""
         return f"{{{self.prefix}}}:replies:{caller_id}"
 
+    def of_job(self, job_id: str) -> list[str]:
+        """Keys of the queue, of a job and of its answer."""
+        return [self.queue, self.job(job_id), self.answer(job_id)]
+
 
 _NOW_MS = """
 local t = redis.call('TIME')
