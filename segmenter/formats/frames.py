@@ -84,17 +84,6 @@ class SourceGrid:
     def _steps(self) -> tuple[slice, ...]:
         return tuple(slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped))
 
-    def shown_affine(self, shape: tuple[int, int, int]) -> Affine | None:
-        """Return the affine of shown indices; `shape` is the source's."""
-        if self.affine is None:
-            return None
-        place = np.zeros((4, 4))
-        place[3, 3] = 1.0
-        for shown, (axis, flip) in enumerate(zip(self.axes, self.flipped, strict=True)):
-            place[axis, shown] = -1.0 if flip else 1.0
-            place[axis, 3] = shape[axis] - 1.0 if flip else 0.0
-        return self.affine @ place
-
 
 @dataclass(frozen=True)
 class Frames:

@@ -70,11 +70,12 @@ _silence = _Silence()
 
 
 @contextmanager
-def guarded(what: str) -> Iterator[None]:
+def guarded(what: str, *errors: type[Exception]) -> Iterator[None]:
     """Run a library on untrusted bytes: silent, and failing only with `BrokenImage`.
 
     Args:
         what: the format, for the message; never text from the file.
+        *errors: the library's own, beside `DECODER_ERRORS`.
 
     Raises:
         BrokenImage.
@@ -82,7 +83,7 @@ def guarded(what: str) -> Iterator[None]:
     _silence.enter()
     try:
         yield
-    except DECODER_ERRORS:
+    except DECODER_ERRORS + errors:
         # From None: a library's words quote what it read, which may be about a patient.
         raise BrokenImage(f"this {what} does not decode: damaged or cut short") from None
     finally:

@@ -40,8 +40,14 @@ from segmenter.formats.limits import Limits, check_frames
 from segmenter.formats.window_presets import preset_window
 
 GZIP = b"\x1f\x8b"
-HEADER_BYTES = {348: 352, 540: 544}
-NATIVE_ORDERS = ("little", "big")
+# The first four bytes are the header's size.
+KINDS: dict[bytes, Any] = {
+    kind.header_class.sizeof_hdr.to_bytes(4, order): kind
+    for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image)
+    for order in ("little", "big")
+}
+# Of the longer kind of header.
+HEAD_BYTES = 540
 # Extensions and padding between header and voxels.
 SLACK_BYTES = 2**20
 # A file that names no unit means millimetres.
@@ -53,7 +59,7 @@ def is_nifti(content: bytes) -> bool:
     head = content[:4]
     if head.startswith(GZIP):
         head = _inflate(content, 4)
-    return any(int.from_bytes(head, order) in HEADER_BYTES for order in NATIVE_ORDERS)  # type: ignore[arg-type]
+    return head in KINDS
 
 
 def open_nifti(
@@ -101,7 +107,7 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
         rendering=join_rules(rule, f"volume 1 of {volumes}" if volumes > 1 else None),
         geometry=FrameGeometry(
             axis="depth",
-            affine=grid.shown_affine(image.shape[:3]),
+            affine=_shown_affine(grid, image.shape[:3]),
             spacing=Spacing(row_mm=row_mm, column_mm=column_mm, source="pixdim"),
             slice_mm=slice_mm,
         ),
@@ -113,13 +119,11 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
 def _image(content: bytes, limits: Limits) -> Any:
     """Check the header, inflate no more than it declares, and let nibabel read."""
     zipped = content.startswith(GZIP)
-    head = _inflate(content, max(HEADER_BYTES.values())) if zipped else content[:544]
-    order = next((o for o in NATIVE_ORDERS if int.from_bytes(head[:4], o) in HEADER_BYTES), None)  # type: ignore[arg-type]
-    if order is None:
+    head = _inflate(content, HEAD_BYTES) if zipped else content[:HEAD_BYTES]
+    kind = KINDS.get(head[:4])
+    if kind is None:
         raise UnsupportedImage("this is no NIfTI volume")
-    first = int.from_bytes(head[:4], order) == 348  # type: ignore[arg-type]
-    kind: Any = nibabel.Nifti1Image if first else nibabel.Nifti2Image
-    size = 348 if first else 540
+    size = kind.header_class.sizeof_hdr
     if len(head) < size:
         raise BrokenImage(f"{len(head)} bytes where a NIfTI header has {size}")
     header = kind.header_class(binaryblock=head[:size], check=True)
@@ -202,6 +206,16 @@ def _pixdim(header: Any) -> tuple[float, float, float] | None:
     first, second, third = (float(side) for side in header.get_zooms()[:3])
     known = np.isfinite([first, second, third]).all() and min(first, second, third) > 0
     return (first, second, third) if known else None
+
+
+def _shown_affine(grid: SourceGrid, shape: tuple[int, ...]) -> Affine:
+    """Return the affine of shown indices; `shape` is the source's."""
+    assert grid.affine is not None
+    turned = np.zeros((3, 2))
+    for shown, (axis, flip) in enumerate(zip(grid.axes, grid.flipped, strict=True)):
+        turned[axis] = shown, -1 if flip else 1
+    back: Affine = nibabel.orientations.inv_ornt_aff(turned, shape)  # type: ignore[no-untyped-call]
+    return grid.affine @ back
 
 
 def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:

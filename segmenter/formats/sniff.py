@@ -5,7 +5,7 @@ from typing import Literal
 from segmenter.errors import UnsupportedImage
 
 RasterFormat = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif"]
-Format = RasterFormat | Literal["dicom"]
+Format = Literal[RasterFormat, "dicom"]
 
 _MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),

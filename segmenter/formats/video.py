@@ -1,7 +1,6 @@
 """MP4 video to frames, decoded as they are asked for: the only module that knows PyAV."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +29,7 @@ def open_video(content: bytes, limits: Limits) -> Frames:
     Raises:
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
-    with guarded("video"), _translated():
+    with guarded("video", FFmpegError):
         count, declared, rate = _survey(content, limits)
     if count == 0 or count < declared:
         raise BrokenImage(f"{count} frames where the video declares {declared}")
@@ -58,7 +57,7 @@ class _Decoder:
         self._frames, self._next = self._start(), 0
 
     def frame(self, index: int) -> RgbImage:
-        with guarded("video"), _translated():
+        with guarded("video", FFmpegError):
             if index < self._next:
                 self._frames, self._next = self._start(), 0
             for found in self._frames:
@@ -71,15 +70,6 @@ class _Decoder:
         with av.open(BytesIO(self._content), mode="r") as container:
             for frame in container.decode(video=0):
                 yield _upright(frame)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn FFmpeg's errors, whose words may quote the file, into ours."""
-    try:
-        yield
-    except FFmpegError:
-        raise BrokenImage("this video does not decode: damaged or cut short") from None
 
 
 def _survey(content: bytes, limits: Limits) -> tuple[int, int, float | None]:

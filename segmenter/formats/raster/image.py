@@ -162,21 +162,17 @@ def encode_mask_png(mask: BinaryMask) -> bytes:
     Args:
         mask: bool, shape (H, W).
     """
-    return _encode(Image.fromarray(mask.astype(np.uint8) * np.uint8(255)))
+    return encode_png(mask.astype(np.uint8) * np.uint8(255))
 
 
-def encode_png(pixels: RgbImage) -> bytes:
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """Encode a picture as PNG that holds pixels and nothing else (no EXIF, no comment).
 
     Args:
-        pixels: uint8, shape (H, W, 3), RGB.
+        pixels: uint8, shape (H, W, 3), RGB, or (H, W), grey.
     """
-    return _encode(Image.fromarray(pixels))
-
-
-def _encode(image: Image.Image) -> bytes:
     stream = BytesIO()
-    image.save(stream, format="PNG")
+    Image.fromarray(pixels).save(stream, format="PNG")
     return stream.getvalue()
 
 
