@@ -71,9 +71,11 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
     with guarded("DICOM file"):
         start, syntax = _read_meta(content[: limits.max_header_bytes])
         header, pixels_at = _read_header(content, start, syntax, limits)
-        _check_kind(header)
+        if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":
+            raise UnsupportedImage("a DICOM segmentation holds masks, not a picture")
         wanted = [*_FLOAT_PIXELS, _PIXEL_DATA]
-        pixels = _read(_at(content, pixels_at), syntax, wanted, _after_pixels)
+        stream = _at(content, pixels_at)
+        pixels = _read(stream, syntax, wanted, lambda tag, *_: int(tag) > _PIXEL_DATA)
         if "PixelData" not in pixels:
             raise _no_picture(header, pixels)
         header.PixelData = pixels.PixelData
@@ -86,7 +88,8 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
 def _read_meta(head: bytes) -> tuple[int, uid.UID]:
     """Return where the attributes begin and how they are written."""
     stream = _at(head, _META_START)
-    meta = _read(stream, uid.ExplicitVRLittleEndian, [0x00020010], _after_meta)
+    explicit, syntax_tag = uid.ExplicitVRLittleEndian, 0x00020010
+    meta = _read(stream, explicit, [syntax_tag], lambda tag, *_: tag.group != 0x0002)
     syntax = meta.get("TransferSyntaxUID")
     if syntax is None:
         raise BrokenImage("a DICOM file without a transfer syntax")
@@ -150,22 +153,9 @@ class _Watch:
         return self.at_pixels
 
 
-def _check_kind(header: Dataset) -> None:
-    if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":
-        raise UnsupportedImage("a DICOM segmentation holds masks, not a picture")
-
-
 def _no_picture(header: Dataset, pixels: Dataset) -> BrokenImage | UnsupportedImage:
     if any(tag in pixels for tag in _FLOAT_PIXELS):
         return UnsupportedImage("a DICOM parametric map (float pixels) is not read")
     if "Rows" in header:
         return BrokenImage("a DICOM image without its pixel data")
     return UnsupportedImage("a DICOM object that holds no picture")
-
-
-def _after_meta(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag.group != 0x0002
-
-
-def _after_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return int(tag) > _PIXEL_DATA

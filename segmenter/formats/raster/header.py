@@ -84,11 +84,11 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _jpeg(content: bytes) -> RasterHeader:
     header = read_jpeg_header(content)
     check_scans(content)
-    for block in header.directories:
-        _orientation(block)
+    # Of indices nothing is wanted, but Pillow reads them.
+    orientation, *_ = map(_orientation, (header.exif, *header.indices))
     if header.bits != 8:
         raise UnsupportedImage(f"a JPEG of {header.bits} bits per sample; 8 are read")
-    return RasterHeader(header.width, header.height, orientation=_orientation(header.exif))
+    return RasterHeader(header.width, header.height, orientation=orientation)
 
 
 def _tiff(content: bytes) -> RasterHeader:

@@ -21,15 +21,16 @@ class JpegHeader(NamedTuple):
 
     Attributes:
         bits: per sample.
-        directories: TIFF blocks found in the header: EXIF first, then multi-picture indices.
+        exif: a TIFF block, empty if there is none.
+        indices: of several pictures, TIFF blocks too.
     """
 
     width: int
     height: int
     components: int
     bits: int
-    exif: bytes | None
-    directories: tuple[bytes, ...]
+    exif: bytes
+    indices: tuple[bytes, ...]
 
 
 def read_jpeg_header(content: bytes) -> JpegHeader:
@@ -52,8 +53,7 @@ def read_jpeg_header(content: bytes) -> JpegHeader:
     if frame is None:
         raise BrokenImage("a JPEG stream without a frame header")
     bits, height, width, components = frame
-    blocks = ([exif] if exif else []) + indices
-    return JpegHeader(width, height, components, bits, exif or None, tuple(blocks))
+    return JpegHeader(width, height, components, bits, exif, tuple(indices))
 
 
 def check_scans(content: bytes) -> None:
