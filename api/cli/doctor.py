@@ -108,12 +108,8 @@ def _all(setup: Setup) -> Iterator[Check]:
     for name in ("torch", "transformers", "peft"):
         yield _package(name, needed=uses_sam3, advice=f"for SAM 3: {SAM3_INSTALL}")
     if not uses_sam3:
-        yield Check(
-            "sam3",
-            "note",
-            "not in use; the bundled compact model answers",
-            "MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it",
-        )
+        advice = "MEDSAM3_BACKEND=sam3 and MEDSAM3_SAM3_WEIGHTS switch to it"
+        yield Check("sam3", "note", "not in use; the bundled compact model answers", advice)
 
 
 def _python() -> Check:
@@ -136,9 +132,8 @@ def _weights(setup: Setup) -> Iterator[Check]:
     try:
         backend = setup.load(setup.settings)
     except WeightsFault as error:
-        yield Check(
-            "weights", "fail", str(error.__cause__ or error), WEIGHTS_ADVICE[setup.settings.backend]
-        )
+        advice = WEIGHTS_ADVICE[setup.settings.backend]
+        yield Check("weights", "fail", str(error.__cause__ or error), advice)
         return
     model = backend.capabilities.model
     notes = f", {backend.notes}" if isinstance(backend, DescribedBackend) else ""
@@ -156,12 +151,8 @@ def _smoke(backend: Backend[Any]) -> Check:
         embedding = backend.embed(np.zeros((*SMOKE_SHAPE, 3), dtype=np.uint8))
         backend.predict(embedding, [prompt], threshold=None)
     except Exception as error:  # noqa: BLE001 - whatever a model may raise is the finding
-        return Check(
-            "smoke run",
-            "fail",
-            f"the model failed with {type(error).__name__}",
-            "try another device or dtype, or get the weights again",
-        )
+        advice = "try another device or dtype, or get the weights again"
+        return Check("smoke run", "fail", f"the model failed with {type(error).__name__}", advice)
     seconds = time.monotonic() - started
     return Check("smoke run", "ok", f"one picture, one prompt: {seconds:.2f} s")
 
@@ -174,12 +165,9 @@ def _queue(setup: Setup, *, needs_worker: bool) -> Check:
     except SegmenterError as error:
         return Check("queue", "fail", str(error), "start it, or check MEDSAM3_REDIS_URL")
     if not workers:
-        return Check(
-            "queue",
-            "fail" if needs_worker else "note",
-            "Redis answers, no worker is alive",
-            "start one: medsam3 worker",
-        )
+        state: Literal["fail", "note"] = "fail" if needs_worker else "note"
+        advice = "start one: medsam3 worker"
+        return Check("queue", state, "Redis answers, no worker is alive", advice)
     return Check("queue", "ok", f"Redis answers, workers alive: {len(workers)}")
 
 
@@ -187,21 +175,16 @@ def _planner(settings: Settings) -> Check:
     try:
         asyncio.run(close_all(build_mllms(settings).values()))
     except SettingsError as error:
-        return Check(
-            "planner", "fail", str(error), "or use MEDSAM3_PLANNER=rules, which needs nothing"
-        )
+        advice = "or use MEDSAM3_PLANNER=rules, which needs nothing"
+        return Check("planner", "fail", str(error), advice)
     return Check("planner", "ok", settings.planner)
 
 
 def _egress(settings: Settings) -> Check:
     if settings.egress == "off":
         return Check("egress", "ok", "off: nothing leaves this machine")
-    return Check(
-        "egress",
-        "note",
-        "deidentified: rendered pictures and request words go to the MLLM",
-        "MEDSAM3_EGRESS=off keeps all here",
-    )
+    found = "deidentified: rendered pictures and request words go to the MLLM"
+    return Check("egress", "note", found, "MEDSAM3_EGRESS=off keeps all here")
 
 
 def _keys(settings: Settings) -> Check:
@@ -221,12 +204,8 @@ def _port(settings: Settings) -> Check:
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            return Check(
-                "port",
-                "note",
-                f"{address} is not free ({error.strerror})",
-                "perhaps the service runs already; else use --port",
-            )
+            advice = "perhaps the service runs already; else use --port"
+            return Check("port", "note", f"{address} is not free ({error.strerror})", advice)
     return Check("port", "ok", f"{address} is free")
 
 
