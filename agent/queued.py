@@ -76,10 +76,12 @@ class QueuedAgent(AgentService):
         Raises:
             QueueFull, NoWorker, JobFailed, TransportDown.
         """
-        if run_id is None:
-            job = await self._jobs.begin(self.new_job(request))
-        else:
-            job = await self.job(run_id)
+        if run_id is not None:
+            return await self.run_job(request, await self.job(run_id))
+        return await self.run_job(request, await self._jobs.begin(self.new_job(request)))
+
+    async def run_job(self, request: AgentRequest, job: RunJob) -> RunRecord:
+        """Run a request that was taken on as this job; see `run`."""
         try:
             await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
             await self.begin(request, job.public_id)
@@ -90,7 +92,7 @@ class QueuedAgent(AgentService):
             raise
         except (AgentError, SegmenterError) as error:
             if await self._jobs.end(job, "failed", to_failure(error)):
-                await self._let_go(job.public_id, job.thread_id)
+                await self.carrier.let_go(job.public_id, job.thread_id)
             raise
         return await self.run_record(job.public_id)
 
@@ -106,7 +108,7 @@ class QueuedAgent(AgentService):
         end = await self.jobs.cancel(job)
         if (await self._jobs.last(job.public_id))[0] == 1:
             # It ended before it began: nobody else will clear up after it.
-            await self._let_go(job.public_id, job.thread_id)
+            await self.carrier.let_go(job.public_id, job.thread_id)
         return end
 
     async def outcome(self, run_id: str) -> RunRecord | JobEvent | None:
@@ -145,7 +147,7 @@ class QueuedAgent(AgentService):
         """
         run_id = PREFIXES["run"] + lease.job.id
         try:
-            await self.carry_out(run_id, patience_s=PATIENCE_S)
+            await self.carrier.carry_out(run_id, patience_s=PATIENCE_S)
         except (TransportDown, TurnNotCome) as error:
             raise Requeue from error
         except (AgentError, SegmenterError) as error:

@@ -93,6 +93,8 @@ class RunEvents:
 
         async def poll() -> None:
             # The end comes from any process, by way of the store: there is no event to wait for.
+            # What was written so far, the writer has just read.
+            await asyncio.sleep(POLL_S)
             while not await run.is_ended():  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
             run.ended.set()

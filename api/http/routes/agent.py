@@ -62,7 +62,7 @@ async def agent_segment(
         response.headers["Idempotency-Replayed"] = "true"
     if is_async:
         if not replayed:
-            background.start(_run_behind(agent, asked, job.public_id))
+            background.start(_run_behind(agent, asked, job))
         return running_response(job, headers=response.headers)
     run = await (_recalled(agent, job) if replayed else _finished(agent, asked, job))
     response.headers["Content-Location"] = f"/agent/runs/{run.id}"
@@ -75,15 +75,15 @@ def wants_async(prefer: str | None) -> bool:
     return "respond-async" in wishes
 
 
-async def _run_behind(agent: QueuedAgent, asked: AgentRequest, run_id: str) -> None:
+async def _run_behind(agent: QueuedAgent, asked: AgentRequest, job: RunJob) -> None:
     # How it ended is in its events.
     with suppress(AgentError, SegmenterError):
-        await agent.run(asked, run_id=run_id)
+        await agent.run_job(asked, job)
 
 
 async def _finished(agent: QueuedAgent, asked: AgentRequest, job: RunJob) -> RunRecord:
     try:
-        return _answerable(await agent.run(asked, run_id=job.public_id))
+        return _answerable(await agent.run_job(asked, job))
     except BaseException:
         await free_key(agent, job)
         raise

@@ -114,7 +114,7 @@ async def carry_out(
             await asyncio.sleep(60.0)
 
     agent = service(on, WatchedRecords(records, kept))
-    task = asyncio.create_task(agent.carry_out(run_id))
+    task = asyncio.create_task(agent.carrier.carry_out(run_id))
     try:
         return await task
     except asyncio.CancelledError:
