@@ -10,17 +10,17 @@ SPEC := pyproject.toml constraints.txt
 # Two workers; a file stays in one, for what its tests share.
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
-# What the inner loop leaves out: training, SAM 3, benchmarks, containers and whatever starts
+# What the inner loop leaves out: training, SAM 3, benchmarks, docs, containers and whatever starts
 # processes of the service or kills them.
 NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore=tests/benchmarks \
-	--ignore=tests/docker --ignore-glob='*processes.py' --ignore=tests/agent/runs/test_resume.py \
+	--ignore=tests/docker --ignore=tests/docs --ignore-glob='*processes.py' --ignore=tests/agent/runs/test_resume.py \
 	--ignore=tests/segmenter/queue/redis/test_queue.py --ignore=tests/segmenter/volumes/test_memory.py
 FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu//'
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve evaluate test test-fast test-slow coverage check format redis constraints \
-	check-constraints clean
+.PHONY: help demo serve evaluate test test-fast test-slow coverage check docs format redis \
+	constraints check-constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
@@ -39,6 +39,10 @@ $(VENV)/.dev: $(VENV)/bin/python $(SPEC)
 	$(PIP) torch==2.13.0
 	$(PIP) -e '.[dev]'
 	@touch $@ $(VENV)/.base
+
+$(VENV)/.docs: $(VENV)/.base
+	$(PIP) -e '.[docs]'
+	@touch $@
 
 $(VENV)/.evaluate: $(VENV)/.base
 	$(PIP) -e '.[evaluate]'
@@ -78,6 +82,10 @@ check: $(VENV)/.dev  ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.docs  ## the documentation as a site, in site/
+	$(BIN)/python -m benchmarks.doc_tables
+	$(BIN)/mkdocs build --strict --quiet
+
 format: $(VENV)/.dev  ## rewrite the formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -99,4 +107,4 @@ check-constraints: $(VENV)/.dev  ## whether constraints.txt is what is installed
 		else echo "constraints.txt is checked with Python 3.11 alone"; fi
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist out site .mypy_cache .pytest_cache .ruff_cache .hypothesis
