@@ -100,7 +100,7 @@ class Sam3Options(Frozen):
         merge: merge the LoRA into the weights; base SAM 3 can then not be asked.
         device: of torch; None for the GPU if there is one.
         vision_dtype: of the vision encoder; None for bfloat16 on a GPU and float32 elsewhere.
-        detector_dtype: of all else; bfloat16 is faster and moves masks, see the README.
+        detector_dtype: of all else; bfloat16 is faster and moves masks: docs, evaluation.
         compile: let torch compile the vision encoder; the first picture then takes minutes, and a
             CPU needs a C++ compiler.
     """
