@@ -15,7 +15,7 @@ def found() -> dict[str, Way]:
 
 def test_the_page_shows_the_ways_that_requests_take(found: dict[str, Way]) -> None:
     page = PAGE.read_text("utf-8")
-    assert filled(page, found) == page
+    assert filled(page, found) == page, "write it anew: python -m tests.docs.request_way"
 
 
 def test_a_request_can_be_followed(found: dict[str, Way]) -> None:
