@@ -5,6 +5,10 @@ one is there in the next. An HTML comment right above a block keeps it from runn
 
     <!-- not run: needs a GPU -->
 
+Another names the extra of pyproject.toml that the commands need beside the base installation:
+
+    <!-- installation: evaluate -->
+
 A block in ``text`` or ``json`` right below one in ``sh`` is what that one prints; ``…`` stands for
 whatever was left out, and blanks do not count.
 """
@@ -13,6 +17,7 @@ import re
 from typing import NamedTuple
 
 FENCE = re.compile(r"^```(?P<language>\w*)\s*\n(?P<text>.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+EXTRA = re.compile(r"<!-- installation: (?P<extra>\w+) -->\s*\Z")
 NOT_RUN = re.compile(r"<!-- not run: (?P<reason>[^>]+) -->\s*\Z")
 LEFT_OUT = "…"
 
@@ -24,12 +29,14 @@ class Block(NamedTuple):
         line: of the page, from 1, where the block begins.
         commands: as written.
         reason: why they are not run; None if they are.
+        extra: what they need beside the base installation; None for nothing.
         answer: what they print, shortened; None where the page does not show it.
     """
 
     line: int
     commands: str
     reason: str | None
+    extra: str | None
     answer: str | None
 
 
@@ -41,9 +48,11 @@ def blocks_of(markdown: str) -> list[Block]:
         if fence["language"] != "sh":
             continue
         mark = NOT_RUN.search(markdown, 0, fence.start())
+        more = EXTRA.search(markdown, 0, fence.start())
         line = markdown.count("\n", 0, fence.start()) + 1
         answer = _answer(markdown, fence, fences[index + 1 :])
-        found.append(Block(line, fence["text"], mark and mark["reason"], answer))
+        reason, extra = mark and mark["reason"], more and more["extra"]
+        found.append(Block(line, fence["text"], reason, extra, answer))
     return found
 
 

@@ -15,6 +15,10 @@ o…
 ```sh
 echo two
 ```
+<!-- installation: evaluate -->
+```sh
+echo three
+```
 Words.
 ```json
 {}
@@ -22,10 +26,11 @@ Words.
 """
 
 
-def test_commands_come_with_their_answer_and_the_reason_why_they_are_not_run() -> None:
+def test_commands_come_with_their_answer_and_what_they_need() -> None:
     assert blocks_of(PAGE) == [
-        Block(1, "echo one\n", None, "o…\n"),
-        Block(10, "echo two\n", "needs a GPU", None),
+        Block(1, "echo one\n", None, None, "o…\n"),
+        Block(10, "echo two\n", "needs a GPU", None, None),
+        Block(14, "echo three\n", None, "evaluate", None),
     ]
 
 

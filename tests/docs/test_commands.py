@@ -1,7 +1,8 @@
 """Runs the commands of README and docs as written.
 
 What is changed on the way: the address, for that of a service that these tests start, and `make`,
-which is told that the packages are installed. Everything else is the page's own.
+which is told that the packages are installed. Everything else is the page's own. Packages that the
+installation shown for a block does not have are hidden from it.
 """
 
 import os
@@ -16,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.docs.blocks import blocks_of, misses
+from tests.docs.blocks import Block, blocks_of, misses
 from tests.paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,6 +38,13 @@ REASONS = {
     "needs a file of yours",
     "needs a local MLLM",
 }
+# Packages of an extra that nothing of the base installation brings along.
+EXTRAS = {
+    "evaluate": ("matplotlib", "tqdm"),
+    "sam3": ("torch", "transformers", "peft", "safetensors", "huggingface_hub", "ftfy"),
+    "train": ("torch", "onnx"),
+    "postgres": ("psycopg",),
+}
 MARK = "@@ block "
 START_S, PAGE_S = 60.0, 120.0
 
@@ -54,8 +62,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MEDSAM3_")}
-    return {**kept, "PYTHONPATH": str(ROOT)}
+    return {name: value for name, value in os.environ.items() if not name.startswith("MEDSAM3_")}
+
+
+@pytest.fixture(scope="session")
+def hidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders, one an extra, that make its packages look as if they were not installed."""
+    folder = tmp_path_factory.mktemp("hidden")
+    for extra, packages in EXTRAS.items():
+        (folder / extra).mkdir()
+        for name in packages:
+            error = f"raise ModuleNotFoundError('No module named {name}', name='{name}')\n"
+            (folder / extra / f"{name}.py").write_text(error)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +83,8 @@ def address(checkout: Path, environment: dict[str, str]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [".venv/bin/medsam3", "serve", "--port", str(port)]
-    with subprocess.Popen(command, cwd=checkout, env=environment, stderr=subprocess.DEVNULL) as run:
+    env = {**environment, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=checkout, env=env, stderr=subprocess.DEVNULL) as run:
         yield _once_ready(f"http://127.0.0.1:{port}", run)
         run.terminate()
 
@@ -82,10 +102,10 @@ def _once_ready(address: str, run: "subprocess.Popen[bytes]") -> str:
 
 @pytest.mark.parametrize("page", RUNNING, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_run_and_print_what_it_shows(
-    page: Path, checkout: Path, environment: dict[str, str], address: str
+    page: Path, checkout: Path, environment: dict[str, str], hidden: Path, address: str
 ) -> None:
     blocks = [block for block in blocks_of(page.read_text()) if not block.reason]
-    script = "".join(f"echo '{MARK}{block.line}'\n{block.commands}" for block in blocks)
+    script = "".join(_script(block, hidden) for block in blocks)
     script = script.replace(ADDRESS, address).replace("make ", INSTALLED)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -100,6 +120,12 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(
     for block in blocks:
         missed = block.answer and misses(block.answer, printed[block.line])
         assert not missed, f"line {block.line} of {page.name}: {missed} in {printed[block.line]}"
+
+
+def _script(block: Block, hidden: Path) -> str:
+    folders = [hidden / extra for extra in EXTRAS if extra != block.extra]
+    path = os.pathsep.join(map(str, [*folders, ROOT]))
+    return f"echo '{MARK}{block.line}'\nexport PYTHONPATH='{path}'\n{block.commands}"
 
 
 def _by_line(printed: str) -> Iterator[tuple[int, str]]:
