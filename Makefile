@@ -13,8 +13,8 @@ PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 # What the inner loop leaves out: training, SAM 3, benchmarks, docs, containers and whatever starts
 # processes of the service or kills them.
 NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore=tests/benchmarks \
-	--ignore=tests/docker --ignore=tests/docs --ignore-glob='*processes.py' --ignore=tests/agent/runs/test_resume.py \
-	--ignore=tests/segmenter/queue/redis/test_queue.py --ignore=tests/segmenter/volumes/test_memory.py
+	--ignore=tests/docker --ignore=tests/docs --ignore-glob='*processes.py' \
+	--ignore=tests/agent/runs/test_resume.py --ignore=tests/segmenter/queue/redis/test_queue.py --ignore=tests/segmenter/volumes/test_memory.py
 FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu//'
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
