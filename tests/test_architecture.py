@@ -1,94 +1,182 @@
-"""Who may import whom, and who owns which package: read from the sources, not from memory."""
+"""Who may import whom, and who owns which package: read from the sources, not from memory.
+
+One row a package, in `ROWS`. A row's name stands for the modules of that folder alone, and an
+entry of `may` likewise; `a.*` stands for `a` and every package below it.
+"""
 
 import ast
-from collections.abc import Iterator
-from fnmatch import fnmatch
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 PACKAGES = ("segmenter", "agent", "api", "prompts", "benchmarks")
+LARGEST_FOLDER = 16
+# As many files of one folder with one prefix are a package.
+SAME_PREFIX = 4
 
-# Right side: our packages that the left side may import.
-DIRECTION = {
-    "prompts": (),
-    "segmenter": ("segmenter",),
-    "agent": ("agent", "segmenter", "prompts"),
-    "api": ("api", "agent", "segmenter", "prompts"),
-    "benchmarks": ("benchmarks", "api", "agent", "segmenter"),
+
+class Row(NamedTuple):
+    """What a package may import of ours, and which third-party packages are its own."""
+
+    may: str = ""
+    owns: str = ""
+
+
+SEGMENTER = "segmenter.contract segmenter.errors"
+ROWS: Mapping[str, Row] = {
+    "prompts": Row(),
+    "segmenter.contract": Row(),
+    "segmenter.errors": Row(),
+    "segmenter.settings": Row("segmenter.contract"),
+    "segmenter.words": Row(owns="rapidfuzz"),
+    "segmenter.masks": Row("segmenter.contract", "scipy"),
+    "segmenter.redis_connection": Row("segmenter.errors", "redis"),
+    "segmenter.formats": Row(
+        f"{SEGMENTER} segmenter.formats.dicom segmenter.formats.raster",
+        "nibabel av PIL",
+    ),
+    "segmenter.formats.dicom": Row(
+        f"{SEGMENTER} segmenter.formats segmenter.formats.raster", "pydicom"
+    ),
+    "segmenter.formats.raster": Row(f"{SEGMENTER} segmenter.formats", "PIL"),
+    "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),
+    "segmenter.queue.redis": Row(
+        "segmenter.errors segmenter.queue segmenter.redis_connection segmenter.settings", "redis"
+    ),
+    "segmenter.storage": Row(f"{SEGMENTER} segmenter.redis_connection", "sqlalchemy redis"),
+    "segmenter.backends": Row("segmenter.contract segmenter.masks segmenter.formats"),
+    "segmenter.backends.compact": Row(
+        f"{SEGMENTER} segmenter.backends segmenter.masks segmenter.words", "onnxruntime"
+    ),
+    "segmenter.backends.sam3": Row(
+        f"{SEGMENTER} segmenter.backends segmenter.masks segmenter.formats segmenter.settings"
+        " segmenter.backends.sam3.weights",
+        "torch transformers peft safetensors ftfy",
+    ),
+    "segmenter.backends.sam3.weights": Row(
+        "segmenter.backends.sam3",
+        "torch transformers safetensors peft huggingface_hub yaml",
+    ),
+    "segmenter.volumes": Row(
+        f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.masks segmenter.queue"
+        " segmenter.storage"
+    ),
+    "segmenter.prompt_checks": Row(f"{SEGMENTER} segmenter.masks"),
+    "segmenter.client": Row(f"{SEGMENTER} segmenter.prompt_checks segmenter.queue"),
+    "segmenter.worker": Row(
+        "segmenter.contract segmenter.backends segmenter.prompt_checks segmenter.queue"
+        " segmenter.settings segmenter.storage segmenter.volumes"
+    ),
+    "segmenter.services": Row(
+        "segmenter.contract segmenter.backends segmenter.client segmenter.formats segmenter.queue"
+        " segmenter.queue.redis segmenter.settings segmenter.storage segmenter.volumes"
+        " segmenter.worker"
+    ),
+    "segmenter.training": Row("segmenter.*"),
+    "segmenter.training.compact": Row("segmenter.*", "torch onnx PIL"),
+    "segmenter.training.compact.calibration": Row("segmenter.*"),
+    "segmenter.training.sam3": Row("segmenter.*", "torch transformers peft safetensors scipy"),
+    "agent.schemas": Row("segmenter.contract"),
+    "agent.errors": Row(),
+    "agent.settings": Row("agent.schemas segmenter.contract"),
+    "agent.contract": Row("agent.language agent.schemas segmenter.contract"),
+    "agent.language": Row("agent.schemas segmenter.contract segmenter.words"),
+    "agent.masks": Row("agent.schemas segmenter.contract segmenter.masks", "scipy"),
+    "agent.policy": Row(
+        "agent.contract agent.language agent.masks agent.schemas segmenter.contract segmenter.masks"
+    ),
+    "agent.drawing": Row("segmenter.contract segmenter.masks", "PIL"),
+    "agent.mllm": Row("agent.errors agent.mllm.json agent.schemas", "google openai httpx2"),
+    "agent.mllm.json": Row("agent.errors"),
+    "agent.planners": Row(
+        "agent.contract agent.drawing agent.errors agent.language agent.masks agent.mllm"
+        " agent.mllm.json agent.policy agent.schemas segmenter.contract segmenter.masks"
+    ),
+    "agent.conversation": Row(
+        "agent.errors agent.language agent.masks agent.planners agent.policy agent.schemas"
+        " segmenter.contract segmenter.masks"
+    ),
+    "agent.loop": Row(
+        "agent.contract agent.conversation agent.errors agent.language agent.masks agent.planners"
+        f" agent.policy agent.schemas agent.settings {SEGMENTER} segmenter.masks",
+        "langgraph langchain_core langsmith",
+    ),
+    "agent.runs": Row(
+        "agent.contract agent.conversation agent.drawing agent.errors agent.language agent.loop"
+        f" agent.planners agent.schemas agent.settings {SEGMENTER} segmenter.masks"
+        " segmenter.formats.raster segmenter.queue"
+    ),
+    "agent.service": Row("agent.* segmenter.queue"),
+    "agent.queued": Row(f"agent.* {SEGMENTER} segmenter.queue"),
+    "api": Row(),
+    "api.__main__": Row("api.cli"),
+    "api.errors": Row(),
+    "api.json_logs": Row(),
+    "api.settings": Row("segmenter.contract segmenter.settings"),
+    "api.problem_kinds": Row("agent.errors api.errors segmenter.errors"),
+    "api.bootstrap": Row("agent.* segmenter.* api.settings"),
+    "api.schemas": Row("agent.schemas api.errors segmenter.contract segmenter.volumes"),
+    "api.render": Row(
+        "agent.runs agent.schemas api api.problem_kinds api.schemas api.settings"
+        " segmenter.contract segmenter.formats segmenter.volumes"
+    ),
+    "api.operations": Row(
+        "api.bootstrap api.errors api.render api.schemas api.settings segmenter.contract"
+        " segmenter.formats.raster segmenter.masks"
+    ),
+    "api.http": Row(
+        "agent.* api api.bootstrap api.errors api.http.openapi api.http.routes api.problem_kinds"
+        f" api.render api.schemas api.settings {SEGMENTER} segmenter.queue segmenter.settings"
+        " segmenter.volumes",
+        "fastapi starlette",
+    ),
+    "api.http.routes": Row(
+        "agent.errors agent.queued agent.runs agent.schemas api.bootstrap api.errors api.http"
+        f" api.http.openapi api.operations api.render api.schemas {SEGMENTER} segmenter.volumes",
+        "fastapi",
+    ),
+    "api.http.openapi": Row("api api.http api.problem_kinds api.schemas", "fastapi"),
+    "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
+    "benchmarks": Row("api.* agent.* segmenter.*", "torch transformers PIL scipy nibabel"),
 }
-
-# The agent talks to the segmenter through its contract, never to its queue, worker or models.
-AGENT_MAY_SEE = (
-    "segmenter.contract",
-    "segmenter.errors",
-    "segmenter.masks.components",
-    "segmenter.masks.geometry",
-    "segmenter.masks.rle",
-    "segmenter.formats*",
-    "segmenter.words*",
-    "segmenter.queue.contract",
-    "segmenter.queue.jobs",
-    "segmenter.queue.messages",
-    "segmenter.queue.settle",
-)
-
-OWNERS = {
-    "torch": ("segmenter/backends/sam3*.py", "segmenter/training/*.py", "benchmarks/sam3/*.py"),
-    "transformers": (
-        "segmenter/backends/sam3*.py",
-        "segmenter/training/*.py",
-        "benchmarks/sam3/*.py",
-    ),
-    "peft": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
-    "safetensors": ("segmenter/backends/sam3*.py", "segmenter/training/*.py"),
-    "huggingface_hub": ("segmenter/backends/sam3/weights/hub.py",),
-    "ftfy": ("segmenter/backends/sam3/tokenizer.py",),
-    "yaml": ("segmenter/backends/sam3/weights/lora.py",),
-    "onnx": ("segmenter/training/*.py",),
-    "onnxscript": ("segmenter/training/*.py",),
-    "onnxruntime": ("segmenter/backends/compact/graphs.py",),
-    "sqlalchemy": ("segmenter/storage/sql.py",),
-    "redis": ("segmenter/*redis*.py",),
-    "langgraph": ("agent/loop/graph.py",),
-    "langchain_core": ("agent/loop/graph.py",),
-    "langsmith": ("agent/loop/graph.py",),
-    "google": ("agent/mllm/gemini.py",),
-    "openai": ("agent/mllm/openai_chat.py",),
-    # httpx2 is the SDKs' own transport: its errors pass through them unwrapped.
-    "httpx2": ("agent/mllm/gemini.py", "agent/mllm/openai_chat.py"),
-    "PIL": (
-        "segmenter/formats/raster/image.py",
-        "segmenter/formats/polygons.py",
-        "segmenter/training/compact/augment.py",
-        "agent/drawing/*.py",
-        "benchmarks/evaluation/comparison.py",
-    ),
-    "pydicom": ("segmenter/formats/dicom*.py",),
-    "fastapi": ("api/*.py", "api/routes/*.py"),
-    "starlette": ("api/*.py", "api/routes/*.py"),
-    "uvicorn": ("api/*.py",),
-    "scipy": (
-        "segmenter/masks/components.py",
-        "segmenter/training/sam3/*.py",
-        "agent/masks/quality.py",
-        "benchmarks/evaluation/surfaces.py",
-        "benchmarks/evaluation/summary.py",
-    ),
-    "monai": ("benchmarks/evaluation/surfaces.py", "benchmarks/evaluation/instances.py"),
-    "matplotlib": ("benchmarks/evaluation/plots.py",),
-    "rapidfuzz": ("segmenter/words/typos.py",),
-    "tqdm": ("benchmarks/evaluation/runner.py",),
-    "nibabel": ("segmenter/formats/nifti.py", "benchmarks/paper/nifti.py"),
-    "av": ("segmenter/formats/video.py",),
-}
-# Owned by nobody: everyone may use them.
+# Everybody's.
 COMMON = {"numpy", "pydantic", "pydantic_core"}
+# Parents that see their children while the children use the parent's leaf files.
+PARENTS = {"segmenter.formats", "segmenter.backends.sam3", "api.http"}
 
 
-def sources() -> list[Path]:
-    return sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def sources() -> tuple[Path, ...]:
+    return tuple(sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")))
+
+
+def module_of(path: Path) -> str:
+    return relative(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def package_of(path: Path) -> str:
+    """Return the row of a file: its folder; itself for one beside the packages of a layer."""
+    folder = relative(path.parent).replace("/", ".")
+    if folder in ROWS and module_of(path) not in ROWS:
+        return folder
+    if path.parts[len(ROOT.parts)] in ("benchmarks", "prompts"):
+        return path.parts[len(ROOT.parts)]
+    return module_of(path)
+
+
+MODULES = {module_of(path): path for path in sources()}
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
@@ -98,60 +186,113 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
-            # `from agent import errors` names a module in its aliases.
             assert node.module is not None
-            yield node.lineno, node.module
-            if node.module in PACKAGES:
-                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            for alias in node.names:
+                # `from agent import errors` names a module in its aliases.
+                inner = f"{node.module}.{alias.name}"
+                yield node.lineno, inner if inner in MODULES else node.module
 
 
-def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
+def matches(package: str, pattern: str) -> bool:
+    if pattern.endswith(".*"):
+        return package == pattern[:-2] or package.startswith(pattern[:-1])
+    return package == pattern
 
 
-def test_imports_go_from_api_to_agent_to_segmenter_only() -> None:
-    wrong = [
-        f"{relative(path)}:{line} imports {module}"
-        for path in sources()
-        for line, module in imports(path)
-        if (home := module.split(".")[0]) in PACKAGES
-        and home not in DIRECTION[path.relative_to(ROOT).parts[0]]
-    ]
-    assert wrong == []
-
-
-def test_the_agent_sees_only_the_segmenters_contract() -> None:
-    wrong = [
-        f"{relative(path)}:{line} imports {module}"
-        for path in (ROOT / "agent").rglob("*.py")
-        for line, module in imports(path)
-        if module.startswith("segmenter.")
-        and not any(fnmatch(module, pattern) for pattern in AGENT_MAY_SEE)
-    ]
-    assert wrong == []
-
-
-def test_a_third_party_package_is_imported_by_its_owner_only() -> None:
-    wrong = []
+def arrows() -> Iterator[tuple[Path, int, str, str]]:
+    """Yield (file, line, its package, imported package) of every import of ours across packages."""
     for path in sources():
+        here = package_of(path)
         for line, module in imports(path):
-            owners = OWNERS.get(module.split(".")[0])
-            if owners and not any(fnmatch(relative(path), owner) for owner in owners):
-                wrong.append(f"{relative(path)}:{line} imports {module}, owned by {owners}")
+            if module in MODULES and (there := package_of(MODULES[module])) != here:
+                yield path, line, here, there
+
+
+def test_every_package_has_a_row_and_every_row_a_package() -> None:
+    assert {package_of(path) for path in sources()} - {"agent", "segmenter"} == set(ROWS)
+
+
+def test_a_package_imports_only_what_its_row_allows() -> None:
+    wrong = [
+        f"{relative(path)}:{line}: {here} imports {there}"
+        for path, line, here, there in arrows()
+        if not any(matches(there, pattern) for pattern in ROWS[here].may.split())
+    ]
     assert wrong == []
 
 
-def test_every_third_party_package_has_an_owner() -> None:
-    import sys
+def test_a_row_allows_no_more_than_is_used() -> None:
+    used = {(here, there) for _, _, here, there in arrows()}
+    idle = [
+        f"{here}: {pattern}"
+        for here, row in ROWS.items()
+        for pattern in row.may.split()
+        if not any(matches(there, pattern) for start, there in used if start == here)
+    ]
+    third = {
+        (package_of(path), name.split(".")[0]) for path in sources() for _, name in imports(path)
+    }
+    idle += [
+        f"{here}: {name}"
+        for here, row in ROWS.items()
+        for name in row.owns.split()
+        if (here, name) not in third
+    ]
+    assert idle == []
 
-    known = set(sys.stdlib_module_names) | set(PACKAGES) | set(OWNERS) | COMMON
-    homeless = {
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = TopologicalSorter(
+        {
+            name: {other for _, other in imports(path) if other in MODULES and other != name}
+            for name, path in MODULES.items()
+        }
+    )
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(error.args[1])}")
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    """A parent may see its children, and they its leaf files, for no module is in a circle."""
+    order = TopologicalSorter[str]()
+    for _, _, here, there in arrows():
+        if not any(here == parent and there.startswith(f"{parent}.") for parent in PARENTS):
+            order.add(here, there)
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(f"circle: {' -> '.join(error.args[1])}")
+
+
+def test_no_folder_is_crowded() -> None:
+    modules = [path for path in sources() if path.name != "__init__.py"]
+    sizes = Counter(relative(path.parent) for path in modules)
+    prefixes = Counter(
+        f"{relative(path.parent)}/{path.stem.split('_')[0]}_*"
+        for path in modules
+        if "_" in path.stem
+    )
+    served = ("agent", "api", "segmenter")
+    crowded = {folder: n for folder, n in sizes.items() if n > LARGEST_FOLDER}
+    alike = {prefix: n for prefix, n in prefixes.items() if n >= SAME_PREFIX}
+    assert {name: n for name, n in (crowded | alike).items() if name.startswith(served)} == {}
+
+
+def test_a_third_party_package_is_imported_by_its_owners_only() -> None:
+    owned = {name for row in ROWS.values() for name in row.owns.split()}
+    wrong = [
         f"{relative(path)}:{line} imports {module}"
         for path in sources()
         for line, module in imports(path)
-        if module.split(".")[0] not in known
-    }
-    assert homeless == set()
+        if (name := module.split(".")[0]) not in sys.stdlib_module_names
+        and name not in COMMON
+        and name not in PACKAGES
+        and name not in ROWS[package_of(path)].owns.split()
+        and (name in owned or package_of(path) != "benchmarks")
+    ]
+    assert wrong == []
 
 
 def test_only_the_entry_points_read_the_environment() -> None:
