@@ -1,7 +1,6 @@
 """Curves of a training run as CSV files, and the same lines on the terminal."""
 
 import csv
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ class Journal:
         """Print what is about to be trained, on what."""
         parameters = sum(each.numel() for each in state.model.parameters())
         head = {"data_sha256": data_sha256, "parameters": parameters, "step": state.step}
-        print(json.dumps(head | dataclasses.asdict(settings)), flush=True)
+        print(json.dumps(head | settings.model_dump()), flush=True)
 
     def losses(self, state: State, progress: float, rate: float, found: Losses) -> None:
         """Note the losses of one step."""

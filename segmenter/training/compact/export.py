@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
@@ -65,21 +64,6 @@ def _export(
         node.doc_string = ""
     onnx.checker.check_model(graph)
     onnx.save(graph, path)
-
-
-def torch_outputs(
-    model: Compact, pixels: np.ndarray, concept: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mask logits (N, 1, S, S) and presence logits (N, 1) of the torch network, float32.
-
-    Args:
-        model: in evaluation mode.
-        pixels: float32, shape (N, 4, S, S).
-        concept: int64, shape (N,).
-    """
-    with torch.inference_mode():
-        logits, presence = model(torch.from_numpy(pixels), torch.from_numpy(concept))
-    return logits.numpy(), presence.numpy()
 
 
 def file_sha256(path: Path) -> str:

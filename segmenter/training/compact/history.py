@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from segmenter.training.compact.calibration.calibrate import (
     FloatArray,
+    Raw,
     calibration_error,
     crossfit_presences,
+    drawn_targets,
     presences,
     score_logits,
-    sigmoid,
 )
-from segmenter.training.compact.calibration.fit import Raw, Tuning, joint_scores, to_drawn, to_seen
+from segmenter.training.compact.calibration.fit import Tuning, joint_scores
 from segmenter.training.compact.calibration.thresholds import Choice
 from segmenter.training.compact.stages import Stretch
 
@@ -24,7 +26,7 @@ def build_record(
     """Return what was trained on what, and what validation says.
 
     Args:
-        history: of all stages, with settings.
+        history: of all stages.
         raws: answers to the validation questions.
         tuning: fitted on them.
         choice: the model's own threshold.
@@ -33,7 +35,7 @@ def build_record(
     return {
         "data_sha256": history[-1].data_sha256,
         "steps": sum(each.steps for each in history),
-        "views": sum(each.steps * _batch(each) for each in history),
+        "views": sum(each.steps * int(each.settings["optimizer"]["batch"]) for each in history),
         "training_minutes": round(sum(each.minutes for each in history), 1),
         "stages": [each._asdict() | {"minutes": round(each.minutes, 1)} for each in history],
         "validation_rows": {
@@ -47,23 +49,18 @@ def build_record(
     }
 
 
-def _batch(stretch: Stretch) -> int:
-    return int(stretch.settings["optimizer"]["batch"]) if stretch.settings else 0
-
-
 def presence_report(texts: Sequence[Raw], tuning: Tuning) -> dict[str, float | None]:
     """Return calibration errors of the presence, [0, 1], with and without foreign questions.
 
     ``fitted`` are measured on the rows fitted on, ``crossfit`` on the half of the groups that was
     not fitted on.
     """
-    seen = to_seen(texts)
-    present = np.array([row.present for row in seen], dtype=float)
-    annotated = np.array([not row.foreign for row in seen])
+    present = np.array([row.has_target for row in texts], dtype=float)
+    annotated = np.array([not row.foreign for row in texts])
     report: dict[str, float | None] = {}
     for name, predicted in (
-        ("fitted", presences(seen, tuning.presence)),
-        ("crossfit", crossfit_presences(seen)),
+        ("fitted", presences(texts, tuning.presence)),
+        ("crossfit", crossfit_presences(texts)),
     ):
         report[f"{name}_ece"] = round(calibration_error(predicted, present), 4)
         report[f"{name}_ece_annotated"] = round(
@@ -79,27 +76,19 @@ def score_report(raws: Sequence[Raw], tuning: Tuning) -> dict[str, dict[str, flo
 
 
 def _score_line(rows: Sequence[Raw], tuning: Tuning) -> dict[str, float | None]:
-    drawn = to_drawn(rows)
+    drawn = drawn_targets(rows)
     if not drawn:
         return {"masks": 0}
     dices = np.array([each.dice for each in drawn])
-    logits = score_logits(np.array([each.score for each in drawn]))
-    predicted = sigmoid(tuning.score.slope * logits + tuning.score.offset)
+    predicted = tuning.score.of(score_logits(np.array([each.score for each in drawn], dtype=float)))
     return {
         "masks": len(drawn),
         "mean_score": round(float(predicted.mean()), 4),
         "mean_dice": round(float(dices.mean()), 4),
         "ece": round(calibration_error(predicted, dices), 4),
         "pearson": _correlation(predicted, dices),
-        "spearman": _correlation(_ranks(predicted), _ranks(dices)),
+        "spearman": _correlation(stats.rankdata(predicted), stats.rankdata(dices)),
     }
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    """Return ranks, float64, shape (N,); equal values share their mean rank."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    mean_ranks = np.cumsum(counts) - (counts - 1) / 2
-    return np.asarray(mean_ranks[places], dtype=np.float64)
 
 
 def _correlation(first: FloatArray, second: FloatArray) -> float | None:

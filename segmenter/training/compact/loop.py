@@ -7,12 +7,13 @@ depends on the seed and k alone, so a resumed run sees the views an unbroken one
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, SequentialSampler, Subset
+from torch.utils.data import DataLoader, Subset
 
 from segmenter.training.compact import losses, validation
 from segmenter.training.compact.curves import Journal
@@ -27,7 +28,7 @@ from segmenter.training.compact.state import (
     save,
 )
 from segmenter.training.compact.views import View, Views
-from segmenter.training.dataset import Sample, cut_validation, load, read_rows
+from segmenter.training.dataset import cut_validation, load, read_rows
 
 
 class Budget(NamedTuple):
@@ -81,30 +82,14 @@ def train_step(state: State, batch: View, settings: Settings, rate: float) -> lo
     return found
 
 
-class _Indexed(Dataset[View]):
-    """What the loader wants around ``Views``."""
-
-    def __init__(self, views: Views) -> None:
-        self.views = views
-
-    def __len__(self) -> int:
-        return len(self.views)
-
-    def __getitem__(self, index: int) -> View:
-        return self.views[index]
-
-
 def batches(views: Views, settings: Settings, first: int) -> Iterator[View]:
     """Yield collated batches, from view number ``first`` on."""
-    rest = Subset(_Indexed(views), range(first, len(views)))
-    loader = DataLoader(
-        rest,
+    yield from DataLoader(
+        Subset(views, range(first, len(views))),
         batch_size=settings.optimizer.batch,
-        sampler=SequentialSampler(rest),
         num_workers=settings.run.workers,
         drop_last=True,
     )
-    yield from loader
 
 
 def train(
@@ -147,41 +132,31 @@ def train(
     checks = validation.fixed_views(
         load(kept)[0], settings.data.validation_rows, settings.model.side
     )
-    run = _Run(state, journal, settings, budget, checks, data_sha256)
-    run.go(_views(samples, settings, budget))
-    return state
-
-
-def _views(samples: list[Sample], settings: Settings, budget: Budget) -> Views:
-    return Views(
+    views = Views(
         samples,
         settings.sampling,
         side=settings.model.side,
         seed=settings.run.seed,
         count=budget.steps * settings.optimizer.batch,
     )
+    _Run(state, journal, settings, budget, checks, data_sha256).go(views)
+    return state
 
 
+@dataclass
 class _Run:
     """The loop and the clocks it obeys."""
 
-    def __init__(
-        self,
-        state: State,
-        journal: Journal,
-        settings: Settings,
-        budget: Budget,
-        checks: list[validation.FixedView],
-        data_sha256: str,
-    ) -> None:
-        self.state = state
-        self.journal = journal
-        self.settings = settings
-        self.budget = budget
-        self.checks = checks
-        self.data_sha256 = data_sha256
-        self.start = time.monotonic() - state.elapsed_s
-        self.saved = self.checked = state.elapsed_s
+    state: State
+    journal: Journal
+    settings: Settings
+    budget: Budget
+    checks: list[validation.FixedView]
+    data_sha256: str
+
+    def __post_init__(self) -> None:
+        self.start = time.monotonic() - self.state.elapsed_s
+        self.saved = self.checked = self.state.elapsed_s
 
     def go(self, views: Views) -> None:
         """Train from the state's step to the end of the budget."""

@@ -154,18 +154,10 @@ class Decoder(nn.Module):
         last: Tensor,
         concept: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Decode one concept per encoded view.
+        """Decode one concept, int64 (N,), per encoded view to mask and presence logits.
 
-        Args:
-            first: shape (N, C, S/2, S/2), as are the others down to ``last`` (N, C, S/32, S/32).
-            second: see ``first``.
-            third: see ``first``.
-            fourth: see ``first``.
-            last: see ``first``.
-            concept: int64, shape (N,), numbers in the vocabulary.
-
-        Returns:
-            Mask logits (N, 1, S, S) and presence logits (N, 1).
+        ``first`` has shape (N, C, S/2, S/2), as have the others down to ``last``, (N, C, S/32,
+        S/32); the logits (N, 1, S, S) and (N, 1).
         """
         condition = self.condition(self.embedding(concept))
         x = self.bottom(last, condition)

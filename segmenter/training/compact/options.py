@@ -43,8 +43,4 @@ def add_export_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder to write")
     parser.add_argument("--weights-id", required=True, help="name of these weights")
     parser.add_argument("--note", default="", help="what else people should know of the training")
-    parser.add_argument(
-        "--config",
-        type=Path,
-        help="settings, TOML; else those of the checkpoint, or of its stage if it has none",
-    )
+    parser.add_argument("--config", type=Path, help="settings, TOML; else those of the checkpoint")

@@ -10,12 +10,12 @@ from segmenter.backends.compact.backend import CompactBackend
 from segmenter.backends.compact.metadata import METADATA, CompactMetadata, ConceptCard
 from segmenter.training.ask import Outcome, foreign_rows, outcomes
 from segmenter.training.compact import export
-from segmenter.training.compact.calibration.calibrate import PLAIN
-from segmenter.training.compact.calibration.fit import Raw, Tuning, tune
+from segmenter.training.compact.calibration.calibrate import PLAIN, Raw
+from segmenter.training.compact.calibration.fit import Tuning, tune
 from segmenter.training.compact.calibration.thresholds import Choice
 from segmenter.training.compact.history import build_record
-from segmenter.training.compact.settings import Settings, load_settings, to_settings
-from segmenter.training.compact.stages import CONFIGS, Stretch, join, read_history
+from segmenter.training.compact.settings import Settings
+from segmenter.training.compact.stages import Stretch, join, read_history
 from segmenter.training.compact.state import CHECKPOINT, new_state, read_checkpoint, restore
 from segmenter.training.compact.validation import PIXEL_OFFSET, PIXEL_SCALE
 from segmenter.training.concepts import CONCEPTS
@@ -40,7 +40,7 @@ def release(
         data: the folder trained on.
         runs: with a checkpoint each, in the order of training; the last one is exported.
         folder: to write; what is there of the same name is replaced.
-        settings: to use; None for those of the checkpoint, or of its stage if it has none.
+        settings: to use; None for those of the checkpoint.
         weights_id: name of these weights.
         note: what else people should know of the training.
 
@@ -51,7 +51,7 @@ def release(
         ValueError: a run has no checkpoint.
     """
     history = join([_history(run) for run in runs])
-    settings = settings or _settings(history[-1])
+    settings = settings or Settings.model_validate(history[-1].settings)
     state = new_state(settings)
     restore(state, runs[-1])
     export.export_graphs(state.average, settings.model.side, folder)
@@ -64,7 +64,7 @@ def release(
     raws = list(_raws(answers))
     tuning, choice = tune(raws)
     _write(folder / METADATA, _metadata(folder, settings, weights_id, tuning))
-    record = build_record(_told(history), raws, tuning, choice)
+    record = build_record(history, raws, tuning, choice)
     record |= {
         "note": note,
         "parameters": sum(each.numel() for each in state.model.parameters()),
@@ -80,18 +80,6 @@ def _history(run: Path) -> tuple[Stretch, ...]:
     if not path.exists():
         raise ValueError(f"{str(run)!r} holds no checkpoint")
     return read_history(read_checkpoint(path))
-
-
-def _settings(last: Stretch) -> Settings:
-    """Return what a stretch was trained with; for a checkpoint of old its stage's settings."""
-    if last.settings is not None:
-        return to_settings(last.settings)
-    return load_settings(CONFIGS[min(last.stage, len(CONFIGS)) - 1])
-
-
-def _told(history: Sequence[Stretch]) -> list[Stretch]:
-    """Fill in the settings that checkpoints of old do not tell, from the stages' files."""
-    return [each._replace(settings=_settings(each).to_tables()) for each in history]
 
 
 def _metadata(folder: Path, settings: Settings, weights_id: str, tuning: Tuning) -> CompactMetadata:

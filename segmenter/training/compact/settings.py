@@ -1,18 +1,15 @@
 """Settings of a training run, read from the TOML file in the package."""
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from segmenter.contract import Frozen
 from segmenter.training.compact.stages import CONFIGS
 
 CONFIG = CONFIGS[0]
 
 
-@dataclass(frozen=True)
-class DataSettings:
+class DataSettings(Frozen):
     """Shares in [0, 1]; ``validation_seed`` salts the cut and is the same in all stages."""
 
     validation_share: float
@@ -20,8 +17,7 @@ class DataSettings:
     validation_rows: int
 
 
-@dataclass(frozen=True)
-class ModelSettings:
+class ModelSettings(Frozen):
     """Shape of the network; ``side`` in pixels."""
 
     side: int
@@ -32,8 +28,7 @@ class ModelSettings:
     concept_width: int
 
 
-@dataclass(frozen=True)
-class SamplingSettings:
+class SamplingSettings(Frozen):
     """Shares in [0, 1]; ``bonus`` multiplies a set's weight.
 
     Attributes:
@@ -57,8 +52,7 @@ class SamplingSettings:
     bonus: dict[str, float]
 
 
-@dataclass(frozen=True)
-class OptimizerSettings:
+class OptimizerSettings(Frozen):
     """``warm_up`` is a share of the schedule, ``ema`` the decay per step."""
 
     batch: int
@@ -70,8 +64,7 @@ class OptimizerSettings:
     steps: int
 
 
-@dataclass(frozen=True)
-class LossSettings:
+class LossSettings(Frozen):
     """Weights beside the cross-entropy of the masks, which counts 1."""
 
     dice: float
@@ -79,8 +72,7 @@ class LossSettings:
     empty: float
 
 
-@dataclass(frozen=True)
-class RunSettings:
+class RunSettings(Frozen):
     """Process settings; a negative number of workers is not allowed, 0 reads in the loop."""
 
     seed: int
@@ -91,8 +83,7 @@ class RunSettings:
     validate_minutes: float
 
 
-@dataclass(frozen=True)
-class InferenceSettings:
+class InferenceSettings(Frozen):
     """What the exported weights are used with.
 
     Attributes:
@@ -106,8 +97,7 @@ class InferenceSettings:
     foreign: int
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(Frozen):
     """All settings of one training run."""
 
     data: DataSettings
@@ -118,24 +108,7 @@ class Settings:
     run: RunSettings
     inference: InferenceSettings
 
-    def to_tables(self) -> dict[str, Any]:
-        """Return the tables of the TOML file."""
-        return asdict(self)
-
 
 def load_settings(path: Path = CONFIG) -> Settings:
-    """Read settings; an unknown or missing key raises TypeError."""
-    return to_settings(tomllib.loads(path.read_text(encoding="utf-8")))
-
-
-def to_settings(tables: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """Return settings from their tables; an unknown or missing key raises TypeError."""
-    return Settings(
-        data=DataSettings(**tables["data"]),
-        model=ModelSettings(**tables["model"]),
-        sampling=SamplingSettings(**tables["sampling"]),
-        optimizer=OptimizerSettings(**tables["optimizer"]),
-        loss=LossSettings(**tables["loss"]),
-        run=RunSettings(**tables["run"]),
-        inference=InferenceSettings(**tables["inference"]),
-    )
+    """Read settings; an unknown or missing key raises ValidationError, a ValueError."""
+    return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

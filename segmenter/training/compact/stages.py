@@ -17,14 +17,14 @@ class Stretch(NamedTuple):
 
     Attributes:
         stage: number, from 1; a new one starts from weights, with a fresh optimizer and clock.
-        settings: tables of the TOML file; None where a checkpoint does not tell.
+        settings: tables of the TOML file.
         data_sha256: of the bytes trained on.
         steps: of this stretch.
         minutes: of this stretch.
     """
 
     stage: int
-    settings: dict[str, Any] | None
+    settings: dict[str, Any]
     data_sha256: str
     steps: int
     minutes: float
@@ -49,11 +49,8 @@ def extend(past: Sequence[Stretch], now: Stretch) -> tuple[Stretch, ...]:
 
 
 def read_history(parts: Mapping[str, Any]) -> tuple[Stretch, ...]:
-    """Return the history in a checkpoint; of one that has none, a stretch without settings."""
-    if "stages" in parts:
-        return tuple(Stretch(**each) for each in parts["stages"])
-    minutes = float(parts["elapsed_s"]) / 60
-    return (Stretch(1, None, str(parts["data_sha256"]), int(parts["step"]), minutes),)
+    """Return the history in a checkpoint."""
+    return tuple(Stretch(**each) for each in parts["stages"])
 
 
 def join(histories: Sequence[Sequence[Stretch]]) -> tuple[Stretch, ...]:

@@ -95,7 +95,7 @@ def move_average(state: State, decay: float) -> None:
 
 def save(state: State, folder: Path, settings: Settings, data_sha256: str) -> None:
     """Write the checkpoint, whole or not at all, with what its weights were trained with."""
-    tables = settings.to_tables()
+    tables = settings.model_dump()
     now = Stretch(state.stage, tables, data_sha256, state.step, state.elapsed_s / 60)
     parts = {
         "model": state.model.state_dict(),
@@ -134,6 +134,6 @@ def adopt(state: State, checkpoint: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the parts of a checkpoint; those before version 0.2 lack settings and history."""
+    """Return the parts of a checkpoint."""
     parts: dict[str, Any] = torch.load(path, weights_only=True)
     return parts

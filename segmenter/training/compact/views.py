@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from torch.utils.data import Dataset
 
 from segmenter.training.compact import augment
 from segmenter.training.compact.settings import SamplingSettings
@@ -58,7 +59,7 @@ def row_shares(rows: list[Row], bonus: dict[str, float]) -> npt.NDArray[np.float
     return shares
 
 
-class Views:
+class Views(Dataset[View]):
     """Map-style set of random views; view ``index`` depends on the seed and the index alone."""
 
     def __init__(

@@ -4,13 +4,12 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from segmenter.backends.sam3.backend import Sam3Backend
@@ -27,7 +26,6 @@ from segmenter.training.sam3.losses import Losses, Target, detector_losses
 from segmenter.training.sam3.prompts import Query, epoch_queries
 from segmenter.training.sam3.settings import Sam3Settings
 from segmenter.training.sam3.state import (
-    TuningState,
     move_average,
     new_tuning,
     put_parameters,
@@ -186,8 +184,18 @@ class Tuning:
             return nullcontext()
         return torch.autocast(self._network.device.type, dtype=torch.bfloat16)
 
-    def _averaged(self) -> AbstractContextManager[object]:
-        return _Swapped(self.state) if self.state.average else nullcontext()
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Put the averaged parameters, if there are any, in place of the trained ones."""
+        if not self.state.average:
+            yield
+            return
+        own = {name: each.detach().clone() for name, each in self.detector.parameters().items()}
+        put_parameters(self.detector, self.state.average)
+        try:
+            yield
+        finally:
+            put_parameters(self.detector, own)
 
     def _note_losses(self, losses: Losses) -> None:
         values = {name: round(float(each), 6) for name, each in losses._asdict().items()}
@@ -201,22 +209,6 @@ class Tuning:
             if fresh:
                 writer.writeheader()
             writer.writerow(row)
-
-
-class _Swapped:
-    """Puts the averaged parameters in place of the trained ones for a while."""
-
-    def __init__(self, state: TuningState) -> None:
-        self._state = state
-        self._own: dict[str, Tensor] = {}
-
-    def __enter__(self) -> None:
-        parameters = self._state.detector.parameters()
-        self._own = {name: each.detach().clone() for name, each in parameters.items()}
-        put_parameters(self._state.detector, self._state.average)
-
-    def __exit__(self, *_: object) -> None:
-        put_parameters(self._state.detector, self._own)
 
 
 def to_question(query: Query, size: tuple[int, int]) -> DetectorPrompt:

@@ -5,21 +5,23 @@ All but masks are taken on every layer of the decoder, masks on the last one.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers.loss import loss_for_object_detection
 
 from segmenter.training.sam3.detector import Answers
-from segmenter.training.sam3.matching import Match, giou, iou, match, to_corners
+from segmenter.training.sam3.matching import Match, match
 from segmenter.training.sam3.settings import LossSettings
 
+# It is not typed.
+detr: Any = loss_for_object_detection
 # Target of a matched query: probability and IoU, the one that is right where it believes so.
 POWER_OF_BELIEF, POWER_OF_IOU = 0.25, 0.75
 POSITIVE_WEIGHT = 10.0
 GAMMA = 2.0
-MASK_ALPHA = 0.25
 
 
 class Target(NamedTuple):
@@ -69,10 +71,10 @@ def detector_losses(answers: Answers, targets: Sequence[Target], weights: LossSe
                 "presence": weights.presence
                 * presence_loss(answers.presence[layer, row], present=len(target.boxes) > 0)
                 / len(targets),
-                **_box_terms(boxes, target.boxes, pairs, weights, count),
+                **box_terms(boxes, target.boxes, pairs, weights, count),
             }
             if layer == layers - 1:
-                terms |= _mask_terms(answers.masks[row], target.masks, pairs, weights, count)
+                terms |= mask_terms(answers.masks[row], target.masks, pairs, weights, count)
             sums = {name: value + terms.get(name, zero) for name, value in sums.items()}
     total = torch.stack(list(sums.values())).sum()
     return Losses(total, **sums)
@@ -90,7 +92,10 @@ def classification_loss(logits: Tensor, boxes: Tensor, targets: Tensor, pairs: M
     if not len(targets):
         return logits.sum() * 0.0
     probability = logits.detach().sigmoid()
-    overlap = iou(to_corners(boxes.detach()[pairs.queries]), to_corners(targets[pairs.objects]))
+    found, truth = boxes.detach()[pairs.queries], targets[pairs.objects]
+    overlap = detr.box_iou(
+        detr.center_to_corners_format(found), detr.center_to_corners_format(truth)
+    )[0].diag()
     wanted, matched = torch.zeros_like(logits), torch.zeros_like(logits)
     wanted[pairs.queries] = (
         probability[pairs.queries] ** POWER_OF_BELIEF * overlap**POWER_OF_IOU
@@ -107,44 +112,27 @@ def presence_loss(logit: Tensor, *, present: bool) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logit, wanted)
 
 
-def _box_terms(
+def box_terms(
     boxes: Tensor, targets: Tensor, pairs: Match, weights: LossSettings, count: int
 ) -> dict[str, Tensor]:
+    """Return the weighted distance and overlap of the matched boxes; shapes (Q or N, 4)."""
     found, wanted = boxes[pairs.queries], targets[pairs.objects]
-    overlap = giou(to_corners(found), to_corners(wanted))
+    overlap = detr.generalized_box_iou(
+        detr.center_to_corners_format(found), detr.center_to_corners_format(wanted)
+    ).diag()
     return {
         "box_l1": weights.box_l1 * (found - wanted).abs().sum() / count,
         "box_giou": weights.box_giou * (1 - overlap).sum() / count,
     }
 
 
-def _mask_terms(
+def mask_terms(
     masks: Tensor, targets: Tensor, pairs: Match, weights: LossSettings, count: int
 ) -> dict[str, Tensor]:
-    found, wanted = masks[pairs.queries].float(), targets[pairs.objects]
+    """Return the weighted focal and Dice loss of the matched masks; shapes (Q or N, h, w)."""
+    found = masks[pairs.queries].float().flatten(1)
+    wanted = targets[pairs.objects].flatten(1)
     return {
-        "mask_focal": weights.mask_focal * mask_focal_loss(found, wanted).sum() / count,
-        "mask_dice": weights.mask_dice * mask_dice_loss(found, wanted).sum() / count,
+        "mask_focal": weights.mask_focal * detr.sigmoid_focal_loss(found, wanted, count),
+        "mask_dice": weights.mask_dice * detr.dice_loss(found, wanted, count),
     }
-
-
-def mask_focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean over the pixels of each mask: shapes (K, h, w) to (K,).
-
-    Source: Lin et al. (2017), Focal Loss for Dense Object Detection.
-    """
-    probability = logits.sigmoid()
-    entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    right = probability * wanted + (1 - probability) * (1 - wanted)
-    alpha = MASK_ALPHA * wanted + (1 - MASK_ALPHA) * (1 - wanted)
-    return (alpha * (1 - right) ** GAMMA * entropy).flatten(1).mean(1)
-
-
-def mask_dice_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return 1 - (2 shared + 1) / (sum + 1) of each mask: shapes (K, h, w) to (K,).
-
-    Source: Milletari et al. (2016), V-Net; with the 1 of DETR.
-    """
-    probability, wanted = logits.sigmoid().flatten(1), wanted.flatten(1)
-    shared = (probability * wanted).sum(1)
-    return 1 - (2 * shared + 1) / (probability.sum(1) + wanted.sum(1) + 1)

@@ -30,7 +30,6 @@ VIDEO_DETECTOR = "detector_model."
 VIDEO_PARTS = ("tracker_model.", "tracker_neck.")
 # The original's value; transformers' default of 1e-6 moves features by 5e-5.
 LAYER_NORM_EPS = 1e-5
-BLOCK_BYTES = 2**22
 
 Layout = Literal["original", "transformers"]
 
@@ -217,6 +216,5 @@ def sha256_of(files: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         with path.open("rb") as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
+            hashlib.file_digest(stream, lambda: digest)
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from peft import PeftModel
@@ -16,7 +16,7 @@ from segmenter.backends.sam3.tokenizer import Tokenizer
 from segmenter.backends.sam3.tracker import Sam3Tracker
 from segmenter.backends.sam3.weights.checkpoint import SINGLE, VIDEO_DETECTOR
 from segmenter.backends.sam3.weights.hub import locate
-from segmenter.backends.sam3.weights.load import TOKENIZER, load_model
+from segmenter.backends.sam3.weights.load import TOKENIZER, LoadOptions, load_model
 from segmenter.backends.sam3.weights.tracker import MODEL, NECK
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -37,41 +37,24 @@ class Converted(NamedTuple):
 
 
 def convert(
-    source: str,
-    out: Path,
-    *,
-    lora: Path | None = None,
-    lora_config: Path | None = None,
-    alpha: float | None = None,
-    merged: bool = False,
-    dtype: str = "float32",
+    source: str, out: Path, *, dtype: str = "float32", **options: Unpack[LoadOptions]
 ) -> Converted:
-    """Write the weights with configuration and tokenizer, and the adapter.
+    """Write the weights with configuration and tokenizer, and the adapter unless it is merged.
 
     Weights with a tracker are written as `Sam3VideoModel`'s, others as `Sam3Model`'s.
 
     Args:
         source: a path, or a name on the Hugging Face hub, which is then fetched.
         out: folder, new or empty.
-        lora: see `load_model`.
-        lora_config: see `load_model`.
-        alpha: see `load_model`.
-        merged: write the merged weights, and no adapter.
         dtype: of the written weights; bfloat16 halves them and rounds.
+        options: see `LoadOptions`.
 
     Raises:
         WeightsError: the folder is not empty, or see `load_model`.
     """
     if out.exists() and any(out.iterdir()):
         raise WeightsError(f"{str(out)!r} is not empty")
-    loaded = load_model(
-        locate(source, download=True),
-        lora=lora,
-        lora_config=lora_config,
-        alpha=alpha,
-        merged=merged,
-        tokenizer=None,
-    )
+    loaded = load_model(locate(source, download=True), **options)
     out.mkdir(parents=True, exist_ok=True)
     adapter = None
     model: Any = loaded.model

@@ -1,7 +1,7 @@
 """Loads SAM 3 or MedSAM-3 from disk into a `Sam3Network`, exactly or not at all."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import torch
 from peft import PeftModel
@@ -46,42 +46,43 @@ class Loaded(NamedTuple):
     tracker: Sam3Tracker | None
 
 
+class LoadOptions(TypedDict, total=False):
+    """What is loaded beside SAM 3's own weights.
+
+    Attributes:
+        lora: MedSAM-3's LoRA file, or a folder that PEFT saved; None for SAM 3 alone.
+        lora_config: YAML of a LoRA file.
+        alpha: of a LoRA file, where there is no YAML.
+        merged: merge the LoRA instead of keeping it apart; then base SAM 3 is gone.
+    """
+
+    lora: Path | None
+    lora_config: Path | None
+    alpha: float | None
+    merged: bool
+
+
 def load_network(
     source: Path,
     *,
-    lora: Path | None = None,
-    lora_config: Path | None = None,
-    alpha: float | None = None,
-    merged: bool = False,
-    tokenizer: Path | None = None,
     device: str = "cpu",
     vision_dtype: torch.dtype = torch.float32,
     detector_dtype: torch.dtype = torch.float32,
+    **options: Unpack[LoadOptions],
 ) -> Sam3Network:
     """Load a model and put it on its device.
 
     Args:
         source: see `load_model`.
-        lora: see `load_model`.
-        lora_config: see `load_model`.
-        alpha: see `load_model`.
-        merged: see `load_model`.
-        tokenizer: see `load_model`.
         device: of torch.
         vision_dtype: of the vision encoder.
         detector_dtype: of everything else.
+        options: see `LoadOptions`.
 
     Raises:
         WeightsError: see `load_model`.
     """
-    loaded = load_model(
-        source,
-        lora=lora,
-        lora_config=lora_config,
-        alpha=alpha,
-        merged=merged,
-        tokenizer=tokenizer,
-    )
+    loaded = load_model(source, **options)
     place(loaded.model, torch.device(device), vision_dtype, detector_dtype)
     if loaded.tracker is not None:
         loaded.tracker.to(torch.device(device), torch.float32)
@@ -94,47 +95,37 @@ def load_network(
     )
 
 
-def load_model(
-    source: Path,
-    *,
-    lora: Path | None,
-    lora_config: Path | None,
-    alpha: float | None,
-    merged: bool,
-    tokenizer: Path | None,
-) -> Loaded:
-    """Read weights from disk.
+def load_model(source: Path, **options: Unpack[LoadOptions]) -> Loaded:
+    """Read weights from disk; the tokenizer lies beside them or in ``tokenizer`` beside them.
 
     Args:
         source: file ``sam3.pt`` or ``*.safetensors``, or a folder with one of them.
-        lora: MedSAM-3's LoRA file, or a folder that PEFT saved; None for SAM 3 alone.
-        lora_config: YAML of a LoRA file.
-        alpha: of a LoRA file, where there is no YAML.
-        merged: merge the LoRA instead of keeping it apart; then base SAM 3 is gone.
-        tokenizer: folder; by default beside the weights or in ``tokenizer`` beside them.
+        options: see `LoadOptions`.
 
     Raises:
         WeightsError: see `find_checkpoint`, `check_tensors`, `read_lora` and `attach_folder`.
     """
     checkpoint = find_checkpoint(source)
-    words = Tokenizer(tokenizer or _tokenizer_folder(checkpoint.folder))
+    words = Tokenizer(_tokenizer_folder(checkpoint.folder))
     tensors, config = read_tensors(checkpoint), read_config(checkpoint.config)
     tracked = to_tracker(tensors, checkpoint.layout)
     tracker = build_tracker(config, checkpoint.config, tracked) if tracked else None
     model = build(config, to_detector(tensors, checkpoint.layout))
+    lora, merged = options.get("lora"), options.get("merged", False)
     if lora is None:
         return Loaded(model, words, checkpoint.files, merged=False, tracker=tracker)
     if lora.is_dir():
-        adapted: Any = sam3_adapter.attach_folder(model, lora)
+        adapted = sam3_adapter.attach_folder(model, lora)
         files = sam3_adapter.adapter_files(lora)
-        whole = adapted.merge_and_unload() if merged else adapted
-        return Loaded(whole, words, (*checkpoint.files, *files), merged, tracker)
-    change = sam3_lora.read_lora(lora, model, config=lora_config, alpha=alpha)
-    files = (*checkpoint.files, lora)
-    if not merged:
-        return Loaded(sam3_lora.attach(model, change), words, files, merged, tracker)
-    sam3_lora.merge(model, change)
-    return Loaded(model, words, files, merged, tracker)
+    else:
+        change = sam3_lora.read_lora(
+            lora, model, config=options.get("lora_config"), alpha=options.get("alpha")
+        )
+        adapted, files = sam3_lora.attach(model, change), (lora,)
+    whole: Any = adapted
+    if merged:
+        whole = whole.merge_and_unload()
+    return Loaded(whole, words, (*checkpoint.files, *files), merged, tracker)
 
 
 def build(config: Sam3Config, tensors: dict[str, Tensor]) -> Sam3Model:

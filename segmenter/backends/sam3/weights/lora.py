@@ -1,4 +1,4 @@
-"""MedSAM-3's LoRA file: read, checked against the model, merged or attached as an adapter.
+"""MedSAM-3's LoRA file: read, checked against the model, attached as an adapter.
 
 The file holds ``<module>.lora.lora_A`` (in, r) and ``<module>.lora.lora_B`` (r, out) under the
 original module names; the weight changes by alpha / r * (A B)^T. What it does not hold is alpha.
@@ -54,11 +54,6 @@ class Lora(NamedTuple):
     alpha: float
     left_out: tuple[str, ...]
 
-    @property
-    def scale(self) -> float:
-        """What up @ down is multiplied with."""
-        return self.alpha / self.rank
-
 
 def read_lora(
     path: Path, model: nn.Module, *, config: Path | None = None, alpha: float | None = None
@@ -86,16 +81,6 @@ def read_lora(
     deltas = dict(_fitted(kept, _linears(model)))
     _refuse_gaps(deltas, _linears(model))
     return Lora(deltas, rank, float(alpha), left_out)
-
-
-def merge(model: nn.Module, lora: Lora) -> None:
-    """Add the changes to the weights of the model, in place."""
-    linears = _linears(model)
-    with torch.no_grad():
-        for name, delta in lora.deltas.items():
-            weight = linears[name].weight
-            change = lora.scale * (delta.up.float() @ delta.down.float())
-            weight.add_(change.to(weight))
 
 
 def attach(model: nn.Module, lora: Lora) -> PeftModel:

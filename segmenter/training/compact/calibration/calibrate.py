@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import optimize, special
 
 FloatArray = npt.NDArray[np.float64]
 # Pull of the common curve towards the raw logit, as a ridge on both parameters; keeps the curve
@@ -18,10 +19,8 @@ PRIOR = 2.0
 # Pull of a concept's curve towards the common one. On the validation rows of compact-2026-11-23,
 # cross-fitted: no other of 1, 2, 5 and 20 has a lower calibration error.
 CONCEPT_PRIOR = 10.0
-MAX_STEPS = 100
+# A falling curve would call the likelier the less likely; no evidence here can show that.
 MIN_SLOPE = 0.05
-# Pull that holds a parameter where it is.
-STIFF = 1e9
 BINS = 10
 # Raw scores at the ends of [0, 1] have a finite logit.
 EDGE = 1e-6
@@ -33,40 +32,38 @@ class Curve(NamedTuple):
     slope: float
     offset: float
 
+    def of(self, logits: FloatArray) -> FloatArray:
+        """Return probabilities of logits, float64, any shape."""
+        return np.asarray(special.expit(self.slope * logits + self.offset))
+
 
 PLAIN = Curve(1.0, 0.0)
 
 
-class Seen(NamedTuple):
-    """Presence logit of one question.
+class Raw(NamedTuple):
+    """One answer of an uncalibrated model beside the truth.
 
     Attributes:
+        dataset: name of the set.
         concept: asked for.
-        group: of the image; never divided between fitting and measuring.
-        logit: of the network, uncalibrated.
-        present: whether it was there.
-        foreign: whether the modality alone rules it out, which is easy to tell.
+        group: of the image.
+        kind: ``T`` for text alone, ``T+I`` with the box.
+        foreign: whether the modality alone rules the concept out.
+        has_target: whether the truth has a pixel.
+        dice: of the masks' union, [0, 1].
+        logit: of the presence.
+        score: highest raw score, [0, 1]; None without a mask.
     """
 
+    dataset: str
     concept: str
     group: str
-    logit: float
-    present: bool
+    kind: str
     foreign: bool
-
-
-class Drawn(NamedTuple):
-    """Raw score of one mask beside its truth.
-
-    Attributes:
-        group: of the image.
-        score: raw, [0, 1].
-        dice: of the mask, [0, 1].
-    """
-
-    group: str
-    score: float
+    has_target: bool
     dice: float
+    logit: float
+    score: float | None
 
 
 def fit(
@@ -80,54 +77,35 @@ def fit(
         towards: the curve without evidence.
         pull: ridge towards it.
 
-    Source: Platt (1999), Probabilistic outputs for support vector machines; Newton's method
-    with halved steps.
+    Source: Platt (1999), Probabilistic outputs for support vector machines.
     """
-    curve = _newton(logits, wanted, np.array(towards), np.array([pull, pull]))
-    if curve[0] < MIN_SLOPE:
-        # A falling curve would call the likelier the less likely; no evidence here can show that.
-        held = np.array([MIN_SLOPE, towards.offset])
-        curve = _newton(logits, wanted, held, np.array([STIFF, pull]))
-    return Curve(float(curve[0]), float(curve[1]))
-
-
-def _newton(
-    logits: FloatArray, wanted: FloatArray, start: FloatArray, pulls: FloatArray
-) -> FloatArray:
-    """Return slope and offset with the lowest cross-entropy plus pull towards the start."""
-    curve = start.copy()
+    start = np.array(towards)
     design = np.column_stack([logits, np.ones(len(logits))])
 
-    def cost(at: FloatArray) -> float:
-        margin = design @ at
+    def cost(at: FloatArray) -> tuple[float, FloatArray]:
+        """Return cross-entropy plus pull towards the start, and its gradient."""
+        margin, moved = design @ at, at - start
         entropy = (np.logaddexp(0, margin) - wanted * margin).sum()
-        return float(entropy + (pulls * (at - start) ** 2).sum() / 2)
+        gradient = design.T @ (special.expit(margin) - wanted) + pull * moved
+        return float(entropy + pull * (moved**2).sum() / 2), gradient
 
-    for _ in range(MAX_STEPS):
-        chance = sigmoid(design @ curve)
-        gradient = design.T @ (chance - wanted) + pulls * (curve - start)
-        bend = design.T @ (design * (chance * (1 - chance))[:, None]) + np.diag(pulls)
-        step = np.linalg.solve(bend, gradient)
-        while cost(curve - step) > cost(curve) and np.abs(step).max() > 1e-9:
-            step = step / 2
-        curve = curve - step
-        if np.abs(step).max() < 1e-8:
-            break
-    return curve
-
-
-def sigmoid(logits: FloatArray) -> FloatArray:
-    """Return probabilities of logits, float64, any shape."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))))
+    found = optimize.minimize(
+        cost,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(MIN_SLOPE, None), (None, None)],
+        options={"ftol": 0.0, "gtol": 1e-8},
+    )
+    return Curve(*found.x.tolist())
 
 
-def fit_all(seen: Iterable[Seen], concepts: Iterable[str]) -> dict[str, Curve]:
+def fit_all(rows: Sequence[Raw], concepts: Iterable[str]) -> dict[str, Curve]:
     """Return a curve per concept, drawn towards the curve of all rows.
 
     Few concepts have annotated absences, and those that have, few: a concept's own rows bend the
     common curve only as far as they outweigh `CONCEPT_PRIOR`.
     """
-    rows = list(seen)
     common = _fit_rows(rows, PLAIN, PRIOR)
     return {
         name: _fit_rows([row for row in rows if row.concept == name], common, CONCEPT_PRIOR)
@@ -135,23 +113,24 @@ def fit_all(seen: Iterable[Seen], concepts: Iterable[str]) -> dict[str, Curve]:
     }
 
 
-def _fit_rows(rows: Sequence[Seen], towards: Curve, pull: float) -> Curve:
+def _fit_rows(rows: Sequence[Raw], towards: Curve, pull: float) -> Curve:
     if not rows:
         return towards
     logits = np.array([row.logit for row in rows])
     return fit(
-        logits, np.array([row.present for row in rows], dtype=float), towards=towards, pull=pull
+        logits, np.array([row.has_target for row in rows], dtype=float), towards=towards, pull=pull
     )
 
 
-def presences(rows: Sequence[Seen], curves: dict[str, Curve]) -> FloatArray:
+def presences(rows: Sequence[Raw], curves: dict[str, Curve]) -> FloatArray:
     """Return calibrated presences of rows, float64, shape (N,), [0, 1]."""
     slopes = np.array([curves[row.concept].slope for row in rows])
     offsets = np.array([curves[row.concept].offset for row in rows])
-    return sigmoid(slopes * np.array([row.logit for row in rows]) + offsets)
+    logits = np.array([row.logit for row in rows])
+    return np.asarray(special.expit(slopes * logits + offsets))
 
 
-def crossfit_presences(rows: Sequence[Seen]) -> FloatArray:
+def crossfit_presences(rows: Sequence[Raw]) -> FloatArray:
     """Return presences of rows, each by curves fitted on the other half of the groups."""
     names = sorted({row.concept for row in rows})
     half = np.array([second_half(row.group) for row in rows])
@@ -173,11 +152,15 @@ def second_half(group: str) -> bool:
 
 def score_logits(scores: FloatArray) -> FloatArray:
     """Return logits of raw scores, float64, any shape."""
-    held = np.clip(scores, EDGE, 1 - EDGE)
-    return np.asarray(np.log(held / (1 - held)))
+    return np.asarray(special.logit(np.clip(scores, EDGE, 1 - EDGE)))
 
 
-def fit_scores(drawn: Sequence[Drawn]) -> Curve:
+def drawn_targets(rows: Iterable[Raw]) -> list[Raw]:
+    """Return the rows with a target and a mask; the score is the Dice if the thing is there."""
+    return [row for row in rows if row.has_target and row.score is not None]
+
+
+def fit_scores(drawn: Sequence[Raw]) -> Curve:
     """Return the curve from the logit of a raw score to the Dice to expect.
 
     It is used only if, cross-fitted, it brings mean scores nearer to mean Dice in bins of the
@@ -185,7 +168,7 @@ def fit_scores(drawn: Sequence[Drawn]) -> Curve:
     """
     if not drawn:
         return PLAIN
-    scores = np.array([each.score for each in drawn])
+    scores = np.array([each.score for each in drawn], dtype=float)
     dices = np.array([each.dice for each in drawn])
     half = np.array([second_half(each.group) for each in drawn])
     logits = score_logits(scores)
@@ -193,7 +176,7 @@ def fit_scores(drawn: Sequence[Drawn]) -> Curve:
     for side in (False, True):
         if (half != side).any():
             curve = fit(logits[half != side], dices[half != side])
-            held[half == side] = sigmoid(curve.slope * logits[half == side] + curve.offset)
+            held[half == side] = curve.of(logits[half == side])
     if calibration_error(held, dices) >= calibration_error(scores, dices):
         return PLAIN
     return fit(logits, dices)

@@ -34,33 +34,21 @@ class Choice(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the choice of a threshold needs of one answer.
+    """What the choice of thresholds needs of one answer.
 
     Attributes:
         group: set and concept, which count alike however many rows they have.
         has_target: whether the truth has a pixel.
         dice: of the answer if it is not dropped, [0, 1].
-        joint: score x presence, [0, 1].
+        joint: score x presence, [0, 1]; 0 without a mask.
+        foreign: whether the modality alone rules the concept out.
     """
 
     group: str
     has_target: bool
     dice: float
     joint: float
-
-
-class Joint(NamedTuple):
-    """Joint score of one question about a concept.
-
-    Attributes:
-        joint: score x presence, [0, 1]; 0 without a mask.
-        present: whether it was there.
-        foreign: whether the modality alone rules it out.
-    """
-
-    joint: float
-    present: bool
-    foreign: bool
+    foreign: bool = False
 
 
 def choose_threshold(answers: Iterable[Answer]) -> Choice:
@@ -92,7 +80,7 @@ def _mean_of_means(groups: dict[str, list[float]]) -> float:
     return float(np.mean([np.mean(values) for values in groups.values()]))
 
 
-def choose_cut(rows: Sequence[Joint], common: float) -> float | None:
+def choose_cut(rows: Sequence[Answer], common: float) -> float | None:
     """Return the cut of one concept's joint score; None if nothing asked for it was absent.
 
     With enough annotated rows it is the lowest cut, so the most sensitive one, that refuses 88 %
@@ -105,9 +93,9 @@ def choose_cut(rows: Sequence[Joint], common: float) -> float | None:
         common: the model's own threshold.
     """
     annotated = [row for row in rows if not row.foreign]
-    present = sum(row.present for row in annotated)
+    present = sum(row.has_target for row in annotated)
     firm = min(present, len(annotated) - present) >= MIN_ROWS
-    absent = [row.joint for row in rows if not row.present and row.foreign != firm]
+    absent = [row.joint for row in rows if not row.has_target and row.foreign != firm]
     if not absent:
         return None
     share, worth = (SPECIFICITY, 1.0) if firm else (FOREIGN_SPECIFICITY, FOREIGN_WORTH)

@@ -15,12 +15,11 @@ def stretch(steps, settings=PLAIN, stage=1, sha="d", minutes=None):
         ([], stretch(5), [stretch(5)]),
         ([stretch(5)], stretch(8), [stretch(8)]),
         ([stretch(5, BOXED)], stretch(8), [stretch(5, BOXED), stretch(3)]),
-        ([stretch(5, None)], stretch(8), [stretch(5, None), stretch(3)]),
         ([stretch(5, sha="e")], stretch(8), [stretch(5, sha="e"), stretch(3)]),
         ([stretch(5)], stretch(5, BOXED), [stretch(5)]),
         ([stretch(5)], stretch(2, stage=2), [stretch(5), stretch(2, stage=2)]),
     ],
-    ids=["start", "same", "settings", "unknown settings", "data", "no step", "new stage"],
+    ids=["start", "same", "settings", "data", "no step", "new stage"],
 )
 def test_a_stretch_ends_where_settings_data_or_stage_change(past, now, expected):
     found = extend(past, now)
@@ -32,18 +31,13 @@ def test_a_stretch_ends_where_settings_data_or_stage_change(past, now, expected)
     )
 
 
-def test_a_checkpoint_of_old_has_one_stretch_of_unknown_settings():
-    parts = {"step": 6268, "elapsed_s": 6060.0, "data_sha256": "d"}
-    assert read_history(parts) == (Stretch(1, None, "d", 6268, 101.0),)
-
-
 def test_a_history_survives_the_checkpoint():
     history = (stretch(5, BOXED), stretch(3))
     assert read_history({"stages": [each._asdict() for each in history]}) == history
 
 
-def test_runs_of_old_are_joined_as_stages():
-    first, second = [stretch(5, None)], [stretch(7, None)]
+def test_runs_of_one_stage_each_are_joined():
+    first, second = [stretch(5)], [stretch(7)]
     assert [(each.stage, each.steps) for each in join([first, second])] == [(1, 5), (2, 7)]
 
 

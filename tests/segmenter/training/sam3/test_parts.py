@@ -22,13 +22,13 @@ from segmenter.training.sam3.detector import Answers  # noqa: E402
 from segmenter.training.sam3.loop import to_target  # noqa: E402
 from segmenter.training.sam3.losses import (  # noqa: E402
     Target,
+    box_terms,
     classification_loss,
     detector_losses,
-    mask_dice_loss,
-    mask_focal_loss,
+    mask_terms,
     presence_loss,
 )
-from segmenter.training.sam3.matching import Match, giou, iou, match  # noqa: E402
+from segmenter.training.sam3.matching import Match, match  # noqa: E402
 from segmenter.training.sam3.prompts import epoch_queries, moved_box  # noqa: E402
 from segmenter.training.sam3.settings import (  # noqa: E402
     CONFIGS,
@@ -40,6 +40,7 @@ from segmenter.training.sam3.settings import (  # noqa: E402
 from segmenter.training.sam3.state import rate_at  # noqa: E402
 
 WEIGHTS = LossSettings()
+PAIR = Match(torch.tensor([0]), torch.tensor([0]))
 
 
 # Phrases and data.
@@ -178,14 +179,17 @@ def test_objects_come_at_the_size_of_the_models_masks():
 
 
 def test_overlaps_of_boxes():
-    first = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
-    second = torch.tensor([[1.0, 1.0, 3.0, 3.0]])
-    apart = torch.tensor([[3.0, 0.0, 4.0, 2.0]])
-    assert float(iou(first, second)) == pytest.approx(1 / 7)
+    # Corners (0, 0, 2, 2), (1, 1, 3, 3) and (3, 0, 4, 2).
+    first = torch.tensor([[1.0, 1.0, 2.0, 2.0]])
+    second = torch.tensor([[2.0, 2.0, 2.0, 2.0]])
+    apart = torch.tensor([[3.5, 1.0, 1.0, 2.0]])
+    plain = LossSettings(box_l1=1.0, box_giou=1.0)
+    near, far = (box_terms(first, other, PAIR, plain, 1) for other in (second, apart))
     # Hull of 9, union of 7.
-    assert float(giou(first, second)) == pytest.approx(1 / 7 - 2 / 9)
+    assert float(near["box_giou"]) == pytest.approx(1 - (1 / 7 - 2 / 9))
     # Hull of 8, union of 6, nothing shared.
-    assert float(giou(first, apart)) == pytest.approx(-2 / 8)
+    assert float(far["box_giou"]) == pytest.approx(1 + 2 / 8)
+    assert (float(near["box_l1"]), float(far["box_l1"])) == (2.0, 3.5)
 
 
 def test_the_nearest_and_surest_query_answers_for_an_object():
@@ -212,12 +216,11 @@ def test_a_matched_query_is_pulled_to_belief_and_overlap():
     """One query of probability 1/2 that overlaps by 1/3; one unmatched of probability 1/2."""
     boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1]])
     targets = torch.tensor([[0.6, 0.5, 0.2, 0.2]])
-    pairs = Match(torch.tensor([0]), torch.tensor([0]))
     wanted = 0.5**0.25 * (1 / 3) ** 0.75
     # -(t ln p + (1 - t) ln(1 - p)) is ln 2 at p = 1/2, whatever t.
     expected = 10 * math.log(2) + 0.25 * math.log(2)
     logits = torch.zeros(2, requires_grad=True)
-    loss = classification_loss(logits, boxes, targets, pairs)
+    loss = classification_loss(logits, boxes, targets, PAIR)
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
     loss.backward()
     assert logits.grad is not None
@@ -244,9 +247,10 @@ def test_mask_losses_of_a_mask_that_knows_nothing():
     logits, wanted = torch.zeros(1, 2, 2), torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])
     # Each pixel: alpha x 1/4 x ln 2, alpha 1/4 inside and 3/4 outside.
     expected = (0.25 + 3 * 0.75) / 4 * 0.25 * math.log(2)
-    assert float(mask_focal_loss(logits, wanted)) == pytest.approx(expected, rel=1e-5)
+    found = mask_terms(logits, wanted, PAIR, LossSettings(mask_focal=1.0, mask_dice=1.0), 1)
+    assert float(found["mask_focal"]) == pytest.approx(expected, rel=1e-5)
     # Shared 1/2, sums 2 and 1.
-    assert float(mask_dice_loss(logits, wanted)) == pytest.approx(1 - 2 / 4)
+    assert float(found["mask_dice"]) == pytest.approx(1 - 2 / 4)
 
 
 def answers(layers: int) -> Answers:

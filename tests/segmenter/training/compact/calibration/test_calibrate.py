@@ -3,8 +3,7 @@ import pytest
 
 from segmenter.training.compact.calibration.calibrate import (
     PLAIN,
-    Drawn,
-    Seen,
+    Raw,
     calibration_error,
     crossfit_presences,
     fit,
@@ -18,6 +17,14 @@ from segmenter.training.compact.calibration.calibrate import (
 def coins(logits, seed=0):
     """Whether each is there, with the probability that its logit says."""
     return (np.random.default_rng(seed).random(len(logits)) < 1 / (1 + np.exp(-logits))) * 1.0
+
+
+def asked(concept, group, logit, present, foreign=False):
+    return Raw("set", concept, group, "T", foreign, present, 0.0, logit, None)
+
+
+def drawn(group, score, dice):
+    return Raw("set", "polyp", group, "T", False, True, dice, 0.0, score)
 
 
 def test_a_fair_logit_stays_as_it_is():
@@ -53,14 +60,14 @@ def test_without_evidence_the_curve_is_where_it_is_drawn_to():
 def test_a_concept_bends_the_common_curve_by_the_weight_of_its_rows():
     logits = np.linspace(-4, 4, 400)
     rows = [
-        Seen("polyp", f"p{number}", float(logit), bool(there), False)
+        asked("polyp", f"p{number}", float(logit), bool(there))
         for number, (logit, there) in enumerate(zip(logits, coins(logits), strict=True))
     ]
-    few = [Seen("prostate", "q", 3.0, False, True)] * 3
-    many = [Seen("nuclei", "n", 3.0, False, True)] * 300
+    few = [asked("prostate", "q", 3.0, False, True)] * 3
+    many = [asked("nuclei", "n", 3.0, False, True)] * 300
     curves = fit_all([*rows, *few, *many], ["polyp", "prostate", "nuclei", "lungs"])
     told = {
-        name: presences([Seen(name, "", 3.0, False, False)], curves)[0]
+        name: presences([asked(name, "", 3.0, False)], curves)[0]
         for name in ("polyp", "prostate", "nuclei", "lungs")
     }
     assert told["polyp"] > told["lungs"] > told["prostate"] > told["nuclei"]
@@ -70,9 +77,9 @@ def test_a_concept_bends_the_common_curve_by_the_weight_of_its_rows():
 def test_crossfitting_measures_on_groups_that_were_not_fitted():
     # Both halves hold the same logits but opposite truths, so each half's curve is wrong there.
     groups = [f"g{number}" for number in range(400)]
-    rows = [Seen("polyp", group, 2.0, second_half(group), False) for group in groups]
+    rows = [asked("polyp", group, 2.0, second_half(group)) for group in groups]
     told = crossfit_presences(rows)
-    present = np.array([row.present for row in rows])
+    present = np.array([row.has_target for row in rows])
     assert told[present].max() < 0.2
     assert told[~present].min() > 0.8
 
@@ -86,13 +93,13 @@ def test_the_calibration_error_weighs_bins_by_their_rows():
 
 def test_a_score_that_promises_too_much_is_lowered():
     rng = np.random.default_rng(2)
-    drawn = [Drawn(f"g{n}", 0.9, float(rng.uniform(0.5, 0.7))) for n in range(200)]
-    curve = fit_scores(drawn)
+    rows = [drawn(f"g{n}", 0.9, float(rng.uniform(0.5, 0.7))) for n in range(200)]
+    curve = fit_scores(rows)
     told = 1 / (1 + np.exp(-(curve.slope * np.log(9.0) + curve.offset)))
     assert told == pytest.approx(0.6, abs=0.05)
 
 
 def test_an_honest_score_is_left_alone():
     scores = np.linspace(0.05, 0.95, 200)
-    assert fit_scores([Drawn(f"g{n}", float(s), float(s)) for n, s in enumerate(scores)]) == PLAIN
+    assert fit_scores([drawn(f"g{n}", float(s), float(s)) for n, s in enumerate(scores)]) == PLAIN
     assert fit_scores([]) == PLAIN

@@ -1,8 +1,8 @@
 import pytest
 
 from segmenter.backends.compact.metadata import expected_dice
-from segmenter.training.compact.calibration.calibrate import PLAIN, Curve
-from segmenter.training.compact.calibration.fit import Raw, Tuning, joint_scores, tune
+from segmenter.training.compact.calibration.calibrate import PLAIN, Curve, Raw
+from segmenter.training.compact.calibration.fit import Tuning, joint_scores, tune
 from segmenter.training.compact.calibration.thresholds import Choice
 from segmenter.training.compact.history import presence_report, score_report
 

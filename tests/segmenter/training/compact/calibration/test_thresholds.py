@@ -2,7 +2,6 @@ import pytest
 
 from segmenter.training.compact.calibration.thresholds import (
     Answer,
-    Joint,
     choose_cut,
     choose_threshold,
     lowest_cut,
@@ -49,9 +48,9 @@ def test_the_cut_lies_midway_above_what_it_has_to_refuse(absent, others, share, 
 
 def joints(present, absent, foreign=()):
     return [
-        *(Joint(score, True, False) for score in present),
-        *(Joint(score, False, False) for score in absent),
-        *(Joint(score, False, True) for score in foreign),
+        *(Answer("a", True, 0.9, score) for score in present),
+        *(Answer("a", False, 0.0, score) for score in absent),
+        *(Answer("a", False, 0.0, score, foreign=True) for score in foreign),
     ]
 
 
