@@ -1,7 +1,6 @@
 """A small data folder in the layout of the shared one: bright discs and squares."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,18 +44,15 @@ def tiny_settings(**optimizer: Any) -> Settings:
             foreign_boxed=0.05,
             bonus={"busi": 2.0},
         ),
-        optimizer=replace(
-            OptimizerSettings(
-                batch=8,
-                learning_rate=4e-3,
-                weight_decay=0.01,
-                warm_up=0.1,
-                clip_norm=1.0,
-                ema=0.9,
-                steps=12,
-            ),
-            **optimizer,
-        ),
+        optimizer=OptimizerSettings(
+            batch=8,
+            learning_rate=4e-3,
+            weight_decay=0.01,
+            warm_up=0.1,
+            clip_norm=1.0,
+            ema=0.9,
+            steps=12,
+        ).model_copy(update=optimizer),
         loss=LossSettings(dice=1.0, presence=0.3, empty=0.3),
         run=RunSettings(
             seed=7,
