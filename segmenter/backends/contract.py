@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
-from segmenter.contract import BinaryMask, Capabilities, Postprocess, Prompt, RgbImage
+from segmenter.contract import BinaryMask, Box, Capabilities, Postprocess, Prompt, RgbImage
+from segmenter.errors import InvalidPrompt
+from segmenter.masks.geometry import clip_box
 
 Embedding = TypeVar("Embedding")
 
@@ -40,6 +42,20 @@ class Prediction:
     presence: float
     known: bool = True
     reason: str | None = None
+
+
+def box_on_image(box: Box, shape: tuple[int, int]) -> Box:
+    """Cut a prompt's box to an image of shape (H, W).
+
+    Raises:
+        InvalidPrompt: nothing of it is on the image.
+    """
+    clipped = clip_box(box, width=shape[1], height=shape[0])
+    if clipped is None:
+        raise InvalidPrompt(
+            f"box {box.as_tuple()!r} is outside the {shape[1]} x {shape[0]} image", field="boxes"
+        )
+    return clipped
 
 
 class Backend(Protocol[Embedding]):

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.backends.compact.sampling import FloatArray, Rect, paste_logits
-from segmenter.backends.contract import PredictedMask
+from segmenter.backends.contract import PredictedMask, box_on_image
 from segmenter.contract import Box, Prompt
 from segmenter.errors import InvalidPrompt
-from segmenter.masks.geometry import clip_box
 
 # Logit of pixels a zoomed view does not show: probability 2e-9.
 OUTSIDE = -20.0
@@ -86,18 +85,9 @@ def cut_boxes(prompt: Prompt, shape: tuple[int, int]) -> list[Box]:
     Raises:
         InvalidPrompt: a negative box, or one that is not on the image.
     """
-    clipped = []
-    for each in prompt.boxes:
-        if each.label == "negative":
-            raise InvalidPrompt("the compact model takes no negative boxes", field="boxes")
-        box = clip_box(each.box, width=shape[1], height=shape[0])
-        if box is None:
-            raise InvalidPrompt(
-                f"box {each.box.as_tuple()!r} is outside the {shape[1]} x {shape[0]} image",
-                field="boxes",
-            )
-        clipped.append(box)
-    return clipped
+    if any(each.label == "negative" for each in prompt.boxes):
+        raise InvalidPrompt("the compact model takes no negative boxes", field="boxes")
+    return [box_on_image(each.box, shape) for each in prompt.boxes]
 
 
 @dataclass(frozen=True)

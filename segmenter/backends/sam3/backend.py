@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from segmenter.backends.contract import Prediction
+from segmenter.backends.contract import Prediction, box_on_image
 from segmenter.backends.sam3.network import BASE, Detections, DetectorPrompt, Sam3Network
 from segmenter.backends.sam3.object_prompts import to_object, to_object_prompt
 from segmenter.backends.sam3.postprocess import cut
 from segmenter.backends.sam3.preprocess import to_centred, to_pixels
 from segmenter.contract import (
     MAX_MASKS,
-    Box,
     Capabilities,
     ModelInfo,
     Postprocess,
@@ -25,7 +24,6 @@ from segmenter.contract import (
     RgbImage,
 )
 from segmenter.errors import InvalidPrompt
-from segmenter.masks.geometry import clip_box
 
 # The original image processor's, on score x presence.
 THRESHOLD = 0.5
@@ -183,17 +181,8 @@ def to_question(prompt: Prompt, shape: tuple[int, int]) -> DetectorPrompt:
         InvalidPrompt: a box that is not on the image.
     """
     phrase = prompt.text if prompt.text is not None and prompt.text.strip() else None
-    boxes = tuple(to_centred(_on_image(each.box, shape), shape) for each in prompt.boxes)
+    boxes = tuple(to_centred(box_on_image(each.box, shape), shape) for each in prompt.boxes)
     return DetectorPrompt(phrase, boxes, tuple(each.label == "positive" for each in prompt.boxes))
-
-
-def _on_image(box: Box, shape: tuple[int, int]) -> Box:
-    clipped = clip_box(box, width=shape[1], height=shape[0])
-    if clipped is None:
-        raise InvalidPrompt(
-            f"box {box.as_tuple()!r} is outside the {shape[1]} x {shape[0]} image", field="boxes"
-        )
-    return clipped
 
 
 def to_prediction(

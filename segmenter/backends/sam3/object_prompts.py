@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor
 
-from segmenter.backends.contract import Prediction
+from segmenter.backends.contract import Prediction, box_on_image
 from segmenter.backends.sam3.postprocess import cut
 from segmenter.backends.sam3.tracker import ObjectMasks, ObjectPrompt
 from segmenter.contract import Prompt, Rle
 from segmenter.errors import InvalidPrompt
 from segmenter.masks import rle
-from segmenter.masks.geometry import clip_box
 
 # A mask that a person or an earlier call drew is sure of itself: 10 inside, -10 outside.
 # Source: facebookresearch/sam2, SAM2Base._use_mask_as_output (scale 20, bias -10).
@@ -29,12 +28,7 @@ def to_object_prompt(prompt: Prompt, shape: tuple[int, int]) -> ObjectPrompt:
     height, width = shape
     box = None
     if prompt.boxes:
-        asked = prompt.boxes[0].box
-        inside = clip_box(asked, width=width, height=height)
-        if inside is None:
-            raise InvalidPrompt(
-                f"box {asked.as_tuple()!r} is outside the {width} x {height} image", field="boxes"
-            )
+        inside = box_on_image(prompt.boxes[0].box, shape)
         box = (inside.x0 / width, inside.y0 / height, inside.x1 / width, inside.y1 / height)
     return ObjectPrompt(
         points=tuple((point.x / width, point.y / height) for point in prompt.points),
