@@ -155,8 +155,9 @@ def mean_dice(backend: Sam3Backend, pictures: list[Annotated], phrase: str) -> f
 @pytest.mark.slow
 @pytest.mark.parametrize("trains", ["full", "lora"])
 def test_a_few_pictures_are_learned_and_the_worker_loads_the_result(pictures, tmp_path, trains):
-    rate = {"full": 1e-3, "lora": 5e-3}[trains]
-    asked = settings(trains, learning_rate=rate, epochs=120, batch=6, warm_up=0.02)
+    # At higher rates the last bits of a loss decide whether an adapter learns.
+    rate, epochs = {"full": (1e-3, 120), "lora": (3e-3, 180)}[trains]
+    asked = settings(trains, learning_rate=rate, epochs=epochs, batch=6, warm_up=0.02)
     asked = asked.model_copy(update={"run": asked.run.model_copy(update={"validate_every": 60})})
     network = load_network(TINY)
     for module in network.model.modules():
