@@ -52,7 +52,7 @@ ROWS: Mapping[str, Row] = {
         "segmenter.errors segmenter.queue segmenter.redis_connection segmenter.settings", "redis"
     ),
     "segmenter.storage": Row(f"{SEGMENTER} segmenter.redis_connection", "sqlalchemy redis"),
-    "segmenter.backends": Row("segmenter.contract segmenter.masks segmenter.formats"),
+    "segmenter.backends": Row(f"{SEGMENTER} segmenter.masks segmenter.formats"),
     "segmenter.backends.compact": Row(
         f"{SEGMENTER} segmenter.backends segmenter.masks segmenter.words", "onnxruntime"
     ),
@@ -81,9 +81,9 @@ ROWS: Mapping[str, Row] = {
         " segmenter.worker"
     ),
     "segmenter.training": Row("segmenter.*"),
-    "segmenter.training.compact": Row("segmenter.*", "torch onnx PIL"),
-    "segmenter.training.compact.calibration": Row("segmenter.*"),
-    "segmenter.training.sam3": Row("segmenter.*", "torch transformers peft safetensors scipy"),
+    "segmenter.training.compact": Row("segmenter.*", "torch onnx PIL scipy"),
+    "segmenter.training.compact.calibration": Row("segmenter.*", "scipy"),
+    "segmenter.training.sam3": Row("segmenter.*", "torch transformers peft safetensors"),
     "agent.schemas": Row("segmenter.contract"),
     "agent.errors": Row(),
     "agent.settings": Row("agent.schemas segmenter.contract"),
