@@ -7,9 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # pyproject alone decides what is installed; code changes need no new install (editable).
 SPEC := pyproject.toml constraints.txt
 
-# Two workers; a file stays in one, for what its tests share.
+# Two workers; the one that is done takes tests from the other.
 JOBS ?= 2
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 # What the inner loop leaves out: training, SAM 3, benchmarks, docs, containers and whatever starts
 # processes of the service or kills them.
 NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore=tests/benchmarks \

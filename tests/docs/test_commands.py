@@ -62,7 +62,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("MEDSAM3_")}
+    # A make above this one would have the one of a command say which folder it is in.
+    foreign = ("MEDSAM3_", "MAKE", "MFLAGS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
 @pytest.fixture(scope="session")
