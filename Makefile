@@ -19,7 +19,7 @@ FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve evaluate test test-fast test-slow coverage check docs format redis \
+.PHONY: help demo serve evaluate test test-fast test-slow test-docs coverage check docs format redis \
 	constraints check-constraints clean
 
 help:  ## this list
@@ -65,8 +65,8 @@ evaluate: $(VENV)/.evaluate  ## every table of the evaluation, on the image data
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode T --threshold 0 --no-pictures \
 		--out out/absence
 
-test: $(VENV)/.dev redis  ## every test but those that run for long to show one thing
-	$(PYTEST)
+test: $(VENV)/.dev redis  ## every test but the slow ones and those of the documentation
+	$(PYTEST) --ignore=tests/docs
 
 test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, benchmarks or processes
 	$(PYTEST) $(NOT_FAST)
@@ -75,7 +75,7 @@ test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, lear
 	$(BIN)/python -m pytest --slow -m slow
 
 coverage: $(VENV)/.dev redis  ## `make test`, and how much of the code it ran (fails below the floor)
-	$(PYTEST) --cov --cov-report=term:skip-covered
+	$(PYTEST) --ignore=tests/docs --durations=25 --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.dev  ## formatting, lint and types
 	$(BIN)/ruff format --check .
@@ -85,6 +85,9 @@ check: $(VENV)/.dev  ## formatting, lint and types
 docs: $(VENV)/.docs  ## the documentation as a site, in site/
 	$(BIN)/python -m benchmarks.doc_tables
 	$(BIN)/mkdocs build --strict --quiet
+
+test-docs: $(VENV)/.dev  ## the documentation: its commands run as written, its pages are whole
+	$(BIN)/python -m pytest tests/docs
 
 format: $(VENV)/.dev  ## rewrite the formatting
 	$(BIN)/ruff format .
