@@ -10,11 +10,11 @@ SPEC := pyproject.toml constraints.txt
 # Two workers; the one that is done takes tests from the other.
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
-# What the inner loop leaves out: training, SAM 3, benchmarks, docs, containers and whatever starts
-# processes of the service or kills them.
-NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore=tests/benchmarks \
-	--ignore=tests/docker --ignore=tests/docs --ignore-glob='*processes.py' \
-	--ignore=tests/agent/runs/test_resume.py --ignore=tests/segmenter/queue/redis/test_queue.py --ignore=tests/segmenter/volumes/test_memory.py
+# What the inner loop leaves out: training, SAM 3, benchmarks, documentation, containers, queues and
+# stores, volumes, damaged answers by the thousand, and whatever starts processes of the service.
+NOT_FAST := --ignore-glob='*/training/*' --ignore-glob='*/sam3/*' --ignore-glob='*processes.py' \
+	$(addprefix --ignore=tests/,benchmarks docker docs segmenter/queue segmenter/storage \
+	segmenter/volumes agent/runs/test_resume.py agent/mllm/json/test_fuzz.py)
 FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed 's/+cpu//'
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
@@ -68,8 +68,8 @@ evaluate: $(VENV)/.evaluate  ## every table of the evaluation, on the image data
 test: $(VENV)/.dev redis  ## every test but the slow ones and those of the documentation
 	$(PYTEST) --ignore=tests/docs
 
-test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, benchmarks or processes
-	$(PYTEST) $(NOT_FAST)
+test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, stores, queues or processes
+	$(PYTEST) -n 3 $(NOT_FAST)
 
 test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, learning by heart
 	$(BIN)/python -m pytest --slow -m slow
