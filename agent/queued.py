@@ -5,24 +5,26 @@ The process that queued a run waits for its answer; the run itself does not depe
 
 import asyncio
 import time
-from collections.abc import Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 from agent.errors import AgentError, InvalidRequest, RunCancelled, RunNotFound, TurnNotCome
-from agent.runs.events import RunJob
-from agent.runs.threads import LOCK_GRACE_S, new_run_id, thread_of
+from agent.runs.events import GotOn, RunJob
+from agent.runs.threads import LOCK_GRACE_S, busy, new_run_id, thread_of
 from agent.schemas.runs import AgentRequest, RunRecord, Watch
 from agent.service import AgentContext, AgentService
 from segmenter.contract import Failure, JobEvent
 from segmenter.errors import (
+    TEMPORARY,
+    DeadlineExceeded,
     JobCancelled,
+    JobFailed,
     SegmenterError,
-    TransportDown,
     error_class,
 )
-from segmenter.queue.contract import Lease, Producer, Requeue, until_workers
+from segmenter.queue.contract import Accept, Lease, Producer, Requeue, until_workers
 from segmenter.queue.jobs import PREFIXES, Jobs
-from segmenter.queue.messages import Answer, Job, to_error, to_failure
+from segmenter.queue.messages import Answer, failed, to_error, to_failure
 
 # A worker that starts or restarts needs about a second to sign in.
 NO_WORKER_GRACE_S = 3.0
@@ -32,6 +34,15 @@ PATIENCE_S = 2.0
 # How long whoever runs a run that was ended may take to write it down.
 RECORDED_WITHIN_S = 3.0
 RECORDED_POLL_S = 0.1
+# How long a run that is held up keeps its slot before it is handed back.
+HELD_UP_S = 1.0
+
+
+class Accepted(NamedTuple):
+    """A run that was taken on, now or, under the same id, before."""
+
+    job: RunJob
+    is_new: bool
 
 
 class QueuedAgent(AgentService):
@@ -39,25 +50,52 @@ class QueuedAgent(AgentService):
 
     Attributes:
         jobs: its runs as jobs.
-        lifetime_s: a run that has not ended by then is lost.
+        lifetime_s: a run that has not begun by then, or of which nothing was heard for so long, is
+            given up.
     """
 
-    def __init__(self, context: AgentContext, queue: Producer) -> None:
+    def __init__(self, context: AgentContext, queue: Producer, accepted: Accept) -> None:
         super().__init__(context)
         self.lifetime_s = context.settings.run_timeout_s + LOCK_GRACE_S
-        self.jobs = Jobs(self._jobs, queue, timeout_s=self.lifetime_s)
+        self.jobs = Jobs(self._jobs, queue, accepted, timeout_s=self.lifetime_s)
 
-    def new_job(
-        self, request: AgentRequest, *, job_id: str | None = None, fingerprint: str = ""
-    ) -> RunJob:
-        """Describe a run to take on; with id and fingerprint if its request has a key."""
+    async def accept(
+        self,
+        request: AgentRequest,
+        *,
+        job_id: str | None = None,
+        fingerprint: str = "",
+        now: bool = False,
+    ) -> Accepted:
+        """Take a run on: from here on it runs, whatever process dies.
+
+        Args:
+            request: what is asked.
+            job_id: of a request that has a key; one that was taken on under it stands.
+            fingerprint: of such a request.
+            now: somebody has to be there who carries runs out.
+
+        Raises:
+            NoWorker: nobody is.
+            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, QueueFull.
+            TransportDown: it is taken on, or not.
+        """
         run_id = new_run_id() if job_id is None else PREFIXES["run"] + job_id
-        return RunJob(
+        if job_id is not None and (known := await self._jobs.record(run_id, RunJob)) is not None:
+            return Accepted(known, is_new=False)
+        if now:
+            await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
+        job = RunJob(
             id=_job_id(run_id),
             created_at=self._context.now(),
             fingerprint=fingerprint,
             thread_id=thread_of(request, run_id),
         )
+        beside = await self.carrier.begin(run_id, request)
+        kept, taken = await self.jobs.accept(job, beside=beside)
+        if taken is not None:
+            raise busy(job.thread_id)
+        return Accepted(kept, is_new=kept is job)
 
     async def job(self, run_id: str) -> RunJob:
         """Return a run as it was taken on; raises RunNotFound."""
@@ -69,39 +107,35 @@ class QueuedAgent(AgentService):
     async def run(
         self, request: AgentRequest, *, run_id: str | None = None, watch: Watch | None = None
     ) -> RunRecord:
-        """See `AgentService.run`; with a `run_id` the run was taken on already.
+        """See `AgentService.run`; the queue gives the id.
 
         Nobody in this process can watch, but its events can be read.
 
         Raises:
             QueueFull, NoWorker, JobFailed, TransportDown.
         """
-        if run_id is not None:
-            return await self.run_job(request, await self.job(run_id))
-        return await self.run_job(request, await self._jobs.begin(self.new_job(request)))
+        assert run_id is None
+        return await self.finished((await self.accept(request, now=True)).job)
 
-    async def run_job(self, request: AgentRequest, job: RunJob) -> RunRecord:
-        """Run a request that was taken on as this job; see `run`."""
+    async def finished(self, job: RunJob) -> RunRecord:
+        """Wait for a run that was taken on.
+
+        Raises:
+            QueueFull, TransportDown: it goes on, but nobody can tell how far it is.
+            InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled,
+            DeadlineExceeded, JobFailed: it ended without a record.
+        """
+        # In case that it was stored but not queued; else this changes nothing.
+        await self.jobs.submit(job)
         try:
-            await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
-            await self.begin(request, job.public_id)
-            await self.jobs.submit(job)
-            await self._wait(job)
-        except TransportDown:
-            # Whether it runs is not known; it may well end.
-            raise
-        except (AgentError, SegmenterError) as error:
-            if await self._jobs.end(job, "failed", to_failure(error)):
-                await self.carrier.let_go(job.public_id, job.thread_id)
-            raise
-        return await self.run_record(job.public_id)
-
-    async def is_lost(self, job: RunJob) -> bool:
-        """Tell whether a run has not ended in its time, and so never will."""
-        if (self._context.now() - job.created_at).total_seconds() < self.lifetime_s:
-            return False
-        _, event = await self._jobs.last(job.public_id)
-        return event is None or not event.is_end
+            answer = await self.jobs.queue.wait(job.id, timeout_s=self.lifetime_s)
+        except (DeadlineExceeded, JobFailed) as error:
+            answer = failed(error)
+        if answer.failure is None:
+            return await self.run_record(job.public_id)
+        if await self._jobs.end(job, "failed", answer.failure):
+            await self.carrier.let_go(job.public_id, job.thread_id)
+        raise _raised(answer.failure)
 
     async def cancel(self, job: RunJob) -> JobEvent:
         """Stop a run, in whatever process; returns how it ended, which may have been before."""
@@ -132,32 +166,33 @@ class QueuedAgent(AgentService):
                 return event
             await asyncio.sleep(RECORDED_POLL_S)
 
-    async def go_on_with(self, run_ids: Iterable[str]) -> None:
-        """Queue runs again that a process before this one began and did not end."""
-        for run_id in run_ids:
-            job = Job(id=_job_id(run_id), kind="run")
-            await self.jobs.queue.submit(job, timeout_s=self.lifetime_s)
+    async def relay(self) -> None:
+        """Queue again what was taken on and has not ended; raises QueueFull, TransportDown."""
+        await self.jobs.relay("run", RunJob)
 
-    async def carry(self, lease: Lease) -> Answer:
+    async def carry(self, lease: Lease, got_on: GotOn) -> Answer:
         """Carry out the run of a job, for `agent.runs.worker.RunWorker`.
 
+        Args:
+            lease: of the job.
+            got_on: is told when the run has come further than ever before.
+
         Raises:
-            Requeue: the stores are out of reach, or the run's turn has not come; it can be gone
-                on with later.
+            Requeue: the stores, the queue or its workers are out of reach, or the run's turn has
+                not come; it can be gone on with later.
         """
         run_id = PREFIXES["run"] + lease.job.id
         try:
-            await self.carrier.carry_out(run_id, patience_s=PATIENCE_S)
-        except (TransportDown, TurnNotCome) as error:
+            await self.carrier.carry_out(run_id, got_on=got_on, patience_s=PATIENCE_S)
+        except TEMPORARY as error:
+            # It is tried again at once, so not too often.
+            await asyncio.sleep(HELD_UP_S)
+            raise Requeue from error
+        except TurnNotCome as error:
             raise Requeue from error
         except (AgentError, SegmenterError) as error:
             return Answer(failure=to_failure(error))
         return Answer(run=lease.job.id)
-
-    async def _wait(self, job: RunJob) -> None:
-        answer = await self.jobs.queue.wait(job.id, timeout_s=self.lifetime_s)
-        if answer.failure is not None:
-            raise _raised(answer.failure)
 
 
 def _job_id(run_id: str) -> str:

@@ -10,7 +10,7 @@ from agent.runs.events import RunEvents
 from agent.runs.log import RunLog
 from agent.runs.pictures import Pictures
 from agent.runs.replay import Recording
-from agent.runs.threads import Threads, new_run_id
+from agent.runs.threads import Threads, busy, new_run_id
 from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
 from segmenter.queue.jobs import JobStore
@@ -60,7 +60,10 @@ class AgentService:
         Raises:
             InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, TransportDown.
         """
-        await self.carrier.begin(run_id, request)
+        entries = await self.carrier.begin(run_id, request)
+        taken = await self._context.records.put_together([*entries, self._jobs.under_way(run_id)])
+        if taken is not None:
+            raise busy(request.thread_id or run_id)
 
     async def recording(self, run_id: str) -> Recording:
         """Return all that a replay of a run needs but its image; raises RunNotFound."""

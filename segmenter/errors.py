@@ -100,6 +100,10 @@ class JobFailed(SegmenterError):
     """The model failed on this job, or every attempt to run it died."""
 
 
+# What may be otherwise in a moment: no end of a job, and no answer that is kept.
+TEMPORARY = (NoWorker, QueueFull, TransportDown)
+
+
 def error_class(name: str, root: type[Tree]) -> type[Tree] | None:
     """Return the class that has a name in an error tree, None if none of the tree has it.
 

@@ -22,10 +22,11 @@ from segmenter.formats.decode import decode, describe
 from segmenter.formats.frames import OpenFrames
 from segmenter.formats.limits import Limits
 from segmenter.formats.sequences import open_frames
-from segmenter.queue.contract import Consumer, Producer, RunQueue
+from segmenter.queue.contract import Accept, Consumer, Producer, RunQueue
+from segmenter.queue.jobs import StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.redis.consumer import open_worker
-from segmenter.queue.redis.producer import open_caller
+from segmenter.queue.redis.producer import RedisCaller, open_caller
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.storage.contract import BlobStore, Bounds, Room, Store
 from segmenter.storage.images import Decode, StoredImages
@@ -57,6 +58,7 @@ class _Stores(NamedTuple):
     images: StoredImages
     records: RecordStore
     volumes: VolumeStore
+    volume_records: RecordStore
 
 
 def decoder(limits: Limits) -> Decode:
@@ -211,24 +213,37 @@ def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _
     blobs = open_room("blobs", Bounds(store.max_images_bytes, store.max_image_bytes))
     pieces = open_room("volume_blobs", Bounds(volume.max_volumes_bytes, PIECE_BYTES))
     records = Bounds(store.max_records_bytes, store.max_record_bytes)
+    volume_records = open_room("volume_records", records)
     return _Stores(
         images=StoredImages(
             BlobStore(blobs, ttl_s=store.image_ttl_s), read, max_pixels_bytes=store.max_pixels_bytes
         ),
         records=open_room("records", records),
         volumes=VolumeStore(
-            open_room("volume_records", records),
+            volume_records,
             BlobStore(pieces, ttl_s=volume.ttl_s),
             max_bytes=volume.max_bytes,
             ttl_s=volume.ttl_s,
         ),
+        volume_records=volume_records,
     )
+
+
+def accept_in(queue: Producer, store: RecordStore) -> Accept:
+    """Return what takes jobs on, in one step where their records and the queue are on one server.
+
+    Both must have been opened with the same address of Redis, if they are on it.
+    """
+    if isinstance(queue, RedisCaller) and isinstance(store, RedisStore):
+        return partial(queue.accept, store)
+    return StoredThenQueued(store, queue)
 
 
 def _services(
     queue: Producer, stores: _Stores, settings: SegmenterSettings, opener: OpenFrames
 ) -> SegmenterServices:
-    jobs = Volumes(queue, stores.volumes, opener, timeout_s=settings.volume.timeout_s)
+    accepted = accept_in(queue, stores.volume_records)
+    jobs = Volumes(queue, accepted, stores.volumes, opener, timeout_s=settings.volume.timeout_s)
     return SegmenterServices(QueuedSegmenter(queue), stores.images, stores.records, jobs)
 
 

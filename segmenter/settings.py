@@ -129,11 +129,14 @@ class SegmenterSettings(Frozen):
 
         A run's process shows that it lives from a thread of its own, and a run has minutes: a
         third of the usual lease brings it to another process while somebody still waits for it.
+        A process carries many runs out, most of which are not to blame for its death: one that gets
+        no further in twice the usual attempts is.
         """
         return self.queue.model_copy(
             update={
                 "prefix": f"{self.queue.prefix[:56]}.runs",
                 "lease_s": self.queue.lease_s / 3.0,
+                "max_attempts": 2 * self.queue.max_attempts,
                 "max_hold_s": timeout_s + self.queue.max_hold_s,
             }
         )

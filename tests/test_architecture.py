@@ -49,7 +49,9 @@ ROWS: Mapping[str, Row] = {
     "segmenter.formats.raster": Row(f"{SEGMENTER} segmenter.formats", "PIL"),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),
     "segmenter.queue.redis": Row(
-        "segmenter.errors segmenter.queue segmenter.redis_connection segmenter.settings", "redis"
+        f"{SEGMENTER} segmenter.queue segmenter.redis_connection segmenter.settings"
+        " segmenter.storage",
+        "redis",
     ),
     "segmenter.storage": Row(f"{SEGMENTER} segmenter.redis_connection", "sqlalchemy redis"),
     "segmenter.backends": Row(f"{SEGMENTER} segmenter.masks segmenter.formats"),

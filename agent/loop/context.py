@@ -27,6 +27,7 @@ from segmenter.contract import (
     RgbImage,
     Segmenter,
 )
+from segmenter.errors import TEMPORARY, SegmenterError
 from segmenter.masks.rle import decode
 
 
@@ -51,7 +52,8 @@ class RunContext:
 
     Attributes:
         watch: is told every step.
-        spent_s: how long ago the run was taken on when the context was made.
+        spent_s: how long it was carried out before, by this process or others.
+        is_resumed: somebody goes on with the run if it cannot go on now.
         pixels: uint8, shape (H, W, 3), RGB; set by `prepare`.
         capabilities: of the tool; set by `prepare`.
         model: which weights answered last.
@@ -68,6 +70,7 @@ class RunContext:
     budget: Budget
     watch: Watch | None = None
     spent_s: float = 0.0
+    is_resumed: bool = False
     pixels: RgbImage | None = field(default=None, init=False)
     capabilities: Capabilities | None = field(default=None, init=False)
     model: ModelInfo | None = field(default=None, init=False)
@@ -126,6 +129,10 @@ class RunContext:
         async with asyncio.timeout(self.step_s()):
             self.pixels = await self.tools.images.pixels(self.image)
         self.capabilities = await self.tools.segmenter.capabilities(timeout_s=self.step_s())
+
+    def goes_on_after(self, error: SegmenterError) -> bool:
+        """Tell whether an error holds the run up, instead of ending it."""
+        return self.is_resumed and isinstance(error, TEMPORARY)
 
     def new_id(self) -> str:
         """Return the next free mask id of the thread."""

@@ -30,6 +30,7 @@ async def prepare(state: AgentState, context: RunContext) -> AgentState:
 
     Raises:
         ImageNotFound: the image has expired.
+        NoWorker, QueueFull, TransportDown: the run goes on when it can.
     """
     try:
         await context.prepare()
@@ -38,6 +39,8 @@ async def prepare(state: AgentState, context: RunContext) -> AgentState:
     except TimeoutError:
         return {"error": NO_PIXELS}
     except SegmenterError as error:
+        if context.goes_on_after(error):
+            raise
         return {"error": to_failure(error)}
     opening = context.opening
     return {
@@ -71,7 +74,12 @@ async def _planned(made: Plan, context: RunContext) -> AgentState:
 
 
 async def segment(state: AgentState, context: RunContext) -> AgentState:
-    """Put all pending calls to the tool as one request, and keep what it finds."""
+    """Put all pending calls to the tool as one request, and keep what it finds.
+
+    Raises:
+        ImageNotFound: the image has expired.
+        NoWorker, QueueFull, TransportDown: the run goes on when it can.
+    """
     calls, number = state["pending"], len(state["rounds"]) + 1
     if context.seconds_left() <= 0.0:
         return {"error": TIME_OVER, "pending": ()}
@@ -82,6 +90,8 @@ async def segment(state: AgentState, context: RunContext) -> AgentState:
     except ImageNotFound:
         raise
     except SegmenterError as error:
+        if context.goes_on_after(error):
+            raise
         return {"error": to_failure(error), "pending": ()}
     context.model = result.model
     answers = await asyncio.to_thread(

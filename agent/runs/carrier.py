@@ -20,7 +20,7 @@ from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
 from agent.loop.state import first_state
 from agent.planners.rules import RulesPlanner
-from agent.runs.events import LiveRun, RunEvents, last_event
+from agent.runs.events import GotOn, LiveRun, RunEvents, last_event
 from agent.runs.log import RunLog, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.result import CANCELLED, broken_off, to_record
@@ -28,8 +28,8 @@ from agent.runs.start import RunStarter
 from agent.runs.threads import Threads, append_run
 from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
-from segmenter.contract import ImageStore, RecordStore, Segmenter
-from segmenter.errors import TransportDown
+from segmenter.contract import Entry, ImageStore, RecordStore, Segmenter
+from segmenter.errors import TEMPORARY, TransportDown
 
 logger = logging.getLogger(__name__)
 
@@ -72,15 +72,16 @@ class RunCarrier:
             threads, log, context.settings, clock=context.clock, now=context.now
         )
 
-    async def begin(self, run_id: str, request: AgentRequest) -> None:
+    async def begin(self, run_id: str, request: AgentRequest) -> list[Entry]:
         """See `RunStarter.begin`; raises PlannerNotConfigured too."""
-        await self.starter.begin(run_id, request, self._planner(request).kind)
+        return await self.starter.begin(run_id, request, self._planner(request).kind)
 
     async def carry_out(
         self,
         run_id: str,
         *,
         watch: Watch | None = None,
+        got_on: GotOn | None = None,
         final: bool = False,
         patience_s: float = math.inf,
     ) -> RunRecord:
@@ -89,30 +90,33 @@ class RunCarrier:
         Args:
             run_id: of a run that was begun, perhaps by a process that died.
             watch: is told every step.
+            got_on: is told when the run has come further than ever before.
             final: nobody goes on with the run if this is cancelled; it is recorded as cancelled.
             patience_s: how long a run that waits for its thread may wait here.
 
         Raises:
+            NoWorker, QueueFull, TransportDown: unless `final`, the run can be carried out later.
             RunNotFound: it was never begun, or has expired.
             InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled.
             TurnNotCome: `patience_s` is over; the run can be carried out later.
         """
         start = await self._log.start(run_id)
-        async with self._events.live(run_id, watch) as live:
+        async with self._events.live(run_id, watch, got_on) as live:
             start, thread = await self.starter.take_up(start, patience_s=patience_s)
             try:
                 run = await self._recorded(run_id, thread)
                 if run is not None:
                     await live.tell(last_event(run))
                 else:
-                    run_context = await self._run_context(start, thread, live.tell)
+                    run_context = await self._run_context(start, thread, live.tell, final=final)
                     run = await self._finish(run_context, start, thread, live, final=final)
             except asyncio.CancelledError:
                 if final or live.ended.is_set():
                     await asyncio.shield(self.let_go(run_id, thread.id))
                 raise
-            except BaseException:
-                await self.let_go(run_id, thread.id)
+            except BaseException as error:
+                if final or not isinstance(error, TEMPORARY):
+                    await self.let_go(run_id, thread.id)
                 raise
             await self.let_go(run_id, thread.id)
             return run
@@ -126,13 +130,17 @@ class RunCarrier:
             return None
         return run if run_id in known.runs else None
 
-    async def _run_context(self, start: RunStart, thread: ThreadRecord, watch: Watch) -> RunContext:
+    async def _run_context(
+        self, start: RunStart, thread: ThreadRecord, watch: Watch, *, final: bool
+    ) -> RunContext:
         context, request = self._context, start.request
         # Cutting masks into pieces takes seconds on large ones.
         opening = await asyncio.to_thread(open_thread, request, thread, load_lexicon())
-        spent_s = self.starter.spent_s(start)
+        logged = await self._log.logged(start.run_id)
+        # Time in which nobody carried it out is not the run's.
+        spent_s = max((answer.seconds for answer in logged), default=0.0)
         origin = context.clock() - spent_s
-        answers = await self._log.answers(start.run_id, lambda: context.clock() - origin)
+        answers = self._log.answers(start.run_id, logged, lambda: context.clock() - origin)
         planner = self._planner(request.model_copy(update={"planner": start.planner}))
         return RunContext(
             run_id=start.run_id,
@@ -141,7 +149,9 @@ class RunCarrier:
             opening=opening,
             planner=planner if planner.kind == "rules" else RecordedPlanner(planner, answers),
             tools=Tools(
-                segmenter=RecordedSegmenter(context.segmenter, answers),
+                segmenter=RecordedSegmenter(
+                    context.segmenter, answers, passing=() if final else TEMPORARY
+                ),
                 images=context.images,
                 rules=self._rules,
                 settings=context.settings,
@@ -150,12 +160,13 @@ class RunCarrier:
             watch=watch,
             budget=start.budget,
             spent_s=spent_s,
+            is_resumed=not final,
         )
 
     async def let_go(self, run_id: str, thread_id: str) -> None:
         """Clear up after a run that has ended: it will not be taken over any more."""
         try:
-            await self._log.end(run_id)
+            await self._events.over(run_id)
             await self._threads.release(thread_id, run_id)
         except TransportDown:
             # Both expire by themselves.
@@ -190,6 +201,8 @@ class RunCarrier:
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and not final and not live.ended.is_set():
                 # The process stops, not the run: another one goes on with it.
+                raise
+            if isinstance(error, TEMPORARY) and not final:
                 raise
             failure = CANCELLED if cancelled else broken_off(error)
             run = to_record(

@@ -6,9 +6,9 @@ them, and end the run. An outage of the store loses events, never a run.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from agent.errors import RunCancelled
 from agent.schemas.rounds import Status
@@ -19,6 +19,7 @@ from segmenter.queue.jobs import JobRecord, JobStore, JobWriter
 
 logger = logging.getLogger(__name__)
 
+GotOn: TypeAlias = Callable[[], Awaitable[object]]
 # How late an end that another process wrote is seen.
 POLL_S = 0.25
 
@@ -44,16 +45,20 @@ class LiveRun:
         ended: set when another process has ended the run.
     """
 
-    def __init__(self, log: JobWriter, watch: Watch | None) -> None:
+    def __init__(self, log: JobWriter, watch: Watch | None, got_on: GotOn | None) -> None:
         self._log = log
         self._watch = watch
+        self._got_on = got_on
         self.ended = asyncio.Event()
 
     async def tell(self, event: JobEvent) -> None:
         """Keep an event, and tell who watches; one that was kept before is not new."""
+        before = len(self._log.events)
         try:
             if not await self._log.tell(event):
                 self.ended.set()
+            if self._got_on is not None and len(self._log.events) > before:
+                await self._got_on()
         except TransportDown:
             logger.warning("event not kept", extra={"event": event.name})
         if self._watch is not None:
@@ -73,6 +78,10 @@ class RunEvents:
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
 
+    async def over(self, run_id: str) -> None:
+        """Note that nobody has to carry a run out any more."""
+        await self._jobs.over(run_id)
+
     async def forget(self, run_id: str) -> None:
         """Forget a run's events; a key that led to it is not free again."""
         job = await self._jobs.record(run_id, RunJob)
@@ -81,15 +90,22 @@ class RunEvents:
             await self._jobs.replace(job.model_copy(update={"gone": "erased"}))
 
     @asynccontextmanager
-    async def live(self, run_id: str, watch: Watch | None) -> AsyncIterator[LiveRun]:
+    async def live(
+        self, run_id: str, watch: Watch | None, got_on: GotOn | None = None
+    ) -> AsyncIterator[LiveRun]:
         """Cancel what runs inside when another process ends the run.
+
+        Args:
+            run_id: of the run.
+            watch: is told every step.
+            got_on: is told when the run has come further than ever before.
 
         Raises:
             RunCancelled: one did.
         """
         task = asyncio.current_task()
         assert task is not None
-        run = LiveRun(await self._jobs.writer(run_id), watch)
+        run = LiveRun(await self._jobs.writer(run_id), watch, got_on)
 
         async def poll() -> None:
             # The end comes from any process, by way of the store: there is no event to wait for.

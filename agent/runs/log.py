@@ -15,12 +15,10 @@ from agent.schemas.plan import Plan
 from agent.schemas.rounds import Failure, Inspection, Usage
 from agent.schemas.runs import AgentRequest, ThreadRecord
 from agent.settings import Budget
-from segmenter.contract import Capabilities, Frozen, RecordStore, SegmentResult
+from segmenter.contract import Capabilities, Entry, Frozen, RecordStore, SegmentResult
 from segmenter.errors import TransportDown
 
 logger = logging.getLogger(__name__)
-# Before the id of a run that has begun and not ended.
-UNDER_WAY = "under-way:"
 Kept = TypeVar("Kept", bound=Frozen)
 
 
@@ -112,11 +110,15 @@ class RunLog:
         self._records = records
         self._ttl_s = ttl_s
 
+    def entry(self, start: RunStart) -> Entry:
+        """Return how a run begins, to be kept with all else that is kept of it then."""
+        content = start.model_dump_json().encode()
+        return Entry(_start_key(start.run_id), content, self._ttl_s, new=True)
+
     async def put_start(self, start: RunStart) -> None:
         """Keep how a run began; raises TransportDown: a run that is not kept is not begun."""
-        content = start.model_dump_json().encode()
-        await self._records.put(_start_key(start.run_id), content, ttl_s=self._ttl_s)
-        await self._records.put(UNDER_WAY + start.run_id, b"1", ttl_s=self._ttl_s)
+        entry = self.entry(start)
+        await self._records.put(entry.key, entry.record, ttl_s=entry.ttl_s)
 
     async def start(self, run_id: str) -> RunStart:
         """Return how a run began.
@@ -136,7 +138,9 @@ class RunLog:
             answers.append(answer)
         return tuple(answers)
 
-    async def answers(self, run_id: str, clock: Callable[[], float]) -> AnswerLog:
+    def answers(
+        self, run_id: str, logged: Iterable[LoggedAnswer], clock: Callable[[], float]
+    ) -> AnswerLog:
         """Return a run's answers, to go on with; `clock` tells its seconds."""
 
         async def keep(number: int, answer: LoggedAnswer) -> None:
@@ -147,15 +151,10 @@ class RunLog:
                 # Out of reach, or larger than a record may be.
                 logger.warning("answer not kept", extra={"error": type(error).__name__})
 
-        return AnswerLog(await self.logged(run_id), keep, clock)
-
-    async def end(self, run_id: str) -> None:
-        """Note that nobody has to go on with a run."""
-        await self._records.delete(UNDER_WAY + run_id)
+        return AnswerLog(logged, keep, clock)
 
     async def forget(self, run_id: str) -> None:
         """Forget all about a run."""
-        await self.end(run_id)
         for number in range(len(await self.logged(run_id))):
             await self._records.delete(_answer_key(run_id, number))
         await self._records.delete(_start_key(run_id))

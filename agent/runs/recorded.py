@@ -77,11 +77,22 @@ class RecordedPlanner:
 
 
 class RecordedSegmenter:
-    """`segmenter.contract.Segmenter` by way of a log."""
+    """`segmenter.contract.Segmenter` by way of a log.
 
-    def __init__(self, segmenter: Segmenter, answers: AnswerLog) -> None:
+    Args:
+        passing: failures that are no answers: the question is asked again.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        answers: AnswerLog,
+        *,
+        passing: tuple[type[SegmenterError], ...] = (),
+    ) -> None:
         self._segmenter = segmenter
         self._answers = answers
+        self._passing = passing
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         """See `segmenter.contract.Segmenter`."""
@@ -106,7 +117,8 @@ class RecordedSegmenter:
         return answer.capabilities or _other_kind()
 
     async def _once(self, key: str, ask: Callable[[], Awaitable[LoggedAnswer]]) -> LoggedAnswer:
-        return await _once(self._answers, key, ask, (SegmenterError, JobFailed))
+        kinds = (SegmenterError, JobFailed)
+        return await _once(self._answers, key, ask, kinds, passing=self._passing)
 
 
 async def _once(
@@ -114,6 +126,8 @@ async def _once(
     key: str,
     ask: Callable[[], Awaitable[LoggedAnswer]],
     errors: tuple[type[Error], type[Error]],
+    *,
+    passing: tuple[type[SegmenterError], ...] = (),
 ) -> LoggedAnswer:
     """Return the answer to a question, asking only if the log has none.
 
@@ -122,12 +136,15 @@ async def _once(
         key: names the question.
         ask: asks it.
         errors: root of the failures that are answers too, and what an unknown one becomes.
+        passing: failures that are no answers.
     """
     root, otherwise = errors
     answer = answers.recall(key)
     if answer is None:
         try:
             answer = await ask()
+        except passing:
+            raise
         except root as error:
             # What a model's server wrote may repeat a request; the kind is all a run goes by.
             message = "" if isinstance(error, MllmError) else str(error)

@@ -1,7 +1,8 @@
 """Takes runs on: what they start from, what they may spend, and whose turn it is.
 
 Shared: the record store. Guaranteed: a run that was begun can be carried out by any process, and
-holds its thread from then on; one that waits for its thread gets it when it is carried out.
+holds its thread from then on; one that waits for its thread gets it when it is carried out. Of a
+run's seconds only those count in which somebody carried it out.
 """
 
 import asyncio
@@ -9,12 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agent.conversation.checks import check_request
-from agent.errors import InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
+from agent.errors import AgentError, InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
 from agent.language.commands import is_undo
 from agent.runs.log import RunLog, RunStart
 from agent.runs.threads import LOCK_GRACE_S, Threads, thread_of
 from agent.schemas.runs import AgentRequest, ThreadRecord
 from agent.settings import AgentSettings, Budget
+from segmenter.contract import Entry
 
 # How late a run that waits for its thread sees that its turn has come.
 TURN_POLL_S = 0.25
@@ -43,11 +45,14 @@ class RunStarter:
         self._clock = clock
         self._now = now
 
-    async def begin(self, run_id: str, request: AgentRequest, planner: str) -> None:
-        """Keep what a run starts from; `planner` is the kind that plans, never ``auto``.
+    async def begin(self, run_id: str, request: AgentRequest, planner: str) -> list[Entry]:
+        """Return what has to be kept together for a run to begin: how it starts, and its thread.
+
+        `planner` is the kind that plans, never ``auto``. What the thread holds is read when the run
+        is taken up; here it is only checked.
 
         Raises:
-            InvalidRequest, ThreadNotFound, ThreadBusy, TransportDown.
+            InvalidRequest, ThreadNotFound, TransportDown.
         """
         start = RunStart(
             run_id=run_id,
@@ -60,10 +65,10 @@ class RunStarter:
         thread = await self._thread(request, run_id)
         if request.wait:
             # The thread is looked at when its turn has come.
-            await self._log.put_start(start)
-            return
-        await self._claim(thread, run_id)
-        await self._settle(start, thread)
+            return [self._log.entry(start)]
+        await self._opening(request, thread)
+        lock = self._threads.lock(thread.id, run_id, ttl_s=self._lock_s)
+        return [self._log.entry(start), lock]
 
     async def take_up(self, start: RunStart, *, patience_s: float) -> tuple[RunStart, ThreadRecord]:
         """Hold the thread of a begun run; a run that waits for its turn waits here.
@@ -77,10 +82,10 @@ class RunStarter:
         thread = start.thread or await self._thread(start.request, start.run_id)
         while True:
             try:
-                await self._claim(thread, start.run_id)
+                await self._threads.claim(thread.id, start.run_id, ttl_s=self._lock_s)
                 break
             except ThreadBusy:
-                if start.thread is not None or self.spent_s(start) > start.budget.seconds:
+                if start.thread is not None or self._waited_s(start) > start.budget.seconds:
                     raise
                 if self._clock() >= patience_ends:
                     raise TurnNotCome("another run of the thread goes on") from None
@@ -89,13 +94,12 @@ class RunStarter:
             return start, thread
         return await self._settle(start, thread)
 
-    def spent_s(self, start: RunStart) -> float:
-        """Return how long ago a run was taken on."""
-        return max(0.0, (self._now() - start.created_at).total_seconds())
+    @property
+    def _lock_s(self) -> float:
+        return self._settings.run_timeout_s + LOCK_GRACE_S
 
-    async def _claim(self, thread: ThreadRecord, run_id: str) -> None:
-        lock_s = self._settings.run_timeout_s + LOCK_GRACE_S
-        await self._threads.claim(thread.id, run_id, ttl_s=lock_s)
+    def _waited_s(self, start: RunStart) -> float:
+        return max(0.0, (self._now() - start.created_at).total_seconds())
 
     async def _settle(self, start: RunStart, thread: ThreadRecord) -> tuple[RunStart, ThreadRecord]:
         """Keep the run's thread, which is claimed, as the run finds it; says what is wrong now."""
@@ -103,16 +107,25 @@ class RunStarter:
             if start.request.thread_id is not None:
                 # Another run may have ended between the first reading and the claim.
                 thread = await self._threads.thread(thread.id)
-            if thread.runs and is_undo(start.request.request):
-                thread = await self._before_last(thread)
-            request = check_request(start.request, thread)
-            update = {"created_at": self._now(), "request": request, "thread": thread}
-            settled = start.model_copy(update=update)
+            request, thread = await self._opening(start.request, thread)
+            settled = start.model_copy(update={"request": request, "thread": thread})
             await self._log.put_start(settled)
-        except BaseException:
+        except AgentError:
             await self._threads.release(thread.id, start.run_id)
             raise
         return settled, thread
+
+    async def _opening(
+        self, request: AgentRequest, thread: ThreadRecord
+    ) -> tuple[AgentRequest, ThreadRecord]:
+        """Return what a run starts from: its request, and its thread as it is or was.
+
+        Raises:
+            InvalidRequest: they do not fit each other.
+        """
+        if thread.runs and is_undo(request.request):
+            thread = await self._before_last(thread)
+        return check_request(request, thread), thread
 
     async def _before_last(self, thread: ThreadRecord) -> ThreadRecord:
         """Return a thread as its last run found it; its words, calls and mask ids stay used.

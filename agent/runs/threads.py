@@ -15,7 +15,7 @@ from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
 from agent.schemas.rounds import Status
 from agent.schemas.runs import AgentRequest, RunRecord, TargetResult, ThreadRecord
-from segmenter.contract import ImageStore, RecordStore
+from segmenter.contract import Entry, ImageStore, RecordStore
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
@@ -107,22 +107,36 @@ class Threads:
             await self.release(thread_id, owner)
 
     async def claim(self, thread_id: str, owner: str, *, ttl_s: float) -> None:
-        """Hold a thread under a name: whoever takes a run over holds what the run held.
+        """Hold a thread under a name, or go on holding it: a run holds it wherever it is run.
 
         Raises:
             ThreadBusy: another has it.
         """
-        key, name = f"lock:{thread_id}", owner.encode()
-        if await self._records.put_new(key, name, ttl_s=ttl_s):
+        entry = self.lock(thread_id, owner, ttl_s=ttl_s)
+        if await self._records.put_new(entry.key, entry.record, ttl_s=ttl_s):
             return
-        if await self._records.get(key) != name:
-            raise ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+        if await self._records.get(entry.key) != entry.record:
+            raise busy(thread_id)
+        await self._records.put(entry.key, entry.record, ttl_s=ttl_s)
+
+    def lock(self, thread_id: str, owner: str, *, ttl_s: float) -> Entry:
+        """Return what holds a thread once it is stored as a new record."""
+        return Entry(_lock_key(thread_id), owner.encode(), ttl_s, new=True)
 
     async def release(self, thread_id: str, owner: str) -> None:
         """Let a thread go, unless the claim has expired and it is another's by now."""
-        key = f"lock:{thread_id}"
+        key = _lock_key(thread_id)
         if await self._records.get(key) == owner.encode():
             await self._records.delete(key)
+
+
+def busy(thread_id: str) -> ThreadBusy:
+    """Return the error of a thread that another run holds."""
+    return ThreadBusy(f"another run of thread {thread_id[:40]!r} has not ended yet")
+
+
+def _lock_key(thread_id: str) -> str:
+    return f"lock:{thread_id}"
 
 
 def append_run(

@@ -6,10 +6,18 @@ run: its leases lapse and others go on with what it had begun. One that stops ha
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeAlias
 
-from segmenter.queue.contract import Consumer
-from segmenter.queue.messages import WorkerInfo
-from segmenter.queue.settle import Perform, settle
+from agent.runs.events import GotOn
+from segmenter.errors import TransportDown
+from segmenter.queue.contract import Consumer, Lease
+from segmenter.queue.messages import Answer, WorkerInfo
+from segmenter.queue.settle import settle
+
+# Carries the run of a job out; is given whom to tell that it has come further.
+CarryOut: TypeAlias = Callable[[Lease, GotOn], Awaitable[Answer]]
 
 
 class RunWorker:
@@ -24,7 +32,7 @@ class RunWorker:
     def __init__(
         self,
         queue: Consumer,
-        carry_out: Perform,
+        carry_out: CarryOut,
         *,
         worker_id: str,
         slots: int,
@@ -56,6 +64,14 @@ class RunWorker:
             )
             return
         for lease in await self._queue.lease(limit=free, wait_s=self._poll_s):
-            task = asyncio.create_task(settle(self._queue, lease, self._carry_out))
+            task = asyncio.create_task(settle(self._queue, lease, self._perform))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+
+    async def _perform(self, lease: Lease) -> Answer:
+        async def got_on() -> None:
+            # If the queue is out, the lease is renewed when it is back.
+            with suppress(TransportDown):
+                await self._queue.progressed(lease)
+
+        return await self._carry_out(lease, got_on)

@@ -1,6 +1,7 @@
 """Plugs segmenter, stores, planners and agent together, as the settings say."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from agent.planners.mllm import MllmPlanner
 from agent.planners.prompts import PROMPTS_VERSION
 from agent.planners.rules import RulesPlanner
 from agent.queued import QueuedAgent
-from agent.runs.log import UNDER_WAY
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from agent.settings import AgentSettings, Prices
@@ -23,11 +23,14 @@ from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
 from api.bootstrap.setup import Setup
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
+from segmenter.errors import TEMPORARY
 from segmenter.formats.limits import Limits
 from segmenter.queue.contract import RunQueue
+from segmenter.queue.jobs import StoredThenQueued
 from segmenter.queue.messages import WorkerInfo
 from segmenter.services import (
     SegmenterServices,
+    accept_in,
     decoder,
     new_worker_id,
     open_embedded,
@@ -37,6 +40,8 @@ from segmenter.services import (
 from segmenter.storage.images import Decode
 from segmenter.volumes.jobs import Volumes
 
+logger = logging.getLogger(__name__)
+
 # The worker inside registers at once; only a broken one takes longer.
 EMBEDDED_START_S = 10.0
 EMBEDDED_POLL_S = 0.05
@@ -44,6 +49,8 @@ EMBEDDED_POLL_S = 0.05
 RUN_POLL_S = 0.5
 # Whoever asks whether the service is ready wants to know soon.
 QUEUE_TIMEOUT_S = 3.0
+# How late a job is queued whose process died between storing and queueing it.
+RELAY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -130,11 +137,12 @@ async def open_agent(
                 default_planner=settings.planner,
                 settings=_agent_settings(settings),
             )
-            agent = QueuedAgent(context, runs.caller)
-            async with _carrying_out(agent, runs, settings, worker_id):
-                if settings.redis_url is None:
-                    # With Redis the jobs of runs whose process ended are still queued.
-                    await agent.go_on_with(await _left_undone(services.records))
+            accepted = accept_in(runs.caller, services.records)
+            agent = QueuedAgent(context, runs.caller, accepted)
+            async with (
+                _carrying_out(agent, runs, settings, worker_id),
+                _relaying(agent, services.volumes, isinstance(accepted, StoredThenQueued)),
+            ):
                 yield services, agent, planners
     finally:
         await close_all(mllms.values())
@@ -166,6 +174,34 @@ async def _carrying_out(
     finally:
         stop.set()
         await running
+
+
+@asynccontextmanager
+async def _relaying(agent: QueuedAgent, volumes: Volumes, is_needed: bool) -> AsyncIterator[None]:
+    """Bring what was taken on into the queue, where these are two steps: now and then again."""
+    if not is_needed:
+        yield
+        return
+
+    async def relay() -> None:
+        for one in (agent.relay, volumes.relay):
+            try:
+                await one()
+            except TEMPORARY as error:
+                logger.warning("relay interrupted", extra={"error": type(error).__name__})
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(RELAY_S)
+            await relay()
+
+    await relay()
+    relaying = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        relaying.cancel()
+        await asyncio.gather(relaying, return_exceptions=True)
 
 
 def secret(url: SecretStr | None) -> str | None:
@@ -203,8 +239,3 @@ def _prices(settings: Settings) -> Prices | None:
 def decoder_of(settings: Settings) -> Decode:
     """Return the decoder of all formats within the bounds of the settings."""
     return decoder(Limits(max_bytes=settings.max_upload_bytes))
-
-
-async def _left_undone(records: RecordStore) -> list[str]:
-    """Return runs whose process ended before them."""
-    return [key.removeprefix(UNDER_WAY) for key in await records.keys(UNDER_WAY)]

@@ -9,7 +9,6 @@ from starlette.types import Lifespan
 from api import VERSION
 from api.bootstrap.parts import AppServices
 from api.http.auth import Keyring
-from api.http.background import Background
 from api.http.middleware import (
     ANY_HOST,
     LOOPBACK_HOSTS,
@@ -49,7 +48,7 @@ def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=_lifespan(open_parts, settings.max_requests),
+        lifespan=_lifespan(open_parts),
         # FastAPI's own pages load foreign scripts; the document has a route of its own.
         docs_url=None,
         redoc_url=None,
@@ -66,14 +65,12 @@ def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
     return app
 
 
-def _lifespan(open_parts: PartsOpener, max_runs: int) -> Lifespan[FastAPI]:
+def _lifespan(open_parts: PartsOpener) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts() as parts:
             app.state.parts = parts
-            app.state.background = Background(max_runs)
             yield
-            await app.state.background.close()
 
     return lifespan
 

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.bootstrap.parts import AppServices
-from api.http.background import Background
 from api.settings import Settings
 
 
@@ -19,12 +18,6 @@ def settings_of(request: Request) -> Settings:
     """Return what this app was made with."""
     settings: Settings = request.app.state.settings
     return settings
-
-
-def background_of(request: Request) -> Background:
-    """Return where this app's longer work runs."""
-    background: Background = request.app.state.background
-    return background
 
 
 UsedParts = Annotated[AppServices, Depends(parts_of)]

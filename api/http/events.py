@@ -14,13 +14,12 @@ from fastapi.sse import ServerSentEvent
 
 from api.problem_kinds import kind_named
 from segmenter.contract import Failure, JobEvent
-from segmenter.errors import TransportDown
+from segmenter.errors import TEMPORARY
 from segmenter.queue.jobs import JobRecord, Jobs
 
 POLL_S = 0.2
 # How late a watcher learns that the queue gave a job up.
 LOOK_S = 5.0
-LOST = Failure(error="lost", message="nothing was heard of it in its time")
 
 LastEventId = Annotated[int, Header(ge=0, le=10**6)]
 
@@ -28,10 +27,10 @@ LastEventId = Annotated[int, Header(ge=0, le=10**6)]
 async def follow(jobs: Jobs, job: JobRecord, *, after: int) -> AsyncIterator[ServerSentEvent]:
     """Yield events beyond number `after` as they come, until the terminal one.
 
-    A job of which nothing is heard for as long as it may take is said to have failed. An outage
-    ends the stream; the client comes again with the last id it saw.
+    A job that nobody works on any more fails in its time, here and wherever else it is looked at.
+    An outage ends the stream; the client comes again with the last id it saw.
     """
-    with suppress(TransportDown):
+    with suppress(*TEMPORARY):
         number, last = await jobs.last(job)
         if last is None or not last.is_end or after < number:
             async for event in _events(jobs, job, min(after, number)):
@@ -39,20 +38,18 @@ async def follow(jobs: Jobs, job: JobRecord, *, after: int) -> AsyncIterator[Ser
 
 
 async def _events(jobs: Jobs, job: JobRecord, number: int) -> AsyncIterator[ServerSentEvent]:
-    heard = looked = time.monotonic()
-    while time.monotonic() - heard < jobs.timeout_s:
+    looked = time.monotonic()
+    while True:
         for event in await jobs.store.events(job.public_id, after=number):
-            number, heard = number + 1, time.monotonic()
+            number, looked = number + 1, time.monotonic()
             yield to_event(job, number, event)
             if event.is_end:
                 return
-        if time.monotonic() - max(heard, looked) > LOOK_S:
+        if time.monotonic() - looked > LOOK_S:
             looked = time.monotonic()
+            # Ends it, if the queue has given it up.
             await jobs.last(job)
         await asyncio.sleep(POLL_S)
-    yield to_event(
-        job, number + 1, JobEvent(name=f"{job.kind}.failed", state="failed", failure=LOST)
-    )
 
 
 def to_event(job: JobRecord, number: int, event: JobEvent) -> ServerSentEvent:

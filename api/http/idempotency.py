@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from agent.queued import QueuedAgent
+from agent.queued import Accepted, QueuedAgent
 from agent.runs.events import RunJob
 from agent.schemas.runs import AgentRequest
 from api.errors import KeyReused
@@ -31,29 +31,38 @@ def job_id_of(kind: JobKind, caller: str, key: str, attempt: int = 0) -> str:
 
 
 async def take_on(
-    agent: QueuedAgent, request: AgentRequest, caller: str, key: str | None
-) -> tuple[RunJob, bool]:
-    """Take a run on, or find the one that was taken on under its key; then the bool is true.
+    agent: QueuedAgent, request: AgentRequest, caller: str, key: str | None, *, now: bool
+) -> Accepted:
+    """Take a run on, or find the one that was taken on under its key; see `QueuedAgent.accept`.
 
     Raises:
         KeyReused: the key came with another payload before.
+        AgentError, SegmenterError: see `QueuedAgent.accept`; the key stays free.
     """
-    store = agent.jobs.store
     if key is None:
-        return await store.begin(agent.new_job(request)), False
+        return await agent.accept(request, now=now)
     # The image counts by its content.
     fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
     for attempt in count():
         job_id = job_id_of("run", caller, key, attempt)
-        job = agent.new_job(request, job_id=job_id, fingerprint=fingerprint)
-        kept = await store.begin(job)
-        if kept is job:
-            return job, False
-        if kept.gone != "failed" and not await agent.is_lost(kept):
+        accepted = await agent.accept(request, job_id=job_id, fingerprint=fingerprint, now=now)
+        if accepted.is_new or not await _is_void(agent, accepted.job):
             break
-    if kept.fingerprint != fingerprint:
+    if accepted.job.fingerprint != fingerprint:
         raise KeyReused(REUSED)
-    return kept, True
+    return accepted
+
+
+async def _is_void(agent: QueuedAgent, job: RunJob) -> bool:
+    """Tell whether a key's run came to nothing, so that its request may be made again.
+
+    One that the queue has lost is queued again by the look.
+    """
+    if job.gone is not None:
+        return job.gone == "failed"
+    _, event = await agent.jobs.last(job)
+    # Whoever carries a run out keeps a record and no failure beside it.
+    return event is not None and event.state == "failed" and event.failure is not None
 
 
 async def free_key(agent: QueuedAgent, job: RunJob) -> None:

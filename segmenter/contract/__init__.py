@@ -33,7 +33,7 @@ from segmenter.contract.prompts import (
     Rle,
     SegmentRequest,
 )
-from segmenter.contract.protocols import ImageStore, RecordStore, Segmenter
+from segmenter.contract.protocols import Entry, ImageStore, RecordStore, Segmenter
 from segmenter.contract.results import Capabilities, Mask, ModelInfo, PromptResult, SegmentResult
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Box",
     "BoxPrompt",
     "Capabilities",
+    "Entry",
     "Failure",
     "Fraction",
     "FrameBox",

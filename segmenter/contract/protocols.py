@@ -1,6 +1,7 @@
 """What callers use: the segmenter and the stores."""
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from segmenter.contract.images import ImageRef, RgbImage
 from segmenter.contract.prompts import SegmentRequest
@@ -56,6 +57,19 @@ class ImageStore(Protocol):
         ...
 
 
+class Entry(NamedTuple):
+    """A record to be stored together with others.
+
+    Attributes:
+        new: its key must be free.
+    """
+
+    key: str
+    record: bytes
+    ttl_s: float
+    new: bool = False
+
+
 class RecordStore(Protocol):
     """Small expiring records (runs, threads, image descriptions) under string keys."""
 
@@ -65,6 +79,18 @@ class RecordStore(Protocol):
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
         """Store only if the key is free; the answer says whether it was."""
+        ...
+
+    async def put_together(self, entries: Sequence[Entry]) -> str | None:
+        """Store all of them, or none if the key of a new one is taken; a repetition is harmless.
+
+        Args:
+            entries: the first is a new one. If it is there as it is, all were stored before, and
+                nothing changes.
+
+        Returns:
+            The key that was taken, None if all are stored.
+        """
         ...
 
     async def get(self, key: str) -> bytes | None:

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from segmenter.contract import Entry
 from segmenter.errors import DeadlineExceeded, JobCancelled, JobFailed, NoWorker, QueueFull
 from segmenter.queue.messages import Answer, Job, WorkerInfo, failed
 
@@ -47,8 +48,13 @@ class Lease:
 class Producer(Protocol):
     """What an API process does with the queue."""
 
-    async def submit(self, job: Job, *, timeout_s: float) -> None:
-        """Queue a job; the same id again changes nothing. It is not started after `timeout_s`.
+    async def submit(self, job: Job, *, timeout_s: float, anew: bool = False) -> None:
+        """Queue a job; the same id again changes nothing.
+
+        Args:
+            job: to be queued.
+            timeout_s: it is not started any more so long after this, or after it got on.
+            anew: an earlier job of this id is forgotten.
 
         Raises:
             QueueFull, TransportDown.
@@ -67,6 +73,8 @@ class Producer(Protocol):
 
     async def look(self, job_id: str) -> Answer | None:
         """Return the answer of a job, whoever submitted it; None while it has none.
+
+        One whose deadline has passed and that nobody is at gets its answer here.
 
         Raises:
             JobFailed: no such job, or its answer has expired.
@@ -116,8 +124,8 @@ class Consumer(Protocol):
     async def progressed(self, lease: Lease) -> bool:
         """Say that a long job is getting on; False if it has an answer and is to be ended.
 
-        The lease is renewed, the time it may be held starts anew, and earlier attempts to run the
-        job count no more.
+        The lease is renewed, the time it may be held and the job's deadline start anew, and earlier
+        attempts to run the job count no more.
 
         Raises:
             TransportDown: nobody knows; the lease is kept.
@@ -174,6 +182,27 @@ def queue_full(depth: int, max_depth: int, workers: int) -> QueueFull:
 
 class Requeue(Exception):
     """The job is to be handed back as it is: another worker, or this one later, goes on with it."""
+
+
+class Accept(Protocol):
+    """Takes a job on: from its return on the job and its records are kept, whoever dies."""
+
+    async def __call__(self, entries: Sequence[Entry], job: Job, *, timeout_s: float) -> str | None:
+        """Store records and queue their job, all or nothing; a repetition is harmless.
+
+        Args:
+            entries: as for `segmenter.contract.RecordStore.put_together`.
+            job: an earlier one of its id is forgotten.
+            timeout_s: see `Producer.submit`.
+
+        Returns:
+            The key of an entry that was taken, None if all is kept.
+
+        Raises:
+            QueueFull: nothing is kept.
+            TransportDown: all is kept, or nothing.
+        """
+        ...
 
 
 class RunQueue(NamedTuple):

@@ -4,8 +4,13 @@ Shared: the record store, so that any process sees, follows and ends what anothe
 only grows: an event goes under the next free number (`put_new`), and none comes after the one that
 ends the job. So whoever ends a job first has ended it: the process that runs it, a caller that
 gives it up, or the queue. The others are told, and a result that comes later is void.
+
+A job is accepted in one step: its record, a mark that it is under way, what else it needs, and the
+queue's own entry. Where records and queue lie on different servers the mark is what brings a job
+into the queue again (`Jobs.relay`), should its process die between the two.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -14,10 +19,12 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from segmenter.contract import Failure, Frozen, JobEvent, RecordStore
-from segmenter.errors import JobFailed, TransportDown
-from segmenter.queue.contract import Producer, cancelled
+from segmenter.contract import Entry, Failure, Frozen, JobEvent, RecordStore
+from segmenter.errors import JobFailed, QueueFull, TransportDown
+from segmenter.queue.contract import Accept, Producer, cancelled
 from segmenter.queue.messages import Answer, Job, JobId, failed
+
+logger = logging.getLogger(__name__)
 
 JobKind = Literal["run", "volume"]
 JobEnd = Literal["done", "failed", "cancelled"]
@@ -27,8 +34,8 @@ END_NAMES: Mapping[JobEnd, str] = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-# Between taking a job on and queueing it somebody may wait for a worker.
-QUEUED_WITHIN_S = 60.0
+# Before the public id of a job that was accepted and has not ended.
+UNDER_WAY = "under-way:"
 
 
 class JobRecord(Frozen):
@@ -60,20 +67,32 @@ class JobStore:
         self._records = records
         self._ttl_s = ttl_s
 
-    async def begin(self, record: Kept) -> Kept:
-        """Take a job on; returns the one that stands: `record` itself, or an earlier one."""
-        content = record.model_dump_json().encode()
-        if await self._records.put_new(_key(record.public_id), content, ttl_s=self._ttl_s):
-            return record
-        earlier = await self.record(record.public_id, type(record))
-        if earlier is None:
-            await self.replace(record)
-        return earlier or record
+    def opening(self, record: JobRecord, *events: JobEvent) -> list[Entry]:
+        """Return what is kept of a job that is accepted: its record first, its first events."""
+        job_id = record.public_id
+        return [
+            self._entry(_key(job_id), record, new=True),
+            self.under_way(job_id),
+            *(self._entry(_key(job_id, n), event) for n, event in enumerate(events, start=1)),
+        ]
+
+    def under_way(self, job_id: str) -> Entry:
+        """Return the mark of a job that somebody has to carry out."""
+        return Entry(UNDER_WAY + job_id, b"1", self._ttl_s)
+
+    async def all_under_way(self, kind: JobKind) -> list[str]:
+        """Return the public ids of jobs that were accepted and have not ended."""
+        keys = await self._records.keys(UNDER_WAY + PREFIXES[kind])
+        return [key.removeprefix(UNDER_WAY) for key in keys]
+
+    async def over(self, job_id: str) -> None:
+        """Note that nobody has to carry a job out any more."""
+        await self._records.delete(UNDER_WAY + job_id)
 
     async def replace(self, record: JobRecord) -> None:
         """Write a job's record anew."""
-        content = record.model_dump_json().encode()
-        await self._records.put(_key(record.public_id), content, ttl_s=self._ttl_s)
+        entry = self._entry(_key(record.public_id), record)
+        await self._records.put(entry.key, entry.record, ttl_s=entry.ttl_s)
 
     async def record(self, job_id: str, model: type[Kept]) -> Kept | None:
         """Return a job as it was taken on, None if there is none, or not any more."""
@@ -116,6 +135,10 @@ class JobStore:
             if there.is_end:
                 return None
             number += 1
+        if event.is_end:
+            # If not, whoever finds the mark sees that the job has ended.
+            with suppress(TransportDown):
+                await self.over(job_id)
         return number
 
     async def end(self, record: JobRecord, state: JobEnd, failure: Failure | None = None) -> bool:
@@ -134,11 +157,15 @@ class JobStore:
 
     async def forget(self, job_id: str, *, events: int = 0) -> None:
         """Forget a job; `events`: so many there are at least, also with gaps between them."""
+        await self.over(job_id)
         await self._records.delete(_key(job_id))
         number = 1
         while number <= events or await self._event(job_id, number) is not None:
             await self._records.delete(_key(job_id, number))
             number += 1
+
+    def _entry(self, key: str, kept: Frozen, *, new: bool = False) -> Entry:
+        return Entry(key, kept.model_dump_json().encode(), self._ttl_s, new)
 
     async def _event(self, job_id: str, number: int) -> JobEvent | None:
         content = await self._records.get(_key(job_id, number))
@@ -192,16 +219,72 @@ class JobWriter:
 
 
 @dataclass(frozen=True)
+class StoredThenQueued:
+    """`Accept` for records and a queue that share no server."""
+
+    records: RecordStore
+    queue: Producer
+
+    async def __call__(self, entries: Sequence[Entry], job: Job, *, timeout_s: float) -> str | None:
+        """See `segmenter.queue.contract.Accept`."""
+        taken = await self.records.put_together(entries)
+        if taken is not None:
+            return taken
+        try:
+            await self.queue.submit(job, timeout_s=timeout_s, anew=True)
+        except QueueFull:
+            for entry in entries:
+                await self.records.delete(entry.key)
+            raise
+        except TransportDown:
+            # It is kept, and `Jobs.relay` brings it into the queue.
+            logger.warning("job queued later", extra={"job_id": job.id})
+        return None
+
+
+@dataclass(frozen=True)
 class Jobs:
-    """The callers' side of jobs: what is kept of them, and their queue.
+    """The callers' side of one kind of jobs: what is kept of them, and their queue.
 
     Attributes:
-        timeout_s: a job that has not begun by then is not begun any more.
+        timeout_s: a job that has not begun by then, or of which nothing was heard for so long, is
+            not begun any more.
     """
 
     store: JobStore
     queue: Producer
+    accepted: Accept
     timeout_s: float
+
+    async def accept(
+        self, record: Kept, *, events: Sequence[JobEvent] = (), beside: Sequence[Entry] = ()
+    ) -> tuple[Kept, str | None]:
+        """Take a job on, in one step.
+
+        Args:
+            record: of the job.
+            events: its first ones.
+            beside: what else is kept in the same step.
+
+        Returns:
+            The job that stands, `record` itself or an earlier one of its id; and the key of an
+            entry beside it that was taken, so that nothing was kept.
+
+        Raises:
+            QueueFull: nothing is kept.
+            TransportDown: all is kept, or nothing.
+        """
+        entries = [*self.store.opening(record, *events), *beside]
+        job = Job(id=record.id, kind=record.kind)
+        taken = await self.accepted(entries, job, timeout_s=self.timeout_s)
+        if taken != entries[0].key:
+            return record, taken
+        earlier = await self.store.record(record.public_id, type(record))
+        if earlier is None:
+            # It has expired meanwhile, or another version wrote it; next time its key is free.
+            await self.store.forget(record.public_id)
+            raise TransportDown("a job was there and is gone")
+        return earlier, None
 
     async def submit(self, record: JobRecord) -> None:
         """Queue a job that was taken on; again changes nothing.
@@ -211,11 +294,28 @@ class Jobs:
         """
         await self.queue.submit(Job(id=record.id, kind=record.kind), timeout_s=self.timeout_s)
 
+    async def relay(self, kind: JobKind, model: type[JobRecord]) -> None:
+        """Queue every job again that is under way; the queue knows most of them already.
+
+        Raises:
+            QueueFull, TransportDown: some may be queued.
+        """
+        for job_id in await self.store.all_under_way(kind):
+            record = await self.store.record(job_id, model)
+            if record is None:
+                await self.store.over(job_id)
+                continue
+            await self.submit(record)
+            # Also notes an end that only the queue knows.
+            await self.last(record)
+
     async def last(self, record: JobRecord) -> tuple[int, JobEvent | None]:
         """Return a job's latest event, as `JobStore.last`; an end the queue gave it is noted.
 
+        A job that the queue has lost is queued again, or has failed if its time is over.
+
         Raises:
-            TransportDown.
+            QueueFull, TransportDown.
         """
         number, event = await self.store.last(record.public_id)
         if event is not None and event.is_end:
@@ -242,9 +342,10 @@ class Jobs:
         try:
             return await self.queue.look(record.id)
         except JobFailed:
-            if (datetime.now(UTC) - record.created_at).total_seconds() < QUEUED_WITHIN_S:
-                return None
-            return failed(JobFailed("the job was lost"))
+            if (datetime.now(UTC) - record.created_at).total_seconds() > self.timeout_s:
+                return failed(JobFailed("the job was lost"))
+            await self.submit(record)
+            return None
 
 
 def _end_of(answer: Answer) -> JobEnd:

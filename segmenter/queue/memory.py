@@ -31,6 +31,7 @@ class _Entry:
     """State of one job; `receipt`, `worker_id` and `leased_at` are those of the last lease."""
 
     job: Job
+    timeout_s: float
     deadline: float
     answer: asyncio.Future[Answer]
     attempts: int = 0
@@ -61,8 +62,12 @@ class MemoryTransport:
     _hands: dict[str, _Hands] = field(default_factory=dict)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def submit(self, job: Job, *, timeout_s: float) -> None:
+    async def submit(self, job: Job, *, timeout_s: float, anew: bool = False) -> None:
         """See `segmenter.queue.contract.Producer`."""
+        if anew:
+            self.finish(job.id, cancelled())
+            self._answered.pop(job.id, None)
+            self._finished.pop(job.id, None)
         if job.id in self._open or job.id in self._finished:
             return
         # A cancelled job keeps its place until a worker passes it, as in Redis.
@@ -70,7 +75,7 @@ class MemoryTransport:
         if depth >= self.settings.max_depth:
             raise queue_full(depth, self.settings.max_depth, len(self._live()))
         answer = asyncio.get_running_loop().create_future()
-        self._open[job.id] = _Entry(job, time.monotonic() + timeout_s, answer)
+        self._open[job.id] = _Entry(job, timeout_s, time.monotonic() + timeout_s, answer)
         self._enqueue(job.id)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
@@ -90,7 +95,11 @@ class MemoryTransport:
 
     async def look(self, job_id: str) -> Answer | None:
         """See `segmenter.queue.contract.Producer`."""
-        if job_id in self._open:
+        entry = self._open.get(job_id)
+        if entry is not None and entry.receipt is None and time.monotonic() > entry.deadline:
+            limit = self.settings.max_attempts
+            self.finish(job_id, refusal("late", max_attempts=limit))
+        elif entry is not None:
             return None
         answer = self._answered.get(job_id)
         if answer is None:
@@ -126,7 +135,8 @@ class MemoryTransport:
         leases: list[Lease] = []
         while self._queued and len(leases) < limit:
             entry = self._open.get(self._queued.popleft())
-            if entry is not None and self._admit(entry):
+            # An id that was forgotten and came again may stand here twice.
+            if entry is not None and entry.receipt is None and self._admit(entry):
                 entry.receipt, entry.worker_id = uuid4().hex, worker_id
                 entry.leased_at = time.monotonic()
                 self._move(worker_id).add(entry.receipt)
@@ -150,6 +160,7 @@ class MemoryTransport:
         entry = self._open.get(lease.job.id)
         if entry is not None and entry.receipt == lease.receipt:
             entry.attempts = 1
+            entry.deadline = time.monotonic() + entry.timeout_s
         return entry is not None
 
     def let_go(self, worker_id: str, lease: Lease) -> None:

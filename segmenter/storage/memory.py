@@ -1,8 +1,9 @@
 """A store inside one process: bounded in bytes, expiring; for one event loop."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from segmenter.contract import Entry
 from segmenter.storage.contract import check_item
 from segmenter.storage.lru import SizedLru
 
@@ -34,6 +35,17 @@ class MemoryStore:
             return False
         await self.put(key, record, ttl_s=ttl_s)
         return True
+
+    async def put_together(self, entries: Sequence[Entry]) -> str | None:
+        """See `segmenter.contract.RecordStore`."""
+        if self._items.get(entries[0].key) == entries[0].record:
+            return None
+        taken = next((one.key for one in entries if one.new and one.key in self._items), None)
+        for one in entries:
+            check_item(one.record, self._max_item_bytes)
+        for one in entries if taken is None else ():
+            await self.put(one.key, one.record, ttl_s=one.ttl_s)
+        return taken
 
     async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
         """See `segmenter.storage.contract.Store`."""

@@ -1,15 +1,17 @@
-"""A store on Redis, shared by every process; keys carry no hash tag, so they spread over a cluster.
+"""A store on Redis, shared by every process.
 
 Every command may run twice and is retried, except storing a new record: after a lost answer the
-repeated command would find the record of the first and deny it.
+repeated command would find the record of the first and deny it. What is stored together needs one
+server, not a cluster.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
 from redis.asyncio import Redis
 
+from segmenter.contract import Entry
 from segmenter.redis_connection import open_client, retried
 from segmenter.storage.contract import Bounds, Room, check_item
 
@@ -22,6 +24,33 @@ KEY_KINDS: dict[Room, str] = {
     "volume_blobs": "blob",
     "volume_records": "record",
 }
+# Entries begin at KEYS[first] and have three of ARGV from `argument` on: content, ttl ms, and 1 if
+# new. `taken` returns 0 if all may be stored, -1 if they are, or which one's key is taken.
+TOGETHER = """
+local function taken(first, argument)
+  for i = first, #KEYS do
+    local at = argument + 3 * (i - first)
+    local there = ARGV[at + 2] == '1' and redis.call('GET', KEYS[i])
+    if there and i == first and there == ARGV[at] then return -1 end
+    if there then return i - first + 1 end
+  end
+  return 0
+end
+local function store(first, argument)
+  for i = first, #KEYS do
+    local at = argument + 3 * (i - first)
+    redis.call('SET', KEYS[i], ARGV[at], 'PX', ARGV[at + 1])
+  end
+end
+"""
+PUT_TOGETHER = (
+    TOGETHER
+    + """
+local found = taken(1, 1)
+if found == 0 then store(1, 1) end
+return found
+"""
+)
 GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 
 
@@ -42,6 +71,7 @@ class RedisStore:
         self._client = client
         self._prefix = f"{prefix}:{KEY_KINDS[room]}:"
         self._max_item_bytes = bounds.max_item_bytes
+        self._put_together = client.register_script(PUT_TOGETHER)
 
     async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
         """See `segmenter.storage.contract.Store`."""
@@ -59,6 +89,26 @@ class RedisStore:
             timeout_s=0.0,
         )
         return bool(stored)
+
+    async def put_together(self, entries: Sequence[Entry]) -> str | None:
+        """See `segmenter.contract.RecordStore`."""
+        keys, arguments = self.arguments(entries)
+        found = cast(
+            "int",
+            await retried(
+                lambda: self._put_together(keys=keys, args=arguments), timeout_s=STORE_TIMEOUT_S
+            ),
+        )
+        return entries[found - 1].key if found > 0 else None
+
+    def arguments(self, entries: Sequence[Entry]) -> tuple[list[str], list[bytes | int]]:
+        """Return KEYS and ARGV of `TOGETHER` for some entries; raises ItemTooLarge."""
+        for one in entries:
+            check_item(one.record, self._max_item_bytes)
+        keys = [self._prefix + one.key for one in entries]
+        return keys, [
+            part for one in entries for part in (one.record, _ms(one.ttl_s), int(one.new))
+        ]
 
     async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
         """See `segmenter.storage.contract.Store`."""

@@ -11,7 +11,7 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -35,7 +35,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import ReturningInsert
 
+from segmenter.contract import Entry
 from segmenter.errors import TransportDown
 from segmenter.storage.contract import Bounds, Room, check_item
 
@@ -253,6 +255,14 @@ async def _own(connection: AsyncConnection) -> None:
         raise OSError("another process has the database; several need MEDSAM3_REDIS_URL")
 
 
+class _KeyTaken(Exception):
+    """A transaction ends here: a key is taken; None if all was stored before."""
+
+    def __init__(self, key: str | None) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class SqlStore:
     """`segmenter.storage.contract.Store` in a table of a database."""
 
@@ -269,6 +279,29 @@ class SqlStore:
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
         """See `segmenter.storage.contract.Store`."""
         return await self._put(key, record, ttl_s, new=True)
+
+    async def put_together(self, entries: Sequence[Entry]) -> str | None:
+        """See `segmenter.contract.RecordStore`."""
+        for one in entries:
+            check_item(one.record, self._max_item_bytes)
+        now = time.time()
+
+        async def store(connection: AsyncConnection) -> None:
+            for number, one in enumerate(entries):
+                upsert = self._upsert(one.key, one.record, one.ttl_s, now, new=one.new)
+                if await connection.scalar(upsert) is None:
+                    is_repeated = number == 0 and one.record == await connection.scalar(
+                        select(self._table.c.content).where(self._table.c.key == one.key)
+                    )
+                    # Leaving the transaction takes back what was stored.
+                    raise _KeyTaken(None if is_repeated else one.key)
+            await self._sweep(connection, entries[0].key, now)
+
+        try:
+            await self._database.run(store)
+        except _KeyTaken as taken:
+            return taken.key
+        return None
 
     async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
         """See `segmenter.storage.contract.Store`."""
@@ -302,27 +335,37 @@ class SqlStore:
         columns = self._table.c
         begins = func.substr(columns.key, 1, len(prefix)) == prefix
         asked = select(columns.key).where(begins, columns.expires > time.time())
+        if not self._database.is_shared:
+            # The same again, as an index of bytes understands it; PostgreSQL may sort by language.
+            asked = asked.where(columns.key >= prefix, columns.key < prefix + "\U0010ffff")
         found = await self._database.run(lambda connection: connection.scalars(asked))
         return sorted(found)
 
     async def _put(self, key: str, content: bytes, ttl_s: float, *, new: bool) -> bool:
         check_item(content, self._max_item_bytes)
-        columns, now = self._table.c, time.time()
-        insertion = INSERTS[self._database.engine.dialect.name](self._table).values(
-            key=key, content=content, used=now, expires=now + ttl_s
-        )
-        replacement = insertion.on_conflict_do_update(
-            index_elements=["key"],
-            set_={name: insertion.excluded[name] for name in ("content", "used", "expires")},
-            where=columns.expires <= now if new else None,
-        ).returning(columns.key)
+        now = time.time()
+        upsert = self._upsert(key, content, ttl_s, now, new=new)
 
         async def store(connection: AsyncConnection) -> bool:
-            is_stored = await connection.scalar(replacement) is not None
+            is_stored = await connection.scalar(upsert) is not None
             await self._sweep(connection, key, now)
             return is_stored
 
         return await self._database.run(store)
+
+    def _upsert(
+        self, key: str, content: bytes, ttl_s: float, now: float, *, new: bool
+    ) -> ReturningInsert[tuple[str]]:
+        """Return the command that stores a content, and gives no key if a `new` one is taken."""
+        columns = self._table.c
+        insertion = INSERTS[self._database.engine.dialect.name](self._table).values(
+            key=key, content=content, used=now, expires=now + ttl_s
+        )
+        return insertion.on_conflict_do_update(
+            index_elements=["key"],
+            set_={name: insertion.excluded[name] for name in ("content", "used", "expires")},
+            where=columns.expires <= now if new else None,
+        ).returning(columns.key)
 
     async def _sweep(self, connection: AsyncConnection, key: str, now: float) -> None:
         """Delete what has expired, then what was used longest ago until the bound is kept."""

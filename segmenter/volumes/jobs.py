@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from segmenter.contract import JobEvent
-from segmenter.errors import InputError, VolumeNotDone, VolumeNotFound
+from segmenter.errors import InputError, TransportDown, VolumeNotDone, VolumeNotFound
 from segmenter.formats.frames import OpenFrames
-from segmenter.queue.contract import Producer
+from segmenter.queue.contract import Accept, Producer
 from segmenter.queue.jobs import Jobs
 from segmenter.volumes.contract import (
     FrameResult,
@@ -55,9 +55,15 @@ class Volumes:
     """
 
     def __init__(
-        self, queue: Producer, store: VolumeStore, open_frames: OpenFrames, *, timeout_s: float
+        self,
+        queue: Producer,
+        accepted: Accept,
+        store: VolumeStore,
+        open_frames: OpenFrames,
+        *,
+        timeout_s: float,
     ) -> None:
-        self.jobs = Jobs(store.jobs, queue, timeout_s)
+        self.jobs = Jobs(store.jobs, queue, accepted, timeout_s)
         self._store = store
         self._open_frames = open_frames
         self._openings = asyncio.Semaphore(MAX_OPENINGS)
@@ -71,6 +77,9 @@ class Volumes:
         upload = await self._store.put_upload(files)
         try:
             taken = await self._take(job_id, upload, request)
+        except TransportDown:
+            # The job may have been taken on; if not, its files expire.
+            raise
         except BaseException:
             await self._store.drop_upload(upload)
             raise
@@ -153,25 +162,17 @@ class Volumes:
 
     async def _take(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
         record = await self._describe(job_id, upload, request)
-        kept = await self.jobs.store.begin(record)
+        created = JobEvent(name="volume.created", state="queued")
+        kept, _ = await self.jobs.accept(record, events=[created])
         is_new, same = kept is record, kept.fingerprint == record.fingerprint
-        if same:
-            # Also when it is not new: whoever took it on may have died before it was queued.
-            await self._submit(kept, is_new=is_new)
+        if same and not is_new:
+            # Queues it again if the queue has lost it.
+            await self.jobs.last(kept)
         return Taken(kept, replayed=not is_new, same=same)
 
-    async def _submit(self, record: VolumeRecord, *, is_new: bool) -> None:
-        try:
-            if is_new:
-                created = JobEvent(name="volume.created", state="queued")
-                await self.jobs.store.append(record.public_id, created, after=0)
-            _, event = await self.jobs.store.last(record.public_id)
-            if event is None or not event.is_end:
-                await self.jobs.submit(record)
-        except BaseException:
-            if is_new:
-                await self._store.erase(record)
-            raise
+    async def relay(self) -> None:
+        """Queue again what was taken on and has not ended; raises QueueFull, TransportDown."""
+        await self.jobs.relay("volume", VolumeRecord)
 
     async def _describe(self, job_id: str, upload: Upload, request: VolumeRequest) -> VolumeRecord:
         shape = await self._shape(upload, request)

@@ -29,6 +29,7 @@ from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
+from segmenter.queue.jobs import StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import WorkerInfo
 from segmenter.storage.contract import BlobStore
@@ -164,7 +165,7 @@ class ServiceUnderTest:
 async def agent_with_worker(context: AgentContext) -> AsyncIterator[QueuedAgent]:
     """Open an agent and what carries its runs out, in this process."""
     transport = MemoryTransport()
-    agent = QueuedAgent(context, transport)
+    agent = QueuedAgent(context, transport, StoredThenQueued(context.records, transport))
     worker = RunWorker(
         transport.worker("runs"), agent.carry, worker_id="runs", slots=4, poll_s=0.02
     )

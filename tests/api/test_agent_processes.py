@@ -106,9 +106,7 @@ def begin_and_die(state: str) -> str:
         async with open_parts(Setup(settings, lambda settings: CompactBackend())) as parts:
             image = await parts.images.put((SAMPLES / "busi_tumor.jpg").read_bytes())
             asked = AgentRequest(request="Outline the breast tumour", image=image)
-            job = await parts.agent.jobs.store.begin(parts.agent.new_job(asked))
-            await parts.agent.begin(asked, job.public_id)
-            return job.public_id
+            return (await parts.agent.accept(asked)).job.public_id
 
     return asyncio.run(begin())
 

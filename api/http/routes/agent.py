@@ -1,6 +1,5 @@
 """POST /agent/segment: a request in plain clinical words."""
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -9,11 +8,11 @@ from agent.errors import AgentError
 from agent.queued import QueuedAgent
 from agent.runs.events import RunJob
 from agent.schemas.rounds import Status
-from agent.schemas.runs import AgentRequest, RunRecord
+from agent.schemas.runs import RunRecord
 from api.errors import KeyInUse, RunFailed
 from api.http.auth import Caller
 from api.http.bodies import read_body
-from api.http.dependencies import background_of, parts_of
+from api.http.dependencies import parts_of
 from api.http.idempotency import IdempotencyKey, free_key, take_on
 from api.http.openapi.bodies import AGENT_BODY
 from api.http.openapi.document import problems
@@ -22,7 +21,7 @@ from api.operations import check_request, stored_image
 from api.render.runs import to_run_answer
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer, RunningAnswer
-from segmenter.errors import SegmenterError
+from segmenter.errors import TEMPORARY, SegmenterError
 
 router = APIRouter(tags=["agent"])
 
@@ -53,18 +52,13 @@ async def agent_segment(
     image = await stored_image(parts_of(request).images, received.content, received.body.image_id)
     check_request(received.body, image)
     asked = received.body.to_request(image)
-    agent, background = parts_of(request).agent, background_of(request)
-    is_async = wants_async(prefer)
-    if is_async:
-        background.check_room()
-    job, replayed = await take_on(agent, asked, caller, idempotency_key)
-    if replayed:
+    agent, is_async = parts_of(request).agent, wants_async(prefer)
+    job, is_new = await take_on(agent, asked, caller, idempotency_key, now=not is_async)
+    if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
     if is_async:
-        if not replayed:
-            background.start(_run_behind(agent, asked, job))
         return running_response(job, headers=response.headers)
-    run = await (_recalled(agent, job) if replayed else _finished(agent, asked, job))
+    run = await (_finished(agent, job) if is_new else _recalled(agent, job))
     response.headers["Content-Location"] = f"/agent/runs/{run.id}"
     return to_run_answer(run)
 
@@ -75,16 +69,13 @@ def wants_async(prefer: str | None) -> bool:
     return "respond-async" in wishes
 
 
-async def _run_behind(agent: QueuedAgent, asked: AgentRequest, job: RunJob) -> None:
-    # How it ended is in its events.
-    with suppress(AgentError, SegmenterError):
-        await agent.run_job(asked, job)
-
-
-async def _finished(agent: QueuedAgent, asked: AgentRequest, job: RunJob) -> RunRecord:
+async def _finished(agent: QueuedAgent, job: RunJob) -> RunRecord:
     try:
-        return _answerable(await agent.run_job(asked, job))
-    except BaseException:
+        return _answerable(await agent.finished(job))
+    except TEMPORARY:
+        # It goes on; the same request again is told how it ended.
+        raise
+    except (AgentError, SegmenterError, RunFailed):
         await free_key(agent, job)
         raise
 

@@ -10,7 +10,7 @@ Python 3.11.7 and redis-py 8.1.0 on a reader that had just been started).
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 from uuid import uuid4
@@ -18,22 +18,35 @@ from uuid import uuid4
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from segmenter.contract import Entry
 from segmenter.errors import DeadlineExceeded, JobFailed, SegmenterError
-from segmenter.queue.contract import cancelled, queue_full
+from segmenter.queue.contract import cancelled, queue_full, refusal
 from segmenter.queue.messages import Answer, Job, MalformedMessage, WorkerInfo, failed, read_answer
 from segmenter.queue.redis.entries import read_entries
-from segmenter.queue.redis.scripts import FINISH, MAX_NOTICES, SUBMIT, WORKERS, Keys
+from segmenter.queue.redis.scripts import (
+    FINISH,
+    LOOK,
+    MAX_NOTICES,
+    SUBMIT,
+    WORKERS,
+    Keys,
+)
 from segmenter.redis_connection import Backoff, open_client, retried
 from segmenter.settings import QueueSettings
+from segmenter.storage.redis import RedisStore
 
 logger = logging.getLogger(__name__)
 
 # A job may have hours, but somebody waits until it is queued.
 SUBMIT_TIMEOUT_S = 120.0
+# Whoever waits for "accepted" can ask again.
+ACCEPT_TIMEOUT_S = 10.0
 # Cancelling after the deadline is a courtesy to the workers; the caller waits no longer for it.
 CANCEL_TIMEOUT_S = 1.0
 # Whoever asks how a job is doing can ask again.
 LOOK_TIMEOUT_S = 5.0
+# The answer of a job that another process queued is noticed there.
+LOOK_AGAIN_S = 5.0
 # Notices read at once; bounds one answer of Redis, nothing else.
 NOTICES_A_READ = 256
 
@@ -67,26 +80,48 @@ class RedisCaller:
         self._id = uuid4().hex
         self._pending: dict[str, asyncio.Future[Answer]] = {}
         self._submit = commands.register_script(SUBMIT)
+        self._look = commands.register_script(LOOK)
         self._finish = commands.register_script(FINISH)
         self._workers = commands.register_script(WORKERS)
 
-    async def submit(self, job: Job, *, timeout_s: float) -> None:
+    async def submit(self, job: Job, *, timeout_s: float, anew: bool = False) -> None:
         """See `segmenter.queue.contract.Producer`."""
+        await self._submit_with([], [], job, timeout_s, anew=anew)
+
+    async def accept(
+        self, store: RedisStore, entries: Sequence[Entry], job: Job, *, timeout_s: float
+    ) -> str | None:
+        """See `segmenter.queue.contract.Accept`: one step, of a store on the same server."""
+        keys, arguments = store.arguments(entries)
+        taken = await self._submit_with(keys, arguments, job, timeout_s, anew=True)
+        return entries[taken - 1].key if taken > 0 else None
+
+    async def _submit_with(
+        self,
+        records: list[str],
+        contents: list[bytes | int],
+        job: Job,
+        timeout_s: float,
+        *,
+        anew: bool,
+    ) -> int:
+        """Queue a job together with records; returns which one's key is taken, 0 if none is."""
         limit = self._settings.max_depth
-        keys = [self._keys.queue, self._keys.job(job.id), self._keys.heartbeats]
+        keys = [*self._keys.of_job(job.id), self._keys.heartbeats, *records]
         timeout_ms = round(timeout_s * 1000)
         ttl_ms = max(round(self._settings.job_ttl_s * 1000), timeout_ms)
-        arguments: list[str | int] = [job.id, job.model_dump_json(), self._id]
-        arguments += [timeout_ms, limit, ttl_ms, self._alive_ms]
+        arguments: list[str | bytes | int] = [job.id, job.model_dump_json(), self._id]
+        arguments += [timeout_ms, limit, ttl_ms, self._alive_ms, int(anew), *contents]
         stored, depth, workers = cast(
             "list[int]",
             await retried(
                 lambda: self._submit(keys=keys, args=arguments),
-                timeout_s=min(timeout_s, SUBMIT_TIMEOUT_S),
+                timeout_s=min(timeout_s, ACCEPT_TIMEOUT_S if records else SUBMIT_TIMEOUT_S),
             ),
         )
         if stored < 0:
             raise queue_full(depth, limit, workers)
+        return max(stored - 1, 0)
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Answer:
         """See `segmenter.queue.contract.Producer`."""
@@ -108,21 +143,32 @@ class RedisCaller:
 
     async def look(self, job_id: str) -> Answer | None:
         """See `segmenter.queue.contract.Producer`."""
-        text = await retried(
-            lambda: self._commands.get(self._keys.answer(job_id)), timeout_s=LOOK_TIMEOUT_S
+        _, *keys = self._keys.of_job(job_id)
+        text, state = cast(
+            "tuple[bytes | None, int]",
+            await retried(
+                lambda: self._look(keys=[*keys, self._keys.heartbeats], args=[self._alive_ms]),
+                timeout_s=LOOK_TIMEOUT_S,
+            ),
         )
         if text is not None:
-            return _read(cast("bytes", text))
-        key = self._keys.job(job_id)
-        if not await retried(lambda: self._commands.exists(key), timeout_s=LOOK_TIMEOUT_S):
+            return _read(text)
+        if state == 0:
             raise JobFailed(f"there is no job {job_id!r}")
-        return None
+        if state == 1:
+            return None
+        late = refusal("late", max_attempts=self._settings.max_attempts)
+        await self._end(job_id, late)
+        return late
 
     async def cancel(self, job_id: str) -> None:
         """See `segmenter.queue.contract.Producer`."""
+        await self._end(job_id, cancelled())
+
+    async def _end(self, job_id: str, answer: Answer) -> None:
         keys = [*self._keys.of_job(job_id), self._keys.replies(self._id)]
-        answer, ttl_ms = cancelled().model_dump_json(), round(self._settings.job_ttl_s * 1000)
-        arguments: list[str | int] = ["", "", answer, job_id, ttl_ms, MAX_NOTICES]
+        content, ttl_ms = answer.model_dump_json(), round(self._settings.job_ttl_s * 1000)
+        arguments: list[str | int] = ["", "", content, job_id, ttl_ms, MAX_NOTICES]
         await retried(lambda: self._finish(keys=keys, args=arguments), timeout_s=CANCEL_TIMEOUT_S)
 
     async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
@@ -160,7 +206,9 @@ class RedisCaller:
         try:
             if not await retried(lambda: self._commands.exists(key), timeout_s=timeout_s):
                 raise JobFailed(f"there is no job {job_id!r}")
-            await retried(lambda: self._collect([job_id]), timeout_s=timeout_s)
+            while True:
+                await retried(lambda: self._collect([job_id]), timeout_s=timeout_s)
+                await asyncio.sleep(LOOK_AGAIN_S)
         except SegmenterError as error:
             future = self._pending.get(job_id)
             if future is not None and not future.done():

@@ -6,6 +6,8 @@ Each may run twice: a repeated command after a lost answer changes nothing more.
 
 from dataclasses import dataclass
 
+from segmenter.storage.redis import TOGETHER
+
 GROUP = "workers"
 # Notices in one process's reply stream and dead letters kept; older ones are trimmed. A caller that
 # misses a notice still finds the answer when it reconnects or its time is up.
@@ -63,21 +65,47 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
-# KEYS queue, job, heartbeats. ARGV job id, body, caller id, timeout ms, depth, ttl ms,
-# alive ms.
-# Answers {1 stored | 0 known already | -1 full, depth, live workers}.
+# KEYS queue, job, answer, heartbeats, then records to be stored in the same step. ARGV job id,
+# body, caller id, timeout ms, depth, ttl ms, alive ms, 1 to forget an earlier job of this id; then
+# the records.
+# Answers {1 stored | 0 known already | -1 full | 1 + n: the key of the n-th record is taken,
+# depth, live workers}.
 SUBMIT = (
     _NOW_MS
+    + TOGETHER
     + """
+local found = taken(5, 9)
+if found == -1 then return {0, 0, 0} end
+if found > 0 then return {1 + found, 0, 0} end
+if ARGV[8] == '1' then redis.call('DEL', KEYS[2], KEYS[3]) end
 if redis.call('EXISTS', KEYS[2]) == 1 then return {0, 0, 0} end
 local depth = redis.call('XLEN', KEYS[1])
 if depth >= tonumber(ARGV[5]) then
-  return {-1, depth, redis.call('ZCOUNT', KEYS[3], now - ARGV[7], '+inf')}
+  return {-1, depth, redis.call('ZCOUNT', KEYS[4], now - ARGV[7], '+inf')}
 end
-redis.call('HSET', KEYS[2], 'deadline', now + ARGV[4], 'attempts', 0, 'state', 'queued')
+store(5, 9)
+redis.call('HSET', KEYS[2], 'deadline', now + ARGV[4], 'timeout', ARGV[4], 'attempts', 0,
+  'state', 'queued')
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('XADD', KEYS[1], '*', 'id', ARGV[1], 'body', ARGV[2], 'caller', ARGV[3])
 return {1, depth + 1, 0}
+"""
+)
+
+# KEYS job, answer, heartbeats. ARGV alive ms.
+# Answers {answer or nil, 0 no such job | 1 known | 2 nobody is at it, and its deadline has passed}.
+LOOK = (
+    _NOW_MS
+    + """
+local answer = redis.call('GET', KEYS[2])
+if answer then return {answer, 1} end
+local deadline, state, worker =
+  unpack(redis.call('HMGET', KEYS[1], 'deadline', 'state', 'worker'))
+if not deadline then return {false, 0} end
+if now <= tonumber(deadline) then return {false, 1} end
+local beat = state == 'running' and redis.call('ZSCORE', KEYS[3], worker)
+if beat and tonumber(beat) >= now - ARGV[1] then return {false, 1} end
+return {false, 2}
 """
 )
 
@@ -96,13 +124,17 @@ return {1, redis.call('HINCRBY', KEYS[1], 'attempts', 1), late}
 )
 
 # KEYS queue, job, answer. ARGV group, entry id, worker id, ttl ms.
-# Renews the lease and resets the attempts, if the lease is still this worker's. Answers 1 while
-# there is no answer.
-PROGRESS = """
+# Renews the lease and the deadline and resets the attempts, if the lease is still this worker's.
+# Answers 1 while there is no answer.
+PROGRESS = (
+    _NOW_MS
+    + """
 if redis.call('EXISTS', KEYS[2]) == 0 or redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
 local rows = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[2], ARGV[2], 1)
 if rows[1] and rows[1][2] == ARGV[3] then
   redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID')
+  local timeout = redis.call('HGET', KEYS[2], 'timeout')
+  if timeout then redis.call('HSET', KEYS[2], 'deadline', now + timeout) end
   redis.call('HSET', KEYS[2], 'attempts', 1)
   if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[4]) then
     redis.call('PEXPIRE', KEYS[2], ARGV[4])
@@ -110,6 +142,7 @@ if rows[1] and rows[1][2] == ARGV[3] then
 end
 return 1
 """
+)
 
 # KEYS queue, job, answer, replies. ARGV group, entry id ('' = none), answer, job id, ttl ms,
 # notices. The first answer wins; a job nobody knows any more is only removed. Answers 1 if first.

@@ -20,7 +20,7 @@ from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from agent.settings import AgentSettings
 from segmenter.formats.limits import Limits
-from segmenter.services import decoder, open_redis, open_runs
+from segmenter.services import accept_in, decoder, open_redis, open_runs
 from segmenter.settings import QueueSettings, SegmenterSettings
 from tests.agent.runs.watched import WatchedRecords
 
@@ -58,7 +58,7 @@ async def live(redis: str, model: str, prefix: str, marks: Path, *, dies: bool) 
             clock=lambda: 0.0,
             now=lambda: datetime.fromtimestamp(0, UTC),
         )
-        agent = QueuedAgent(context, queue.caller)
+        agent = QueuedAgent(context, queue.caller, accept_in(queue.caller, services.records))
         worker = RunWorker(
             queue.worker, agent.carry, worker_id=f"life-{os.getpid()}", slots=2, poll_s=0.2
         )

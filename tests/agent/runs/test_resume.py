@@ -31,7 +31,7 @@ from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
 from segmenter.queue.jobs import JobStore
-from segmenter.services import decoder, open_redis, open_runs, run_worker
+from segmenter.services import accept_in, decoder, open_redis, open_runs, run_worker
 from segmenter.storage.contract import Bounds
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
@@ -57,8 +57,8 @@ from tests.redis_server import RedisServer
 
 IMAGE = (SAMPLES / "busi_tumor.jpg").read_bytes()
 # Eleven events, eight answers (of the tool: what it can do, two rounds; of the planner: a plan, two
-# looks, two comparisons), the run and its thread.
-WRITES = 21
+# looks, two comparisons), the thread as it was, the run and its thread.
+WRITES = 22
 # Six answers, and the record of the run.
 DEATHS = 7
 OpenRecords = Callable[[], AbstractAsyncContextManager[RecordStore]]
@@ -296,7 +296,7 @@ async def ask_through(url: str, prefix: str) -> RunRecord:
                 settings=AgentSettings(run_timeout_s=RUN_TIMEOUT_S),
             )
             image = await services.images.put(IMAGE)
-            agent = QueuedAgent(context, queue.caller)
+            agent = QueuedAgent(context, queue.caller, accept_in(queue.caller, services.records))
             while not await queue.caller.workers(timeout_s=5.0):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             asking = AgentRequest(request="Outline the breast tumour", image=image)

@@ -3,18 +3,18 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from agent.runs.events import RunJob
 from agent.schemas.runs import AgentRequest
 from api.bootstrap.parts import open_parts
 from api.bootstrap.setup import Setup
-from api.errors import TooManyRequests
 from api.http.app import create_app
-from api.http.background import Background
 from api.settings import Settings
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.conftest import BASE_URL
@@ -33,8 +33,8 @@ class Slow(CompactBackend):
         return super().predict(embedding, prompts, threshold=threshold)
 
 
-def serve(load) -> Iterator[TestClient]:
-    settings = Settings(max_requests=4)
+def serve(load, **changes: object) -> Iterator[TestClient]:
+    settings = Settings.model_validate({"max_requests": 4, **changes})
     app = create_app(settings, partial(open_parts, Setup(settings, load)))
     with TestClient(app, base_url=BASE_URL) as opened:
         yield opened
@@ -149,13 +149,9 @@ def test_stopping_what_has_ended_changes_nothing(service: TestClient) -> None:
     assert service.get(begun["run_url"]).json() == before
 
 
-def test_a_run_that_cannot_begin_ends_with_its_reason(service: TestClient) -> None:
-    begun = begin(service, planner="gemini")
-    events = events_of(service, begun["events_url"])
-    why = {"error": "PlannerNotConfigured", "message": "The planner is not set up"}
-    told = {"run_id": begun["id"], "round": 0, "status": "failed", **why}
-    assert events == [(1, "run.failed", told)]
-    answer = ended(service, begun["run_url"])
+def test_a_run_that_cannot_begin_is_refused_at_once(service: TestClient) -> None:
+    data = {"request": "Outline the mass.", "planner": "gemini"}
+    answer = service.post("/agent/segment", files={"image": IMAGE}, data=data, headers=ASYNC)
     assert answer.status_code == 422
     assert answer.json()["type"].endswith("planner-not-configured")
 
@@ -187,19 +183,23 @@ def test_runs_that_wait_leave_the_slot_to_the_run_they_wait_for() -> None:
     with TestClient(create_app(settings, partial(open_parts, setup)), base_url=BASE_URL) as client:
         agent = client.app.state.parts.agent  # type: ignore[attr-defined]
         thread = until_done(client, begin(client))["thread_id"]
-        # Taken on first and queued last, as after a process died with it.
+        # Stored first and queued last, as when its process died in between.
         asked = AgentRequest(request="only the largest", thread_id=thread)
+        job = RunJob(id="a" * 32, created_at=datetime.now(UTC), fingerprint="", thread_id=thread)
         assert client.portal is not None
-        first = client.portal.call(agent.jobs.store.begin, agent.new_job(asked)).public_id
-        client.portal.call(agent.begin, asked, first)
+        beside = client.portal.call(agent.carrier.begin, job.public_id, asked)
+        records = client.app.state.parts.records  # type: ignore[attr-defined]
+        entries = [*agent.jobs.store.opening(job), *beside]
+        assert client.portal.call(records.put_together, entries) is None
         waiting = client.post(
             "/agent/segment",
             json={"request": "only the largest", "thread_id": thread, "if_busy": "wait"},
             headers=ASYNC,
         ).json()
         time.sleep(1.0)
-        client.portal.call(agent.go_on_with, [first])
-        assert until_done(client, {"run_url": f"/agent/runs/{first}"})["id"] == first
+        client.portal.call(agent.relay)
+        url = f"/agent/runs/{job.public_id}"
+        assert until_done(client, {"run_url": url})["id"] == job.public_id
         assert until_done(client, waiting)["thread_id"] == thread
 
 
@@ -213,21 +213,21 @@ def until_done(client: TestClient, begun: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_runs_behind_are_bounded(slow: TestClient) -> None:
-    begun = [begin(slow) for _ in range(4)]
-    response = slow.post(
-        "/agent/segment", files={"image": IMAGE}, data={"request": "mass"}, headers=ASYNC
-    )
-    assert response.status_code == 429
-    for each in begun:
-        slow.post(each["cancel_url"])
-    for each in begun:
-        ended(slow, each["run_url"])
-
-
-def test_no_room_is_an_error_of_its_own() -> None:
-    with pytest.raises(TooManyRequests):
-        Background(0).check_room()
+def test_more_runs_than_the_queue_holds_are_refused_and_leave_nothing() -> None:
+    for client in serve(lambda settings: Slow(), queue_depth=2):
+        begun = [begin(client) for _ in range(2)]
+        fields = {"request": "mass"}
+        key = {**ASYNC, "Idempotency-Key": "later"}
+        refused = client.post("/agent/segment", files={"image": IMAGE}, data=fields, headers=key)
+        assert refused.status_code == 503
+        assert refused.json()["type"].endswith("queue-full")
+        for each in begun:
+            client.post(each["cancel_url"])
+            ended(client, each["run_url"])
+        again = client.post("/agent/segment", files={"image": IMAGE}, data=fields, headers=key)
+        assert again.status_code == 202
+        assert "idempotency-replayed" not in again.headers
+        client.post(again.json()["cancel_url"])
 
 
 def test_an_erased_thread_takes_its_events_along(service: TestClient) -> None:

@@ -10,7 +10,7 @@ import pytest
 from segmenter.contract import JobEvent
 from segmenter.errors import DeadlineExceeded, TransportDown
 from segmenter.queue.contract import cancelled
-from segmenter.queue.jobs import JobEnd, JobRecord, Jobs, JobStore
+from segmenter.queue.jobs import JobEnd, JobRecord, Jobs, JobStore, StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Answer, failed
 from segmenter.storage.memory import MemoryStore
@@ -111,13 +111,19 @@ def test_its_own_end_is_no_end_by_another_and_what_was_told_is_not_told_again() 
 
 def test_the_same_id_again_is_the_job_that_stands() -> None:
     async def scenario() -> None:
-        jobs, first, second = store(), record(), record(fingerprint="b")
-        assert await jobs.begin(first) is first
-        assert await jobs.begin(second) == first
-        await jobs.forget(ID)
-        assert await jobs.begin(second) is second
+        jobs, first, second = jobs_on(MemoryTransport()), record(), record(fingerprint="b")
+        assert (await jobs.accept(first))[0] is first
+        assert (await jobs.accept(second))[0] == first
+        await jobs.store.forget(ID)
+        assert (await jobs.accept(second))[0] is second
 
     asyncio.run(scenario())
+
+
+def jobs_on(transport: MemoryTransport) -> Jobs:
+    records = MemoryStore(max_bytes=2**20, max_item_bytes=2**16)
+    accepted = StoredThenQueued(records, transport)
+    return Jobs(JobStore(records, ttl_s=60.0), transport, accepted, timeout_s=60.0)
 
 
 Scenario = Callable[[Jobs, MemoryTransport], Awaitable[tuple[int, JobEvent | None]]]
@@ -126,7 +132,7 @@ Scenario = Callable[[Jobs, MemoryTransport], Awaitable[tuple[int, JobEvent | Non
 def outcome(scenario: Scenario) -> JobEvent | None:
     async def within() -> JobEvent | None:
         transport = MemoryTransport()
-        _, event = await scenario(Jobs(store(), transport, timeout_s=60.0), transport)
+        _, event = await scenario(jobs_on(transport), transport)
         return event
 
     return asyncio.run(within())
