@@ -19,7 +19,9 @@ from segmenter.errors import (
     DeadlineExceeded,
     JobCancelled,
     JobFailed,
+    QueueFull,
     SegmenterError,
+    TransportDown,
     error_class,
 )
 from segmenter.queue.contract import Accept, Lease, Producer, Requeue, until_workers
@@ -29,6 +31,8 @@ from segmenter.queue.messages import Answer, failed, to_error, to_failure
 # A worker that starts or restarts needs about a second to sign in.
 NO_WORKER_GRACE_S = 3.0
 NO_WORKER = "no process carries runs out: MEDSAM3_RUN_SLOTS is 0 everywhere"
+# How late a waiting caller sees that all who could carry its run out are gone.
+LOOK_S = 5.0
 # Longer, a run that waits for its thread could keep the slot that the thread's own run needs.
 PATIENCE_S = 2.0
 # How long whoever runs a run that was ended may take to write it down.
@@ -73,7 +77,7 @@ class QueuedAgent(AgentService):
             request: what is asked.
             job_id: of a request that has a key; one that was taken on under it stands.
             fingerprint: of such a request.
-            now: somebody has to be there who carries runs out.
+            now: somebody has to be there who carries it out.
 
         Raises:
             NoWorker: nobody is.
@@ -84,7 +88,7 @@ class QueuedAgent(AgentService):
         if job_id is not None and (known := await self._jobs.record(run_id, RunJob)) is not None:
             return Accepted(known, is_new=False)
         if now:
-            await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
+            await self._until_workers()
         job = RunJob(
             id=_job_id(run_id),
             created_at=self._context.now(),
@@ -121,6 +125,7 @@ class QueuedAgent(AgentService):
         """Wait for a run that was taken on.
 
         Raises:
+            NoWorker: it goes on when somebody is there again.
             QueueFull, TransportDown: it goes on, but nobody can tell how far it is.
             InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled,
             DeadlineExceeded, JobFailed: it ended without a record.
@@ -128,7 +133,7 @@ class QueuedAgent(AgentService):
         # In case that it was stored but not queued; else this changes nothing.
         await self.jobs.submit(job)
         try:
-            answer = await self.jobs.queue.wait(job.id, timeout_s=self.lifetime_s)
+            answer = await self._wait(job)
         except (DeadlineExceeded, JobFailed) as error:
             answer = failed(error)
         if answer.failure is None:
@@ -136,6 +141,32 @@ class QueuedAgent(AgentService):
         if await self._jobs.end(job, "failed", answer.failure):
             await self.carrier.let_go(job.public_id, job.thread_id)
         raise _raised(answer.failure)
+
+    async def _wait(self, job: RunJob) -> Answer:
+        waiting = asyncio.create_task(self.jobs.queue.wait(job.id, timeout_s=self.lifetime_s))
+        try:
+            while not (await asyncio.wait({waiting}, timeout=LOOK_S))[0]:
+                with suppress(QueueFull, TransportDown):
+                    await self._until_workers()
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _until_workers(self) -> None:
+        """Wait a moment for workers of runs and of the model.
+
+        Raises:
+            NoWorker: there are none.
+            QueueFull, TransportDown.
+        """
+        await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
+        try:
+            await self._context.segmenter.capabilities(timeout_s=LOOK_S)
+        except TEMPORARY:
+            raise
+        except SegmenterError:
+            # Somebody is there, and busy, or it is the run's to say what is wrong.
+            return
 
     async def cancel(self, job: RunJob) -> JobEvent:
         """Stop a run, in whatever process; returns how it ended, which may have been before."""

@@ -58,7 +58,6 @@ class _Stores(NamedTuple):
     images: StoredImages
     records: RecordStore
     volumes: VolumeStore
-    volume_records: RecordStore
 
 
 def decoder(limits: Limits) -> Decode:
@@ -213,19 +212,17 @@ def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _
     blobs = open_room("blobs", Bounds(store.max_images_bytes, store.max_image_bytes))
     pieces = open_room("volume_blobs", Bounds(volume.max_volumes_bytes, PIECE_BYTES))
     records = Bounds(store.max_records_bytes, store.max_record_bytes)
-    volume_records = open_room("volume_records", records)
     return _Stores(
         images=StoredImages(
             BlobStore(blobs, ttl_s=store.image_ttl_s), read, max_pixels_bytes=store.max_pixels_bytes
         ),
         records=open_room("records", records),
         volumes=VolumeStore(
-            volume_records,
+            open_room("volume_records", records),
             BlobStore(pieces, ttl_s=volume.ttl_s),
             max_bytes=volume.max_bytes,
             ttl_s=volume.ttl_s,
         ),
-        volume_records=volume_records,
     )
 
 
@@ -242,7 +239,7 @@ def accept_in(queue: Producer, store: RecordStore) -> Accept:
 def _services(
     queue: Producer, stores: _Stores, settings: SegmenterSettings, opener: OpenFrames
 ) -> SegmenterServices:
-    accepted = accept_in(queue, stores.volume_records)
+    accepted = accept_in(queue, stores.volumes.jobs.records)
     jobs = Volumes(queue, accepted, stores.volumes, opener, timeout_s=settings.volume.timeout_s)
     return SegmenterServices(QueuedSegmenter(queue), stores.images, stores.records, jobs)
 

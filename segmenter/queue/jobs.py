@@ -61,10 +61,14 @@ Kept = TypeVar("Kept", bound=JobRecord)
 
 
 class JobStore:
-    """Records and events of jobs, by public id."""
+    """Records and events of jobs, by public id.
+
+    Attributes:
+        records: where they lie.
+    """
 
     def __init__(self, records: RecordStore, *, ttl_s: float) -> None:
-        self._records = records
+        self.records = records
         self._ttl_s = ttl_s
 
     def opening(self, record: JobRecord, *events: JobEvent) -> list[Entry]:
@@ -82,21 +86,21 @@ class JobStore:
 
     async def all_under_way(self, kind: JobKind) -> list[str]:
         """Return the public ids of jobs that were accepted and have not ended."""
-        keys = await self._records.keys(UNDER_WAY + PREFIXES[kind])
+        keys = await self.records.keys(UNDER_WAY + PREFIXES[kind])
         return [key.removeprefix(UNDER_WAY) for key in keys]
 
     async def over(self, job_id: str) -> None:
         """Note that nobody has to carry a job out any more."""
-        await self._records.delete(UNDER_WAY + job_id)
+        await self.records.delete(UNDER_WAY + job_id)
 
     async def replace(self, record: JobRecord) -> None:
         """Write a job's record anew."""
         entry = self._entry(_key(record.public_id), record)
-        await self._records.put(entry.key, entry.record, ttl_s=entry.ttl_s)
+        await self.records.put(entry.key, entry.record, ttl_s=entry.ttl_s)
 
     async def record(self, job_id: str, model: type[Kept]) -> Kept | None:
         """Return a job as it was taken on, None if there is none, or not any more."""
-        content = await self._records.get(_key(job_id))
+        content = await self.records.get(_key(job_id))
         try:
             return None if content is None else model.model_validate_json(content)
         except ValidationError:
@@ -158,17 +162,17 @@ class JobStore:
     async def forget(self, job_id: str, *, events: int = 0) -> None:
         """Forget a job; `events`: so many there are at least, also with gaps between them."""
         await self.over(job_id)
-        await self._records.delete(_key(job_id))
+        await self.records.delete(_key(job_id))
         number = 1
         while number <= events or await self._event(job_id, number) is not None:
-            await self._records.delete(_key(job_id, number))
+            await self.records.delete(_key(job_id, number))
             number += 1
 
     def _entry(self, key: str, kept: Frozen, *, new: bool = False) -> Entry:
         return Entry(key, kept.model_dump_json().encode(), self._ttl_s, new)
 
     async def _event(self, job_id: str, number: int) -> JobEvent | None:
-        content = await self._records.get(_key(job_id, number))
+        content = await self.records.get(_key(job_id, number))
         return None if content is None else JobEvent.model_validate_json(content)
 
     async def _claim(self, job_id: str, number: int, event: JobEvent) -> JobEvent:
@@ -177,7 +181,7 @@ class JobStore:
         for may_fail in (True, False):
             # An answer that was lost tells nothing; a look, which is retried, does.
             with suppress(TransportDown) if may_fail else nullcontext():
-                if await self._records.put_new(key, content, ttl_s=self._ttl_s):
+                if await self.records.put_new(key, content, ttl_s=self._ttl_s):
                     return event
             if (there := await self._event(job_id, number)) is not None:
                 return there

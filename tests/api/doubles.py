@@ -25,6 +25,7 @@ from segmenter.contract import (
     SegmentRequest,
     SegmentResult,
 )
+from segmenter.errors import SegmenterError
 from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.masks import rle
@@ -102,7 +103,7 @@ class ThresholdSegmenter:
         return PromptResult(masks=masks, concept=prompt.text, presence=1.0)
 
     async def capabilities(self, *, timeout_s: float) -> Capabilities:
-        if self.failure is not None:
+        if isinstance(self.failure, SegmenterError):
             raise self.failure
         return Capabilities(
             model=MODEL,
@@ -150,11 +151,13 @@ class ServiceUnderTest:
         )
         async with agent_with_worker(context) as agent:
             # Nobody works on the queue of volumes: they are taken on, and stay where they are.
+            queue = MemoryTransport()
+            accepted = StoredThenQueued(self.volumes.jobs.records, queue)
             yield AppServices(
                 segmenter=self.segmenter,
                 images=self.images,
                 records=self.records,
-                volumes=Volumes(MemoryTransport(), self.volumes, open_raw, timeout_s=60.0),
+                volumes=Volumes(queue, accepted, self.volumes, open_raw, timeout_s=60.0),
                 agent=agent,
                 live_workers=self.live_workers,
                 planners=("rules",),

@@ -1,6 +1,8 @@
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -10,6 +12,7 @@ from fastapi.testclient import TestClient
 from agent.errors import MllmUnavailable, PlannerNotConfigured, ThreadBusy
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
+from agent.runs.events import RunJob
 from agent.schemas.runs import MAX_REQUEST_CHARS, AgentRequest
 from api.errors import RunFailed
 from api.http.app import create_app
@@ -17,7 +20,7 @@ from api.http.problems import to_response
 from api.schemas.requests import EDITS_ALONE
 from api.settings import Settings
 from segmenter.contract import Box
-from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull
+from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull, TransportDown
 from tests.api.conftest import BASE_URL
 from tests.api.doubles import MODEL, ServiceUnderTest
 from tests.api.problems_seen import fields, problem
@@ -212,8 +215,6 @@ def test_what_cannot_begin_is_answered_with_its_reason(client: TestClient, png: 
 @pytest.mark.parametrize(
     ("cause", "status", "slug"),
     [
-        (NoWorker("secret body"), 503, "no-worker"),
-        (QueueFull("secret body"), 503, "queue-full"),
         (DeadlineExceeded("secret body"), 504, "deadline-exceeded"),
         (JobFailed("secret body"), 502, "model-failed"),
     ],
@@ -230,9 +231,42 @@ def test_a_failed_run_has_the_status_of_its_cause_and_can_be_read(
     response = ask(client, png)
     found = problem(response, status, slug)
     assert "secret" not in response.text
-    assert ("retry-after" in response.headers) is (status == 503)
     run = client.get(f"/agent/runs/{found['run_id']}").json()
     assert (run["status"], run["targets"]) == ("failed", [])
+
+
+@pytest.mark.parametrize(
+    ("cause", "slug"),
+    [
+        (NoWorker("secret body"), "no-worker"),
+        (QueueFull("secret body"), "queue-full"),
+        (TransportDown("secret body"), "queue-unreachable"),
+    ],
+)
+def test_what_may_pass_in_a_moment_is_never_kept_as_the_end_of_a_run(
+    client: TestClient, service: ServiceUnderTest, png: bytes, cause: Exception, slug: str
+) -> None:
+    service.segmenter.failure = cause
+    refused = with_key(client, png, "one")
+    problem(refused, 503, slug)
+    assert "secret" not in refused.text
+    assert "retry-after" in refused.headers
+    begun = client.post(
+        "/agent/segment",
+        files={"image": png},
+        data={"request": REQUEST},
+        headers={"Idempotency-Key": "two", "Prefer": "respond-async"},
+    )
+    assert begun.status_code == 202
+    time.sleep(1.5)
+    assert client.get(begun.json()["run_url"]).status_code == 202
+    service.segmenter.failure = None
+    for key in ("one", "two"):
+        again = with_key(client, png, key)
+        while again.status_code == 409:
+            again = with_key(client, png, key)
+        assert again.status_code == 200, again.text
+        assert again.json()["status"] == "found"
 
 
 def test_a_run_that_breaks_is_a_failure_without_its_words(
@@ -419,12 +453,13 @@ def test_a_run_that_is_stopped_before_it_begins_leaves_its_thread_free(
     thread_id = ask(client, png).json()["thread_id"]
     # Taken on and not queued, as between the two.
     asked = AgentRequest(request="the polyp", thread_id=thread_id)
-    run_id = portal.call(agent.jobs.store.begin, agent.new_job(asked)).public_id
-    portal.call(agent.begin, asked, run_id)
+    job = RunJob(id="a" * 32, created_at=datetime.now(UTC), fingerprint="", thread_id=thread_id)
+    run_id, store = job.public_id, agent.jobs.store
+    entries = [*store.opening(job), *portal.call(agent.carrier.begin, run_id, asked)]
+    assert portal.call(store.records.put_together, entries) is None
     body = {"request": "the polyp", "thread_id": thread_id}
     problem(client.post("/agent/segment", json=body), 409, "thread-busy")
     url = f"/agent/runs/{run_id}"
-    assert client.get(url).json()["thread_id"] == thread_id
     assert client.post(f"{url}/cancel").json()["status"] == "cancelled"
     problem(client.get(url), 409, "run-cancelled")
     assert client.post("/agent/segment", json=body).status_code == 200
