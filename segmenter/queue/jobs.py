@@ -231,6 +231,9 @@ class StoredThenQueued:
 
     async def __call__(self, entries: Sequence[Entry], job: Job, *, timeout_s: float) -> str | None:
         """See `segmenter.queue.contract.Accept`."""
+        if await self.records.get(entries[0].key) == entries[0].record:
+            # It was accepted before; queued anew it would run twice.
+            return None
         taken = await self.records.put_together(entries)
         if taken is not None:
             return taken

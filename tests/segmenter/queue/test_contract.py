@@ -395,3 +395,56 @@ def test_a_job_that_gets_on_is_held_longer_than_one_job_may_be(over):
                 assert [who.worker_id for who in await queue.caller.workers(timeout_s=1)] == ["a"]
 
     over(scenario, lease_s=0.3, max_hold_s=0.5)
+
+
+def test_a_job_nobody_is_at_gets_its_answer_from_whoever_looks_after_its_deadline(over):
+    async def scenario(queue: Queue):
+        waits, runs = new_job(), new_job()
+        worker = await queue.worker("a")
+        async with worker.alive(presence("a")):
+            await queue.caller.submit(runs, timeout_s=0.1)
+            lease = await lease_one(worker)
+            await queue.caller.submit(waits, timeout_s=0.1)
+            await asyncio.sleep(0.2)
+            # Whoever is at it will end it.
+            assert await queue.caller.look(runs.id) is None
+            found = await queue.caller.look(waits.id)
+            assert found is not None
+            assert found.failure is not None
+            assert isinstance(to_error(found.failure), DeadlineExceeded)
+            assert await queue.caller.look(waits.id) == found
+            assert await worker.answer(lease, some_answer())
+        assert await queue.caller.look(runs.id) == some_answer()
+
+    over(scenario)
+
+
+def test_a_job_that_gets_on_has_its_whole_time_again(over):
+    async def scenario(queue: Queue):
+        job, worker = new_job(), await queue.worker("a")
+        await queue.caller.submit(job, timeout_s=0.5)
+        lease = await lease_one(worker)
+        for _ in range(3):
+            await asyncio.sleep(0.3)
+            assert await worker.progressed(lease)
+        await worker.release(lease)
+        assert await queue.caller.look(job.id) is None
+        await asyncio.sleep(0.6)
+        assert await queue.caller.look(job.id) is not None
+
+    over(scenario)
+
+
+def test_a_job_that_is_submitted_anew_is_another_one(over):
+    async def scenario(queue: Queue):
+        job, worker = new_job(), await queue.worker("a")
+        await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        await worker.answer(await lease_one(worker), some_answer())
+        assert await queue.caller.look(job.id) == some_answer()
+        await queue.caller.submit(job, timeout_s=PATIENCE_S, anew=True)
+        assert await queue.caller.look(job.id) is None
+        assert await worker.answer(await lease_one(worker), some_answer("spleen"))
+        assert await queue.caller.look(job.id) == some_answer("spleen")
+        assert await lease_one(worker, wait_s=0.2) is None
+
+    over(scenario)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from segmenter.contract import Entry
 from segmenter.errors import ImageTooLarge, TransportDown
 from segmenter.storage import sql
 from segmenter.storage.contract import BlobStore, Bounds
@@ -123,6 +124,49 @@ def test_an_expired_record_is_gone_and_its_key_free(with_stores):
         await asyncio.sleep(0.2)
         assert await records.get("key") is None
         assert await records.put_new("key", b"2", ttl_s=60)
+
+    with_stores(scenario)
+
+
+def test_records_are_stored_together_or_not_at_all(with_stores):
+    async def scenario(_blobs, records):
+        def entries(owner: bytes) -> list[Entry]:
+            return [
+                Entry(f"job:{owner.decode()}", owner, 60.0, new=True),
+                Entry("start", owner, 60.0),
+                Entry("lock", owner, 60.0, new=True),
+            ]
+
+        assert await records.put_together(entries(b"a")) is None
+        # What is stored already changes nothing, whatever became of it.
+        await records.delete("lock")
+        await records.put("start", b"later", ttl_s=60)
+        assert await records.put_together(entries(b"a")) is None
+        assert await records.get("start") == b"later"
+        assert await records.get("lock") is None
+
+        await records.put("lock", b"c", ttl_s=60)
+        assert await records.put_together(entries(b"b")) == "lock"
+        assert await records.get("job:b") is None
+        assert await records.get("start") == b"later"
+        await records.put("job:b", b"another", ttl_s=60)
+        assert await records.put_together(entries(b"b")) == "job:b"
+
+        await records.delete("lock")
+        tries = [records.put_together(entries(str(n).encode())) for n in range(10, 20)]
+        taken = await asyncio.gather(*tries)
+        assert sorted(taken, key=str) == [None, *["lock"] * 9]
+
+    with_stores(scenario)
+
+
+def test_what_expires_makes_room_for_what_is_stored_together(with_stores):
+    async def scenario(_blobs, records):
+        entry = Entry("key", b"1", 0.1, new=True)
+        assert await records.put_together([entry]) is None
+        assert await records.put_together([entry._replace(record=b"2")]) == "key"
+        await asyncio.sleep(0.2)
+        assert await records.put_together([entry._replace(record=b"2")]) is None
 
     with_stores(scenario)
 
