@@ -155,7 +155,7 @@ def check_done(client: httpx2.Client, kind: str, job: dict[str, Any]) -> None:
         assert thread["runs"] == [job["id"]]
 
 
-@pytest.mark.parametrize("kind", ["run", "volume"])
+@pytest.mark.parametrize("kind", ["run", pytest.param("volume", marks=pytest.mark.slow)])
 def test_a_job_is_accepted_whole_or_not_at_all(
     deployment: Deployment, kind: str, tmp_path: Path
 ) -> None:
