@@ -51,21 +51,28 @@ class BreakingWire:
                 client.close()
                 continue
             server = socket.create_connection(("127.0.0.1", self._server_port))
+            broken = threading.Event()
             for ends in ((client, server), (server, client)):
-                args = (*ends, ends[0] is client)
+                args = (*ends, ends[0] is client, broken)
                 threading.Thread(target=self._carry, args=args, daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket, is_command: bool) -> None:
+    def _carry(
+        self,
+        source: socket.socket,
+        target: socket.socket,
+        is_command: bool,
+        broken: threading.Event,
+    ) -> None:
         try:
             while piece := source.recv(PIECE_BYTES):
-                breaks = is_command and not self.breaks and self._word in piece
-                if breaks:
+                if is_command and not self.breaks and self._word in piece:
                     self.breaks += 1
+                    broken.set()
+                    self._silent_until = time.monotonic() + self._silent_s
                     if self._swallow:
                         target.sendall(piece)
                         time.sleep(0.1)
-                    self._silent_until = time.monotonic() + self._silent_s
-                if self._is_silent or breaks:
+                if self._is_silent or broken.is_set():
                     break
                 target.sendall(piece)
         except OSError:
