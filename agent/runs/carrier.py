@@ -57,6 +57,10 @@ class AgentContext:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
+async def _tell_nobody() -> None:
+    """Nobody counts how often the run was tried."""
+
+
 class RunCarrier:
     """Carries out runs that were begun."""
 
@@ -81,7 +85,7 @@ class RunCarrier:
         run_id: str,
         *,
         watch: Watch | None = None,
-        got_on: GotOn | None = None,
+        got_on: GotOn = _tell_nobody,
         final: bool = False,
         patience_s: float = math.inf,
     ) -> RunRecord:
@@ -108,7 +112,7 @@ class RunCarrier:
                 if run is not None:
                     await live.tell(last_event(run))
                 else:
-                    run_context = await self._run_context(start, thread, live.tell, final=final)
+                    run_context = await self._run_context(start, thread, live, final=final)
                     run = await self._finish(run_context, start, thread, live, final=final)
             except asyncio.CancelledError:
                 if final or live.ended.is_set():
@@ -131,7 +135,7 @@ class RunCarrier:
         return run if run_id in known.runs else None
 
     async def _run_context(
-        self, start: RunStart, thread: ThreadRecord, watch: Watch, *, final: bool
+        self, start: RunStart, thread: ThreadRecord, live: LiveRun, *, final: bool
     ) -> RunContext:
         context, request = self._context, start.request
         # Cutting masks into pieces takes seconds on large ones.
@@ -140,7 +144,9 @@ class RunCarrier:
         # Time in which nobody carried it out is not the run's.
         spent_s = max((answer.seconds for answer in logged), default=0.0)
         origin = context.clock() - spent_s
-        answers = self._log.answers(start.run_id, logged, lambda: context.clock() - origin)
+        answers = self._log.answers(
+            start.run_id, logged, lambda: context.clock() - origin, live.got_on
+        )
         planner = self._planner(request.model_copy(update={"planner": start.planner}))
         return RunContext(
             run_id=start.run_id,
@@ -157,7 +163,7 @@ class RunCarrier:
                 settings=context.settings,
                 clock=context.clock,
             ),
-            watch=watch,
+            watch=live.tell,
             budget=start.budget,
             spent_s=spent_s,
             is_resumed=not final,

@@ -43,12 +43,13 @@ class LiveRun:
 
     Attributes:
         ended: set when another process has ended the run.
+        got_on: is told when the run has come further than ever before.
     """
 
-    def __init__(self, log: JobWriter, watch: Watch | None, got_on: GotOn | None) -> None:
+    def __init__(self, log: JobWriter, watch: Watch | None, got_on: GotOn) -> None:
         self._log = log
         self._watch = watch
-        self._got_on = got_on
+        self.got_on = got_on
         self.ended = asyncio.Event()
 
     async def tell(self, event: JobEvent) -> None:
@@ -57,8 +58,8 @@ class LiveRun:
         try:
             if not await self._log.tell(event):
                 self.ended.set()
-            if self._got_on is not None and len(self._log.events) > before:
-                await self._got_on()
+            if len(self._log.events) > before:
+                await self.got_on()
         except TransportDown:
             logger.warning("event not kept", extra={"event": event.name})
         if self._watch is not None:
@@ -90,9 +91,7 @@ class RunEvents:
             await self._jobs.replace(job.model_copy(update={"gone": "erased"}))
 
     @asynccontextmanager
-    async def live(
-        self, run_id: str, watch: Watch | None, got_on: GotOn | None = None
-    ) -> AsyncIterator[LiveRun]:
+    async def live(self, run_id: str, watch: Watch | None, got_on: GotOn) -> AsyncIterator[LiveRun]:
         """Cancel what runs inside when another process ends the run.
 
         Args:

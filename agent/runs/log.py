@@ -139,14 +139,26 @@ class RunLog:
         return tuple(answers)
 
     def answers(
-        self, run_id: str, logged: Iterable[LoggedAnswer], clock: Callable[[], float]
+        self,
+        run_id: str,
+        logged: Iterable[LoggedAnswer],
+        clock: Callable[[], float],
+        got_on: Callable[[], Awaitable[object]],
     ) -> AnswerLog:
-        """Return a run's answers, to go on with; `clock` tells its seconds."""
+        """Return a run's answers, to go on with.
+
+        Args:
+            run_id: of the run.
+            logged: those that are kept.
+            clock: tells its seconds.
+            got_on: is told when another one is kept.
+        """
 
         async def keep(number: int, answer: LoggedAnswer) -> None:
             content = answer.model_dump_json().encode()
             try:
                 await self._records.put(_answer_key(run_id, number), content, ttl_s=self._ttl_s)
+                await got_on()
             except (TransportDown, ValueError) as error:
                 # Out of reach, or larger than a record may be.
                 logger.warning("answer not kept", extra={"error": type(error).__name__})

@@ -28,8 +28,8 @@ RUN_TIMEOUT_S = 120.0
 
 
 def settings(prefix: str) -> SegmenterSettings:
-    """Leases of seconds, and more attempts than there are steps."""
-    queue = QueueSettings(prefix=prefix, lease_s=3.0, max_attempts=30, poll_s=0.2)
+    """Leases of seconds; the run dies more often than a run may that comes no further."""
+    queue = QueueSettings(prefix=prefix, lease_s=3.0, max_attempts=2, poll_s=0.2)
     return SegmenterSettings(queue=queue)
 
 

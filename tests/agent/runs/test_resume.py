@@ -61,6 +61,7 @@ IMAGE = (SAMPLES / "busi_tumor.jpg").read_bytes()
 WRITES = 22
 # Six answers, and the record of the run.
 DEATHS = 7
+EPOCH = datetime.fromtimestamp(0, UTC)
 OpenRecords = Callable[[], AbstractAsyncContextManager[RecordStore]]
 
 
@@ -79,7 +80,7 @@ def planner(rounds: int = 2) -> ScriptedPlanner:
     )
 
 
-def service(on: World, records: RecordStore) -> AgentService:
+def service(on: World, records: RecordStore, now: datetime = EPOCH) -> AgentService:
     assert on.planner is not None
     return AgentService(
         AgentContext(
@@ -90,7 +91,7 @@ def service(on: World, records: RecordStore) -> AgentService:
             default_planner="gemini",
             # A record that is written again is the same.
             clock=Clock(),
-            now=lambda: datetime.fromtimestamp(0, UTC),
+            now=lambda: now,
         )
     )
 
@@ -201,6 +202,20 @@ def test_a_run_stopped_after_any_one_write_goes_on_and_pays_nothing_twice(write:
     on = world()
     run, _ = asyncio.run(through_stops(on, lambda: nullcontext(on.records), [write, 0]))
     check_paid_once(on, run)
+
+
+def test_time_in_which_nobody_carried_a_run_out_is_not_its_own() -> None:
+    async def scenario() -> RunRecord:
+        on, run_id = world(), new_run_id()
+        await service(on, on.records).begin(request(max_seconds=30.0), run_id)
+        # Half of it is done; then all processes are down for an hour.
+        assert await carry_out(on, on.records, run_id, writes=11) is None
+        later = service(on, on.records, now=datetime.fromtimestamp(3600.0, UTC))
+        return await later.carrier.carry_out(run_id)
+
+    run = asyncio.run(scenario())
+    assert run.status is Status.FOUND
+    assert run.provenance.seconds < 30.0
 
 
 def test_nothing_is_left_of_a_run_that_would_be_gone_on_with() -> None:
