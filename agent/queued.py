@@ -8,7 +8,14 @@ import time
 from contextlib import suppress
 from typing import NamedTuple
 
-from agent.errors import AgentError, InvalidRequest, RunCancelled, RunNotFound, TurnNotCome
+from agent.errors import (
+    AgentError,
+    InvalidRequest,
+    RunCancelled,
+    RunNotFound,
+    ThreadBusy,
+    TurnNotCome,
+)
 from agent.runs.events import GotOn, RunJob
 from agent.runs.threads import LOCK_GRACE_S, busy, new_run_id, thread_of
 from agent.schemas.runs import AgentRequest, RunRecord, Watch
@@ -81,7 +88,8 @@ class QueuedAgent(AgentService):
 
         Raises:
             NoWorker: nobody is.
-            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, QueueFull.
+            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, ImageNotFound,
+            QueueFull.
             TransportDown: it is taken on, or not.
         """
         run_id = new_run_id() if job_id is None else PREFIXES["run"] + job_id
@@ -96,9 +104,13 @@ class QueuedAgent(AgentService):
             thread_id=thread_of(request, run_id),
         )
         beside = await self.carrier.begin(run_id, request)
-        kept, taken = await self.jobs.accept(job, beside=beside)
-        if taken is not None:
-            raise busy(job.thread_id)
+        try:
+            kept, taken = await self.jobs.accept(job, beside=beside)
+            if taken is not None:
+                raise busy(job.thread_id)
+        except (QueueFull, ThreadBusy):
+            await self.carrier.let_image_go(run_id)
+            raise
         return Accepted(kept, is_new=kept is job)
 
     async def job(self, run_id: str) -> RunJob:

@@ -58,11 +58,13 @@ class AgentService:
         """Take a run on: from here on any process can carry it out, and its thread is its own.
 
         Raises:
-            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, TransportDown.
+            InvalidRequest, PlannerNotConfigured, ThreadNotFound, ThreadBusy, ImageNotFound,
+            TransportDown.
         """
         entries = await self.carrier.begin(run_id, request)
         taken = await self._context.records.put_together([*entries, self._jobs.under_way(run_id)])
         if taken is not None:
+            await self.carrier.let_image_go(run_id)
             raise busy(request.thread_id or run_id)
 
     async def recording(self, run_id: str) -> Recording:

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
@@ -12,7 +14,8 @@ from api.render.segment import mask_ids, to_segment_answer
 from api.schemas.answers import CapabilitiesAnswer, SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody
 from api.settings import Settings
-from segmenter.contract import Box, ImageRef, ImageStore, SegmentResult
+from segmenter.contract import Box, Hold, ImageRef, ImageStore, SegmentResult
+from segmenter.errors import TransportDown
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import clip_box
@@ -22,19 +25,54 @@ CAPABILITIES_TIMEOUT_S = 20.0
 
 
 async def stored_image(
-    images: ImageStore, content: bytes | None, image_id: str | None
+    images: ImageStore, content: bytes | None, image_id: str | None, *, hold: Hold | None = None
 ) -> ImageRef | None:
     """Store what was sent, or look up what was sent before; None if the request names no image.
 
     Raises:
         InvalidFields: both are given.
-        UnsupportedImage, BrokenImage, ImageTooLarge, ImageNotFound: see `segmenter.errors`.
+        UnsupportedImage, BrokenImage, ImageTooLarge, ImageNotFound, StoreFull: see
+            `segmenter.errors`.
     """
     if content is not None and image_id is not None:
         raise InvalidFields(FieldFault("image_id", "give image or image_id, not both"))
     if content is not None:
-        return await images.put(content)
-    return None if image_id is None else await images.ref(image_id)
+        return await images.put(content, hold=hold)
+    return None if image_id is None else await images.ref(image_id, hold=hold)
+
+
+@asynccontextmanager
+async def image_in_use(
+    images: ImageStore, content: bytes | None, image_id: str | None, *, within_s: float
+) -> AsyncIterator[ImageRef | None]:
+    """Open the image of a request, as `stored_image`: meanwhile it stays, whatever others store.
+
+    An upload is dropped again if the request fails: nobody was told its id.
+
+    Args:
+        images: where it is stored.
+        content: what was sent.
+        image_id: of what was sent before.
+        within_s: the request ends by then.
+    """
+    hold = Hold(f"request:{uuid4().hex}", within_s)
+    image = await stored_image(images, content, image_id, hold=hold)
+    try:
+        yield image
+    except BaseException:
+        if image is not None and content is not None:
+            await asyncio.shield(drop_image(images, image))
+        raise
+    finally:
+        if image is not None:
+            with suppress(TransportDown):
+                await asyncio.shield(images.release(hold.holder))
+
+
+async def drop_image(images: ImageStore, image: ImageRef) -> None:
+    """Forget an upload that nobody needs; it expires if the store is out of reach."""
+    with suppress(TransportDown):
+        await images.delete(image)
 
 
 async def answer_prompts(
@@ -47,13 +85,13 @@ async def answer_prompts(
         SegmenterError: see `segmenter.errors`; a box that misses the image is an InvalidPrompt.
     """
     started = time.monotonic()
-    image = await stored_image(parts.images, content, body.image_id)
-    if image is None:
-        raise InvalidFields(FieldFault("image", "an image or an image_id is needed"))
-    asked = body.to_request(image)
-    result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
-    pngs = await asyncio.to_thread(_pngs, result) if body.include_png else {}
-    return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
+    async with image_in_use(parts.images, content, body.image_id, within_s=timeout_s) as image:
+        if image is None:
+            raise InvalidFields(FieldFault("image", "an image or an image_id is needed"))
+        asked = body.to_request(image)
+        result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
+        pngs = await asyncio.to_thread(_pngs, result) if body.include_png else {}
+        return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
 
 
 async def describe_service(parts: AppServices, settings: Settings) -> CapabilitiesAnswer:

@@ -91,6 +91,13 @@ KINDS: Mapping[type[Exception], Kind] = {
     segmenter.QueueFull: Kind(
         "queue-full", 503, "The queue is full", "Try again later", retry=True
     ),
+    segmenter.StoreFull: Kind(
+        "store-full",
+        503,
+        "No room for another image",
+        "Images that are worked on take all the room; try again when some of it is done",
+        retry=True,
+    ),
     segmenter.NoWorker: Kind(
         "no-worker", 503, "No worker is running", "Start one: medsam3 worker", retry=True
     ),

@@ -10,6 +10,7 @@
       VolumeNotFound             the same of a volume job, or of a part of it
       VolumeNotDone              the job has no result yet, or will never have one
       QueueFull                  nothing was stored, try later
+      StoreFull                  nothing was stored: what others work on leaves no room
       NoWorker                   nobody is there to do it
       TransportDown              the broker does not answer
       DeadlineExceeded           the caller's time is up
@@ -78,6 +79,10 @@ class QueueFull(SegmenterError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class StoreFull(SegmenterError):
+    """What is being worked on takes all the room of a store; nothing was stored."""
 
 
 class NoWorker(SegmenterError):

@@ -29,7 +29,7 @@ from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import RedisCaller, open_caller
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.storage.contract import BlobStore, Bounds, Room, Store
-from segmenter.storage.images import Decode, StoredImages
+from segmenter.storage.images import MAX_HOLDERS_BYTES, Decode, StoredImages
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
 from segmenter.storage.sql import SqlStore, is_file, open_database
@@ -209,7 +209,8 @@ def _in_memory(room: Room, bounds: Bounds) -> Store:
 
 def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _Stores:
     store, volume = settings.store, settings.volume
-    blobs = open_room("blobs", Bounds(store.max_images_bytes, store.max_image_bytes))
+    item_bytes = max(store.max_image_bytes, MAX_HOLDERS_BYTES)
+    blobs = open_room("blobs", Bounds(store.max_images_bytes, item_bytes))
     pieces = open_room("volume_blobs", Bounds(volume.max_volumes_bytes, PIECE_BYTES))
     records = Bounds(store.max_records_bytes, store.max_record_bytes)
     return _Stores(

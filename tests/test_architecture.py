@@ -132,7 +132,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "api.operations": Row(
         "api.bootstrap api.errors api.render api.schemas api.settings segmenter.contract"
-        " segmenter.formats.raster segmenter.masks"
+        " segmenter.errors segmenter.formats.raster segmenter.masks"
     ),
     "api.http": Row(
         "agent.* api api.bootstrap api.errors api.http.openapi api.http.routes api.problem_kinds"

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -78,7 +79,11 @@ class RunCarrier:
 
     async def begin(self, run_id: str, request: AgentRequest) -> list[Entry]:
         """See `RunStarter.begin`; raises PlannerNotConfigured too."""
-        return await self.starter.begin(run_id, request, self._planner(request).kind)
+        try:
+            return await self.starter.begin(run_id, request, self._planner(request).kind)
+        except BaseException:
+            await asyncio.shield(self.let_image_go(run_id))
+            raise
 
     async def carry_out(
         self,
@@ -169,11 +174,17 @@ class RunCarrier:
             is_resumed=not final,
         )
 
+    async def let_image_go(self, run_id: str) -> None:
+        """Let go the image of a run that was not taken on."""
+        with suppress(TransportDown):
+            await self._threads.let_image_go(run_id)
+
     async def let_go(self, run_id: str, thread_id: str) -> None:
         """Clear up after a run that has ended: it will not be taken over any more."""
         try:
             await self._events.over(run_id)
             await self._threads.release(thread_id, run_id)
+            await self._threads.let_image_go(run_id)
         except TransportDown:
             # Both expire by themselves.
             logger.warning("run not cleared up", extra={"run": run_id})

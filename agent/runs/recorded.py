@@ -96,7 +96,8 @@ class RecordedSegmenter:
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         """See `segmenter.contract.Segmenter`."""
-        key = _key("segment", request.model_dump_json())
+        # The image counts by its content: any upload of it gives the same answer.
+        key = _key("segment", request.model_dump_json(exclude={"image": {"upload"}}))
 
         async def ask() -> LoggedAnswer:
             result = await self._segmenter.segment(request, timeout_s=timeout_s)
@@ -166,7 +167,7 @@ def plan_key(question: PlanQuestion) -> str:
     boxes = {name: box and box.as_tuple() for name, box in question.drawn.items()}
     asked = [
         question.request,
-        question.image.id,
+        f"img_{question.image.sha256}",
         question.box and question.box.as_tuple(),
         boxes,
         [result.target.id for result in question.kept],

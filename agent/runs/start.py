@@ -7,6 +7,7 @@ run's seconds only those count in which somebody carried it out.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from agent.conversation.checks import check_request
@@ -17,6 +18,7 @@ from agent.runs.threads import LOCK_GRACE_S, Threads, thread_of
 from agent.schemas.runs import AgentRequest, ThreadRecord
 from agent.settings import AgentSettings, Budget
 from segmenter.contract import Entry
+from segmenter.errors import ImageNotFound
 
 # How late a run that waits for its thread sees that its turn has come.
 TURN_POLL_S = 0.25
@@ -52,7 +54,7 @@ class RunStarter:
         is taken up; here it is only checked.
 
         Raises:
-            InvalidRequest, ThreadNotFound, TransportDown.
+            InvalidRequest, ThreadNotFound, ImageNotFound, TransportDown.
         """
         start = RunStart(
             run_id=run_id,
@@ -63,6 +65,7 @@ class RunStarter:
             budget=_budget(self._settings, request),
         )
         thread = await self._thread(request, run_id)
+        await self._threads.hold_image(thread.image, run_id, ttl_s=self._lock_s)
         if request.wait:
             # The thread is looked at when its turn has come.
             return [self._log.entry(start)]
@@ -90,6 +93,9 @@ class RunStarter:
                 if self._clock() >= patience_ends:
                     raise TurnNotCome("another run of the thread goes on") from None
                 await asyncio.sleep(TURN_POLL_S)
+        with suppress(ImageNotFound):
+            # If it is gone, the run itself says so.
+            await self._threads.hold_image(thread.image, start.run_id, ttl_s=self._lock_s)
         if start.thread is not None:
             return start, thread
         return await self._settle(start, thread)

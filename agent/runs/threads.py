@@ -15,7 +15,7 @@ from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
 from agent.schemas.rounds import Status
 from agent.schemas.runs import AgentRequest, RunRecord, TargetResult, ThreadRecord
-from segmenter.contract import Entry, ImageStore, RecordStore
+from segmenter.contract import Entry, Hold, ImageRef, ImageStore, RecordStore
 
 _RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 _THREAD_ID = re.compile(r"thr_[0-9a-f]{32}")
@@ -78,7 +78,7 @@ class Threads:
         await self._records.put(f"thread:{thread.id}", record, ttl_s=self._ttl_s)
 
     async def erase(self, thread_id: str) -> tuple[str, ...]:
-        """Erase a thread with its runs and its image, for every thread that shows the image.
+        """Erase a thread with its runs and its image, for every thread begun with that upload.
 
         Returns:
             The ids of its runs.
@@ -92,9 +92,18 @@ class Threads:
             thread = await self.thread(thread_id)
             for run_id in thread.runs:
                 await self._records.delete(f"run:{run_id}")
-            await self._records.delete(f"thread:{thread_id}")
             await self._images.delete(thread.image)
+            # Last: an erasure that broke off can be asked for again.
+            await self._records.delete(f"thread:{thread_id}")
             return thread.runs
+
+    async def hold_image(self, image: ImageRef, run_id: str, *, ttl_s: float) -> None:
+        """Keep an image while a run needs it, until `let_image_go`; raises ImageNotFound."""
+        await self._images.ref(image.id, hold=Hold(run_id, ttl_s))
+
+    async def let_image_go(self, run_id: str) -> None:
+        """Let the image of a run expire, and make room for others, as it would without the run."""
+        await self._images.release(run_id)
 
     @asynccontextmanager
     async def locked(self, thread_id: str, *, ttl_s: float) -> AsyncIterator[None]:

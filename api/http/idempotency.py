@@ -30,6 +30,12 @@ def job_id_of(kind: JobKind, caller: str, key: str, attempt: int = 0) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def fingerprint_of(request: AgentRequest) -> str:
+    """Return what a request has in common with its repetition: the image counts by its content."""
+    text = request.model_dump_json(exclude={"image": {"upload"}})
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 async def take_on(
     agent: QueuedAgent, request: AgentRequest, caller: str, key: str | None, *, now: bool
 ) -> Accepted:
@@ -41,8 +47,7 @@ async def take_on(
     """
     if key is None:
         return await agent.accept(request, now=now)
-    # The image counts by its content.
-    fingerprint = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+    fingerprint = fingerprint_of(request)
     for attempt in count():
         job_id = job_id_of("run", caller, key, attempt)
         accepted = await agent.accept(request, job_id=job_id, fingerprint=fingerprint, now=now)

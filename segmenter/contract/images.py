@@ -1,7 +1,7 @@
 """Images, boxes and spacings: what is pointed at, in which coordinates."""
 
 import math
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,10 +57,13 @@ class Spacing(Frozen):
 
 
 class ImageRef(Frozen):
-    """Handle of stored image bytes; content-addressed, so also the cache key.
+    """Handle of an upload: what it shows, and under which id it is stored.
 
     Attributes:
-        sha256: lower-case hex digest of the stored bytes.
+        sha256: lower-case hex digest of the stored bytes, so also the key of what is computed from
+            them, whoever uploaded them.
+        upload: names this upload, as no other of the same bytes; None for one that is not stored,
+            or was by version 0.2.
         width: pixels of the upright decoded image.
         height: pixels of the upright decoded image.
         format: short name of the format found in the content, for example ``png`` or ``dicom``.
@@ -74,6 +77,7 @@ class ImageRef(Frozen):
     """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    upload: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     width: Annotated[int, Field(ge=1)]
     height: Annotated[int, Field(ge=1)]
     format: str
@@ -85,8 +89,20 @@ class ImageRef(Frozen):
 
     @property
     def id(self) -> str:
-        """Public id: ``img_`` and the digest."""
-        return f"img_{self.sha256}"
+        """Public id: ``img_`` and the upload's name, or the digest where it has none."""
+        return f"img_{self.upload or self.sha256}"
+
+
+class Hold(NamedTuple):
+    """Keeps a stored image where it is while somebody works on it.
+
+    Attributes:
+        holder: a request or run; one that holds an image again holds it longer.
+        seconds: at most so long, in case that nobody lets it go.
+    """
+
+    holder: str
+    seconds: float
 
 
 def is_finite_box(box: tuple[float, float, float, float]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from segmenter.contract.images import ImageRef, RgbImage
+from segmenter.contract.images import Hold, ImageRef, RgbImage
 from segmenter.contract.prompts import SegmentRequest
 from segmenter.contract.results import Capabilities, SegmentResult
 
@@ -26,18 +26,27 @@ class Segmenter(Protocol):
 
 
 class ImageStore(Protocol):
-    """Uploaded bytes, content-addressed, bounded, expiring."""
+    """Uploads, each under an id of its own; bounded, expiring."""
 
-    async def put(self, content: bytes) -> ImageRef:
+    async def put(self, content: bytes, *, hold: Hold | None = None) -> ImageRef:
         """Decode (off the event loop), check, store and describe an upload.
+
+        Args:
+            content: the file.
+            hold: keeps it where it is from the start.
 
         Raises:
             UnsupportedImage, BrokenImage, ImageTooLarge.
+            StoreFull: what others hold leaves no room.
         """
         ...
 
-    async def ref(self, image_id: str) -> ImageRef:
+    async def ref(self, image_id: str, *, hold: Hold | None = None) -> ImageRef:
         """Return the reference of a stored image by its public id; refreshes its life.
+
+        Args:
+            image_id: public id.
+            hold: until it is over or `release` it neither expires nor makes room for others.
 
         Raises:
             ImageNotFound.
@@ -53,7 +62,11 @@ class ImageStore(Protocol):
         ...
 
     async def delete(self, ref: ImageRef) -> None:
-        """Forget the image; not an error when it is gone already."""
+        """Forget this upload, even if it is held; not an error when it is gone already."""
+        ...
+
+    async def release(self, holder: str) -> None:
+        """Let go all that one holds; not an error when it holds nothing."""
         ...
 
 

@@ -2,8 +2,8 @@
 
 from typing import Literal, NamedTuple, Protocol
 
-from segmenter.contract import RecordStore
-from segmenter.errors import ImageTooLarge
+from segmenter.contract import Hold, RecordStore
+from segmenter.errors import ImageTooLarge, StoreFull
 
 # Each has a bound of its own where the store itself makes room: volumes push out no pictures.
 Room = Literal["blobs", "records", "volume_blobs", "volume_records"]
@@ -24,15 +24,42 @@ class Store(RecordStore, Protocol):
     """Expiring bytes under short keys; what was used least recently makes room, if need be.
 
     Every wait ends within seconds. All methods raise TransportDown, and those that write
-    `ItemTooLarge`.
+    `ItemTooLarge`; `StoreFull` where all the room is held.
     """
 
-    async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
-        """Return the content, or None when it is not there; `renew_s` gives it a new life."""
+    async def put(self, key: str, record: bytes, *, ttl_s: float, hold: Hold | None = None) -> None:
+        """Store or replace; see `touch` for `hold`."""
         ...
 
-    async def touch(self, key: str, *, ttl_s: float) -> bool:
-        """Give the content a new life; False when it is not there."""
+    async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
+        """Return the content, or None when it is not there; `renew_s` as `touch` does."""
+        ...
+
+    async def touch(self, *keys: str, ttl_s: float, hold: Hold | None = None) -> bool:
+        """Count this as a use, after which the contents live so long, or as long as before.
+
+        Args:
+            keys: of contents that are used together.
+            ttl_s: seconds.
+            hold: as long as it lasts the contents live and make no room for others.
+
+        Returns:
+            Whether all of them are there; if not, nothing is held.
+        """
+        ...
+
+    async def release(self, holder: str) -> None:
+        """Let go all that one holds; not an error when it holds nothing."""
+        ...
+
+    async def swap(self, key: str, old: bytes, new: bytes | None, *, ttl_s: float) -> bool:
+        """Replace a record, or delete it for None, if it is `old`; all in one step.
+
+        A command may be repeated after its answer was lost, so `new` counts as well.
+
+        Returns:
+            Whether the record is `new`, or gone for None.
+        """
         ...
 
 
@@ -46,31 +73,52 @@ def check_item(content: bytes, max_bytes: int) -> None:
         raise ItemTooLarge(f"{len(content)} bytes, the store takes {max_bytes}")
 
 
+def no_room(max_bytes: int) -> StoreFull:
+    """Return the error for a store in which all is held that could make room."""
+    return StoreFull(f"what is in use takes all of the store's {max_bytes} bytes")
+
+
 class BlobStore:
-    """Bytes of uploads and files, expiring `ttl_s` seconds after their last use."""
+    """Bytes of uploads and files, expiring `ttl_s` seconds after their last use.
+
+    Attributes:
+        ttl_s: their life.
+    """
 
     def __init__(self, store: Store, *, ttl_s: float) -> None:
         self._store = store
-        self._ttl_s = ttl_s
+        self.ttl_s = ttl_s
 
-    async def put(self, key: str, blob: bytes) -> None:
+    async def put(self, key: str, blob: bytes, *, hold: Hold | None = None) -> None:
         """Store or replace.
 
         Raises:
-            ImageTooLarge, TransportDown.
+            ImageTooLarge, StoreFull, TransportDown.
         """
         try:
-            await self._store.put(key, blob, ttl_s=self._ttl_s)
+            await self._store.put(key, blob, ttl_s=self.ttl_s, hold=hold)
         except ItemTooLarge as error:
             raise ImageTooLarge(str(error)) from error
 
     async def get(self, key: str) -> bytes | None:
         """Return the bytes and give them a new life; None when they are not there."""
-        return await self._store.get(key, renew_s=self._ttl_s)
+        return await self._store.get(key, renew_s=self.ttl_s)
 
-    async def touch(self, key: str) -> bool:
-        """Give the bytes a new life; False when they are not there."""
-        return await self._store.touch(key, ttl_s=self._ttl_s)
+    async def look(self, key: str) -> bytes | None:
+        """Return the bytes without using them; None when they are not there."""
+        return await self._store.get(key)
+
+    async def touch(self, *keys: str, hold: Hold | None = None) -> bool:
+        """Give all these bytes a new life; False when any is not there."""
+        return await self._store.touch(*keys, ttl_s=self.ttl_s, hold=hold)
+
+    async def release(self, holder: str) -> None:
+        """Let go all that one holds."""
+        await self._store.release(holder)
+
+    async def swap(self, key: str, old: bytes, new: bytes | None) -> bool:
+        """See `Store.swap`."""
+        return await self._store.swap(key, old, new, ttl_s=self.ttl_s)
 
     async def delete(self, key: str) -> None:
         """Forget the bytes; not an error when they are gone already."""

@@ -2,7 +2,8 @@
 
 Every command may run twice and is retried, except storing a new record: after a lost answer the
 repeated command would find the record of the first and deny it. What is stored together needs one
-server, not a cluster.
+server, not a cluster. The server makes no room by itself (`noeviction`), so that to hold something
+is to let it live long enough.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +12,7 @@ from typing import cast
 
 from redis.asyncio import Redis
 
-from segmenter.contract import Entry
+from segmenter.contract import Entry, Hold
 from segmenter.redis_connection import open_client, retried
 from segmenter.storage.contract import Bounds, Room, check_item
 
@@ -51,6 +52,27 @@ if found == 0 then store(1, 1) end
 return found
 """
 )
+# KEYS record. ARGV ttl ms. Never shortens a life. Answers 1 if it is there.
+TOUCH = """
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then return 0 end
+if left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+return 1
+"""
+# KEYS record. ARGV old content, ttl ms, new content or nothing to delete it. Answers 1 if the
+# record is as wanted, perhaps by an earlier try whose answer was lost.
+SWAP = """
+local there = redis.call('GET', KEYS[1])
+if there == (ARGV[3] or false) then return 1 end
+if there ~= ARGV[1] then return 0 end
+if ARGV[3] then
+  local left_ms = math.max(redis.call('PTTL', KEYS[1]), ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[3], 'PX', left_ms)
+else
+  redis.call('DEL', KEYS[1])
+end
+return 1
+"""
 GLOB = str.maketrans({sign: f"\\{sign}" for sign in "*?[]^\\"})
 
 
@@ -72,12 +94,14 @@ class RedisStore:
         self._prefix = f"{prefix}:{KEY_KINDS[room]}:"
         self._max_item_bytes = bounds.max_item_bytes
         self._put_together = client.register_script(PUT_TOGETHER)
+        self._swap = client.register_script(SWAP)
 
-    async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: str, record: bytes, *, ttl_s: float, hold: Hold | None = None) -> None:
         """See `segmenter.storage.contract.Store`."""
         check_item(record, self._max_item_bytes)
+        life_ms = _life_ms(ttl_s, hold)
         await retried(
-            lambda: self._client.set(self._prefix + key, record, px=_ms(ttl_s)),
+            lambda: self._client.set(self._prefix + key, record, px=life_ms),
             timeout_s=STORE_TIMEOUT_S,
         )
 
@@ -112,18 +136,31 @@ class RedisStore:
 
     async def get(self, key: str, *, renew_s: float | None = None) -> bytes | None:
         """See `segmenter.storage.contract.Store`."""
-        life_ms = None if renew_s is None else _ms(renew_s)
+        if renew_s is not None:
+            await self.touch(key, ttl_s=renew_s)
         content = await retried(
-            lambda: self._client.getex(self._prefix + key, px=life_ms), timeout_s=STORE_TIMEOUT_S
+            lambda: self._client.get(self._prefix + key), timeout_s=STORE_TIMEOUT_S
         )
         return cast("bytes | None", content)
 
-    async def touch(self, key: str, *, ttl_s: float) -> bool:
+    async def touch(self, *keys: str, ttl_s: float, hold: Hold | None = None) -> bool:
         """See `segmenter.storage.contract.Store`."""
-        renewed = await retried(
-            lambda: self._client.pexpire(self._prefix + key, _ms(ttl_s)), timeout_s=STORE_TIMEOUT_S
+        life_ms = _life_ms(ttl_s, hold)
+        found = await retried(lambda: self._touch(keys, life_ms), timeout_s=STORE_TIMEOUT_S)
+        return all(found)
+
+    async def release(self, holder: str) -> None:
+        """See `segmenter.storage.contract.Store`; a life that was lengthened stays so."""
+
+    async def swap(self, key: str, old: bytes, new: bytes | None, *, ttl_s: float) -> bool:
+        """See `segmenter.storage.contract.Store`."""
+        check_item(new or b"", self._max_item_bytes)
+        arguments: list[bytes | int] = [old, _ms(ttl_s), *(() if new is None else (new,))]
+        swapped = await retried(
+            lambda: self._swap(keys=[self._prefix + key], args=arguments),
+            timeout_s=STORE_TIMEOUT_S,
         )
-        return bool(renewed)
+        return bool(swapped)
 
     async def delete(self, key: str) -> None:
         """See `segmenter.storage.contract.Store`."""
@@ -133,11 +170,21 @@ class RedisStore:
         """See `segmenter.storage.contract.Store`."""
         return await retried(lambda: self._scan(prefix), timeout_s=STORE_TIMEOUT_S)
 
+    async def _touch(self, keys: Sequence[str], life_ms: int) -> list[int]:
+        async with self._client.pipeline(transaction=False) as commands:
+            for key in keys:
+                commands.eval(TOUCH, 1, self._prefix + key, life_ms)
+            return cast("list[int]", await commands.execute())
+
     async def _scan(self, prefix: str) -> list[str]:
         pattern = (self._prefix + prefix).translate(GLOB) + "*"
         # A key may come twice.
         found = {cast("bytes", key).decode() async for key in self._client.scan_iter(match=pattern)}
         return sorted(key.removeprefix(self._prefix) for key in found)
+
+
+def _life_ms(ttl_s: float, hold: Hold | None) -> int:
+    return _ms(ttl_s if hold is None else max(ttl_s, hold.seconds))
 
 
 def _ms(seconds: float) -> int:

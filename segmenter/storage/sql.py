@@ -18,16 +18,19 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from sqlalchemy import (
+    Case,
     Column,
     Double,
     LargeBinary,
     MetaData,
     Table,
     Text,
+    case,
     delete,
     event,
     func,
     select,
+    tuple_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -37,9 +40,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import ReturningInsert
 
-from segmenter.contract import Entry
+from segmenter.contract import Entry, Hold
 from segmenter.errors import TransportDown
-from segmenter.storage.contract import Bounds, Room, check_item
+from segmenter.storage.contract import Bounds, Room, check_item, no_room
+from segmenter.storage.holds import holding, holds_table, is_held, releasing
 
 # Twice what PostgreSQL took for the largest upload, 64 MiB, on two busy cores.
 STORE_TIMEOUT_S = 20.0
@@ -72,6 +76,9 @@ def _table(room: Room) -> Table:
 
 
 TABLES: dict[Room, Table] = {room: _table(room) for room in get_args(Room)}
+HOLDS = holds_table(METADATA)
+# What is erased of these is not in the file's log any more either.
+PICTURES: frozenset[Room] = frozenset({"blobs", "volume_blobs"})
 
 
 def is_file(url: str) -> bool:
@@ -114,6 +121,18 @@ class Database:
         if not task.cancelled():
             # Asked for, or asyncio would report what nobody waited for.
             task.exception()
+
+    async def scrub(self) -> None:
+        """Empty the log beside a file: until then it still shows what was erased.
+
+        Another process that looks into the file at this moment puts it off until the next time.
+
+        Raises:
+            TransportDown: as `run`.
+        """
+        if not self.is_shared:
+            command = "PRAGMA wal_checkpoint(TRUNCATE)"
+            await self.run(lambda connection: connection.exec_driver_sql(command))
 
     async def close(self) -> None:
         """Give what is running some time to end, and close all connections."""
@@ -238,7 +257,7 @@ async def _make_tables(connection: AsyncConnection) -> None:
         for name in ("checkpoints", "writes"):
             await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
     await connection.run_sync(METADATA.create_all)
-    for table in TABLES.values():
+    for table in (*TABLES.values(), HOLDS):
         # Fails if a table of this name has other columns.
         await connection.execute(select(table).limit(0))
 
@@ -272,9 +291,9 @@ class SqlStore:
         self._max_bytes = bounds.max_bytes
         self._max_item_bytes = min(bounds)
 
-    async def put(self, key: str, record: bytes, *, ttl_s: float) -> None:
+    async def put(self, key: str, record: bytes, *, ttl_s: float, hold: Hold | None = None) -> None:
         """See `segmenter.storage.contract.Store`."""
-        await self._put(key, record, ttl_s, new=False)
+        await self._put(key, record, ttl_s, new=False, hold=hold)
 
     async def put_new(self, key: str, record: bytes, *, ttl_s: float) -> bool:
         """See `segmenter.storage.contract.Store`."""
@@ -314,21 +333,51 @@ class SqlStore:
         )
         return content
 
-    async def touch(self, key: str, *, ttl_s: float) -> bool:
+    async def touch(self, *keys: str, ttl_s: float, hold: Hold | None = None) -> bool:
         """See `segmenter.storage.contract.Store`."""
         columns, now = self._table.c, time.time()
-        renewal = (
-            update(self._table)
-            .where(columns.key == key, columns.expires > now)
-            .values(used=now, expires=now + ttl_s)
-        )
-        result = await self._database.run(lambda connection: connection.execute(renewal))
-        return result.rowcount == 1
+        alive = columns.key.in_(keys) & (columns.expires > now)
+        # In one order, or two that use the same ones could wait for each other.
+        look = select(columns.key).where(alive).order_by(columns.key).with_for_update()
+        expires = _later(columns.expires, now + _life_s(ttl_s, hold))
+        renewal = update(self._table).where(alive).values(used=now, expires=expires)
+
+        async def renew(connection: AsyncConnection) -> bool:
+            if self._database.is_shared and len(keys) > 1:
+                await connection.execute(look)
+            if (await connection.execute(renewal)).rowcount < len(keys):
+                return False
+            await self._hold(connection, keys, hold, now)
+            return True
+
+        return await self._database.run(renew)
+
+    async def release(self, holder: str) -> None:
+        """See `segmenter.storage.contract.Store`."""
+        removal = releasing(HOLDS, self._table.name, holder, time.time())
+        await self._database.run(lambda connection: connection.execute(removal))
+
+    async def swap(self, key: str, old: bytes, new: bytes | None, *, ttl_s: float) -> bool:
+        """See `segmenter.storage.contract.Store`."""
+        check_item(new or b"", self._max_item_bytes)
+        columns, now = self._table.c, time.time()
+        is_key = (columns.key == key) & (columns.expires > now)
+        values = {"content": new, "used": now, "expires": _later(columns.expires, now + ttl_s)}
+        change = delete(self._table) if new is None else update(self._table).values(**values)
+        look = select(columns.content).where(is_key)
+
+        async def exchange(connection: AsyncConnection) -> bool:
+            changed = await connection.execute(change.where(is_key, columns.content == old))
+            return changed.rowcount == 1 or await connection.scalar(look) == new
+
+        return await self._database.run(exchange)
 
     async def delete(self, key: str) -> None:
         """See `segmenter.storage.contract.Store`."""
         removal = delete(self._table).where(self._table.c.key == key)
         await self._database.run(lambda connection: connection.execute(removal))
+        if self._table.name in PICTURES:
+            await self._database.scrub()
 
     async def keys(self, prefix: str) -> list[str]:
         """See `segmenter.storage.contract.Store`."""
@@ -341,13 +390,16 @@ class SqlStore:
         found = await self._database.run(lambda connection: connection.scalars(asked))
         return sorted(found)
 
-    async def _put(self, key: str, content: bytes, ttl_s: float, *, new: bool) -> bool:
+    async def _put(
+        self, key: str, content: bytes, ttl_s: float, *, new: bool, hold: Hold | None = None
+    ) -> bool:
         check_item(content, self._max_item_bytes)
         now = time.time()
-        upsert = self._upsert(key, content, ttl_s, now, new=new)
+        upsert = self._upsert(key, content, _life_s(ttl_s, hold), now, new=new)
 
         async def store(connection: AsyncConnection) -> bool:
             is_stored = await connection.scalar(upsert) is not None
+            await self._hold(connection, (key,), hold, now)
             await self._sweep(connection, key, now)
             return is_stored
 
@@ -367,8 +419,19 @@ class SqlStore:
             where=columns.expires <= now if new else None,
         ).returning(columns.key)
 
+    async def _hold(
+        self, connection: AsyncConnection, keys: Sequence[str], hold: Hold | None, now: float
+    ) -> None:
+        if hold is not None:
+            insertion = INSERTS[self._database.engine.dialect.name](HOLDS)
+            await connection.execute(holding(insertion, self._table.name, keys, hold, now))
+
     async def _sweep(self, connection: AsyncConnection, key: str, now: float) -> None:
-        """Delete what has expired, then what was used longest ago until the bound is kept."""
+        """Delete what has expired, then what was used longest ago until the bound is kept.
+
+        Raises:
+            StoreFull: what is held takes all the room, and none is left for `key`.
+        """
         if self._database.is_shared:
             # Two that delete many rows could wait for each other; one is enough.
             alone = select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))
@@ -380,7 +443,28 @@ class SqlStore:
         total = await connection.scalar(select(func.sum(size)))
         if total is None or total <= self._max_bytes:
             return
-        order = [(columns.key == key).desc(), columns.used.desc(), columns.key]
-        sizes = select(columns.key, func.sum(size).over(order_by=order).label("so_far")).subquery()
-        too_old = select(sizes.c.key).where(sizes.c.so_far > self._max_bytes)
-        await connection.execute(delete(self._table).where(columns.key.in_(too_old)))
+        rank = case((columns.key == key, 1), (is_held(HOLDS, self._table, now), 2), else_=0)
+        order = [rank.desc(), columns.used.desc(), columns.key]
+        so_far = func.sum(size).over(order_by=order).label("so_far")
+        sizes = select(columns.key, columns.used, rank.label("rank"), so_far).subquery()
+        over = sizes.c.so_far > self._max_bytes
+        if await connection.scalar(select(sizes.c.key).where(over, sizes.c.key == key)):
+            # Leaving the transaction takes back what was stored.
+            raise no_room(self._max_bytes)
+        too_old = select(sizes.c.key, sizes.c.used).where(over, sizes.c.rank == 0)
+        # One that is used at this moment is locked, or has another time by now.
+        unused = (
+            select(columns.key)
+            .where(tuple_(columns.key, columns.used).in_(too_old))
+            .with_for_update(skip_locked=True)
+        )
+        await connection.execute(delete(self._table).where(columns.key.in_(unused)))
+
+
+def _life_s(ttl_s: float, hold: Hold | None) -> float:
+    return ttl_s if hold is None else max(ttl_s, hold.seconds)
+
+
+def _later(expires: Column[float], other: float) -> Case[float]:
+    """Return the later of two times: a use never shortens a life."""
+    return case((expires > other, expires), else_=other)

@@ -15,6 +15,7 @@ from segmenter.contract import (
     BinaryMask,
     Box,
     Capabilities,
+    Hold,
     ImageRef,
     Mask,
     ModelInfo,
@@ -173,12 +174,17 @@ class MemoryImages:
     def __init__(self, pixels: RgbImage | None = None) -> None:
         self.shown = picture() if pixels is None else pixels
         self.gone: list[str] = []
+        self.holders: list[str] = []
 
-    async def put(self, content: bytes) -> ImageRef:
+    async def put(self, content: bytes, *, hold: Hold | None = None) -> ImageRef:
         raise NotImplementedError
 
-    async def ref(self, image_id: str) -> ImageRef:
-        raise NotImplementedError
+    async def ref(self, image_id: str, *, hold: Hold | None = None) -> ImageRef:
+        if image_id.removeprefix("img_") in self.gone:
+            raise ImageNotFound("image is gone")
+        if hold is not None:
+            self.holders.append(hold.holder)
+        return image_ref()
 
     async def pixels(self, ref: ImageRef) -> RgbImage:
         if ref.sha256 in self.gone:
@@ -187,6 +193,9 @@ class MemoryImages:
 
     async def delete(self, ref: ImageRef) -> None:
         self.gone.append(ref.sha256)
+
+    async def release(self, holder: str) -> None:
+        self.holders = [each for each in self.holders if each != holder]
 
 
 class MemoryRecords(MemoryStore):

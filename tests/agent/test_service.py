@@ -9,6 +9,7 @@ from agent.errors import (
     InvalidRequest,
     PlannerNotConfigured,
     RunNotFound,
+    ThreadBusy,
     ThreadNotFound,
 )
 from agent.runs.threads import new_run_id
@@ -16,7 +17,7 @@ from agent.schemas.rounds import Status
 from agent.schemas.runs import AgentRequest, RunRecord
 from agent.service import AgentContext, AgentService, AgentSettings
 from segmenter.contract import ImageRef, JobEvent, RgbImage, SegmentRequest, SegmentResult
-from segmenter.errors import ImageNotFound
+from segmenter.errors import ImageNotFound, NoWorker
 from tests.agent.doubles import (
     MIDDLE,
     MemoryImages,
@@ -81,6 +82,29 @@ def test_an_expired_image_is_reported_to_the_caller_and_frees_the_thread() -> No
     with pytest.raises(ImageNotFound):
         run(on)
     assert not any(key.startswith("lock:") for key in on.records.records)
+
+
+@pytest.mark.parametrize("down", [None, NoWorker("none")])
+def test_a_run_holds_its_image_from_its_beginning_to_its_end(down: Exception | None) -> None:
+    on = World(ScriptedSegmenter({"polyp": found(MIDDLE)}, down=down))
+    held: list[list[str]] = []
+
+    async def watch(event: JobEvent) -> None:
+        held.append(list(on.images.holders))
+
+    record = asyncio.run(on.service.run(request(), watch=watch))
+    assert {record.id} == {holder for holders in held for holder in holders}
+    assert all(held)
+    assert on.images.holders == []
+
+
+def test_a_run_that_does_not_begin_holds_no_image() -> None:
+    on = world()
+    first = run(on)
+    asyncio.run(on.records.put(f"lock:{first.thread_id}", b"another", ttl_s=60.0))
+    with pytest.raises(ThreadBusy):
+        run(on, image=None, thread_id=first.thread_id)
+    assert on.images.holders == []
 
 
 def test_pictures_are_png() -> None:

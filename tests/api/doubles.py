@@ -127,8 +127,13 @@ def read(content: bytes) -> tuple[ImageRef, RgbImage]:
 
 @dataclass
 class ServiceUnderTest:
-    """Everything a test may turn; what is real is the agent, its queue and its worker."""
+    """Everything a test may turn; what is real is the agent, its queue and its worker.
 
+    Attributes:
+        pictures: where `images` lie.
+    """
+
+    pictures: MemoryStore
     images: StoredImages
     records: MemoryStore
     volumes: VolumeStore
@@ -181,11 +186,13 @@ async def agent_with_worker(context: AgentContext) -> AsyncIterator[QueuedAgent]
         await running
 
 
-def new_service() -> ServiceUnderTest:
-    blobs = BlobStore(MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE), ttl_s=60.0)
+def new_service(*, image_ttl_s: float = 60.0) -> ServiceUnderTest:
+    pictures = MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE)
+    blobs = BlobStore(pictures, ttl_s=image_ttl_s)
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
     records = MemoryStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
     return ServiceUnderTest(
+        pictures=pictures,
         images=images,
         records=records,
         volumes=VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0),

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -142,6 +143,31 @@ def test_what_one_process_stores_the_other_finds(deployment: Deployment) -> None
         assert response.status_code == 200, response.text
         result = response.json()["results"][0]
         assert result["masks"], result["reason"]
+
+
+def test_an_erasure_in_one_process_breaks_no_request_in_another(deployment: Deployment) -> None:
+    picture = (SAMPLES / "busi_tumor.jpg").read_bytes()
+    done = threading.Event()
+
+    def erase_again_and_again() -> list[int]:
+        codes = []
+        with deployment.client(0) as client:
+            while not done.is_set():
+                thread = ask(client).json()["thread_id"]
+                codes.append(client.delete(f"/agent/threads/{thread}").status_code)
+        return codes
+
+    with ThreadPoolExecutor() as pool, deployment.client(1) as client:
+        eraser = pool.submit(erase_again_and_again)
+        try:
+            codes = [ask(client).status_code for _ in range(10)]
+            for _ in range(40):
+                files, fields = {"image": picture}, {"concept": "breast tumor"}
+                codes.append(client.post("/segment", files=files, data=fields).status_code)
+        finally:
+            done.set()
+        assert set(eraser.result()) == {204}
+    assert set(codes) == {200}
 
 
 def test_a_run_goes_on_in_another_process_and_can_be_erased(deployment: Deployment) -> None:

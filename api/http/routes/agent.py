@@ -17,7 +17,7 @@ from api.http.idempotency import IdempotencyKey, free_key, take_on
 from api.http.openapi.bodies import AGENT_BODY
 from api.http.openapi.document import problems
 from api.http.routes.runs import ended_run, running_response
-from api.operations import check_request, stored_image
+from api.operations import check_request, drop_image, image_in_use
 from api.render.runs import to_run_answer
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer, RunningAnswer
@@ -49,11 +49,15 @@ async def agent_segment(
     steps and its end can be seen.
     """
     received = await read_body(request, AgentBody)
-    image = await stored_image(parts_of(request).images, received.content, received.body.image_id)
-    check_request(received.body, image)
-    asked = received.body.to_request(image)
     agent, is_async = parts_of(request).agent, wants_async(prefer)
-    job, is_new = await take_on(agent, asked, caller, idempotency_key, now=not is_async)
+    images, content, image_id = parts_of(request).images, received.content, received.body.image_id
+    async with image_in_use(images, content, image_id, within_s=agent.lifetime_s) as image:
+        check_request(received.body, image)
+        asked = received.body.to_request(image)
+        job, is_new = await take_on(agent, asked, caller, idempotency_key, now=not is_async)
+        if image is not None and content is not None and not (is_new and asked.thread_id is None):
+            # The first request's upload is there, or the thread's.
+            await drop_image(images, image)
     if not is_new:
         response.headers["Idempotency-Replayed"] = "true"
     if is_async:

@@ -1,4 +1,4 @@
-"""POST /images, GET /images/{image_id}: upload once, refer by id."""
+"""POST /images, GET and DELETE /images/{image_id}: upload once, refer by id, erase."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ ImageIdPath = Annotated[str, Path(pattern=r"^img_[0-9a-f]{64}$")]
     openapi_extra=IMAGE_BODY,
 )
 async def upload_image(request: Request, response: Response, parts: UsedParts) -> ImageOut:
-    """Store an image under an id made of its content; it expires after its last use."""
+    """Store an image under an id of its own; it expires after its last use."""
     received = await read_body(request, ImageBody)
     if received.content is None:
         raise InvalidFields(FieldFault("image", "an image is needed"))
@@ -45,3 +45,15 @@ async def upload_image(request: Request, response: Response, parts: UsedParts) -
 async def get_image(image_id: ImageIdPath, parts: UsedParts) -> ImageOut:
     """Describe a stored image; that counts as a use."""
     return to_image(await parts.images.ref(image_id))
+
+
+@router.delete(
+    "/images/{image_id}",
+    operation_id="eraseImage",
+    summary="Erase an image",
+    status_code=204,
+    responses=problems(404, 422, 503),
+)
+async def erase_image(image_id: ImageIdPath, parts: UsedParts) -> None:
+    """Erase what was uploaded under this id; another upload of the same bytes stays."""
+    await parts.images.delete(await parts.images.ref(image_id))

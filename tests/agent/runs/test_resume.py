@@ -17,7 +17,7 @@ from typing import Literal
 import pytest
 
 from agent.queued import QueuedAgent
-from agent.runs.replay import differences, replay
+from agent.runs.replay import Recording, differences, replay
 from agent.runs.threads import new_run_id
 from agent.schemas.plan import Call
 from agent.schemas.rounds import Inspection, Status, Usage
@@ -42,6 +42,7 @@ from tests.agent.doubles import (
     ScriptedSegmenter,
     World,
     found,
+    image_ref,
     judging,
     picture,
     plan_for,
@@ -378,6 +379,16 @@ def test_a_replay_of_a_run_gives_the_same_masks() -> None:
     replayed = asyncio.run(replay(again, picture()))
     assert differences(run, replayed) == []
     assert shown(run) == shown(replayed)
+
+
+def test_a_recording_of_version_0_2_whose_image_has_no_name_is_replayed() -> None:
+    on = world()
+    run = asyncio.run(on.service.run(request(image=image_ref(upload="ab" * 32))))
+    text = asyncio.run(on.service.recording(run.id)).model_dump_json()
+    old = re.sub(r'"upload":("[0-9a-f]{64}"|null),', "", text)
+    assert "upload" not in old
+    replayed = asyncio.run(replay(Recording.model_validate_json(old), picture()))
+    assert differences(run, replayed) == []
 
 
 def test_a_replay_of_a_run_whose_tool_was_down_fails_as_it_did() -> None:

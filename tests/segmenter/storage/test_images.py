@@ -1,4 +1,4 @@
-"""Uploads: content-addressed, described once, decoded off the loop, gone when deleted."""
+"""Uploads: described once, decoded off the loop, gone when deleted, each for itself."""
 
 import asyncio
 import hashlib
@@ -45,7 +45,7 @@ def make_images(decode=decode_raw, *, blobs=None, max_pixels_bytes=10_000) -> St
     return StoredImages(blobs, decode, max_pixels_bytes=max_pixels_bytes)
 
 
-def test_an_upload_is_named_by_its_digest_and_found_again():
+def test_an_upload_is_described_with_its_digest_and_found_again():
     async def scenario():
         images = make_images()
         ref = await images.put(CONTENT)
@@ -63,9 +63,10 @@ def test_the_same_upload_is_decoded_once_and_off_the_event_loop():
         images = make_images(decode)
         refs = [await images.put(CONTENT) for _ in range(3)]
         await images.pixels(refs[0])
-        return set(refs)
+        return {ref.id for ref in refs}, {ref.sha256 for ref in refs}
 
-    assert len(asyncio.run(scenario())) == 1
+    ids, digests = asyncio.run(scenario())
+    assert (len(ids), len(digests)) == (3, 1)
     assert decode.calls == 1
     assert threading.get_ident() not in decode.threads
 
@@ -98,11 +99,10 @@ def test_only_a_few_images_are_decoded_at_once():
 
 def test_bytes_that_do_not_decode_are_not_stored():
     async def scenario():
-        blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
+        store = MemoryStore(max_bytes=100_000, max_item_bytes=10_000)
         with pytest.raises(BrokenImage):
-            await make_images(blobs=blobs).put(b"nonsense")
-        digest = hashlib.sha256(b"nonsense").hexdigest()
-        assert await blobs.get(f"content:{digest}") is None
+            await make_images(blobs=BlobStore(store, ttl_s=60)).put(b"nonsense")
+        assert await store.keys("") == []
 
     asyncio.run(scenario())
 
@@ -141,15 +141,22 @@ def test_pixels_are_shared_and_so_cannot_be_written():
         asyncio.run(scenario())[0, 0, 0] = 1
 
 
-def test_a_description_of_another_version_is_replaced_by_the_next_upload():
+def test_what_another_version_stored_is_not_found_and_can_be_erased():
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    old = ImageRef(sha256=digest, width=16, height=16, format="raw")
+
     async def scenario():
-        blobs = BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
-        ref = await make_images(blobs=blobs).put(CONTENT)
-        await blobs.put(f"ref:{ref.sha256}", b'{"old": true}')
-        images = make_images(blobs=blobs)
-        with pytest.raises(ImageNotFound):
-            await images.ref(ref.id)
-        assert isinstance(await images.put(CONTENT), ImageRef)
-        assert await images.ref(ref.id) == ref
+        store = MemoryStore(max_bytes=100_000, max_item_bytes=10_000)
+        images = make_images(blobs=BlobStore(store, ttl_s=60))
+        await store.put(f"content:{digest}", CONTENT, ttl_s=60)
+        await store.put(f"ref:{digest}", old.model_dump_json(exclude={"upload"}).encode(), ttl_s=60)
+        for look in (lambda: images.ref(old.id), lambda: images.pixels(old)):
+            with pytest.raises(ImageNotFound):
+                await look()
+        new = await images.put(CONTENT)
+        await images.delete(old)
+        assert await images.ref(new.id) == new
+        await images.delete(new)
+        assert await store.keys("") == []
 
     asyncio.run(scenario())

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from segmenter.contract import Entry
-from segmenter.errors import ImageTooLarge, TransportDown
+from segmenter.contract import Entry, Hold
+from segmenter.errors import ImageTooLarge, StoreFull, TransportDown
 from segmenter.storage import sql
 from segmenter.storage.contract import BlobStore, Bounds
 from segmenter.storage.memory import OVERHEAD_BYTES, MemoryStore
-from segmenter.storage.redis import RedisStore, open_store_client
 from segmenter.storage.sql import SqlStore, open_database
 
 MAX_ITEM_BYTES = 1000
@@ -27,32 +26,15 @@ async def open_sql(url):
         yield lambda room: SqlStore(database, room, BOUNDS)
 
 
-@pytest.fixture(params=["memory", "redis", "sqlite", "postgres"])
-def with_stores(request, prefix, tmp_path):
+@pytest.fixture
+def with_stores(with_rooms):
     """Run a scenario with a blob store and a record store; blobs live `ttl_s`."""
 
-    @asynccontextmanager
-    async def in_memory():
-        yield lambda room: MemoryStore(**BOUNDS._asdict())
-
-    @asynccontextmanager
-    async def on_redis():
-        async with open_store_client(request.getfixturevalue("redis_server").url) as client:
-            yield lambda room: RedisStore(client, prefix, room, BOUNDS)
-
-    opened = {
-        "memory": in_memory,
-        "redis": on_redis,
-        "sqlite": lambda: open_sql(f"sqlite:///{tmp_path}/stores.db"),
-        "postgres": lambda: open_sql(request.getfixturevalue("postgres")),
-    }[request.param]
-
     def start(scenario, ttl_s: float = 60.0):
-        async def within():
-            async with opened() as store:
-                await scenario(BlobStore(store("blobs"), ttl_s=ttl_s), store("records"))
+        async def within(room):
+            await scenario(BlobStore(room("blobs"), ttl_s=ttl_s), room("records"))
 
-        asyncio.run(within())
+        with_rooms(within, BOUNDS)
 
     return start
 
@@ -219,6 +201,73 @@ def test_one_that_is_cancelled_leaves_the_store_in_order(with_stores):
     with_stores(scenario)
 
 
+def test_a_use_never_shortens_a_life(with_stores):
+    async def scenario(blobs, records):
+        await blobs.put("held", b"1", hold=Hold("run", 60.0))
+        await records.put("key", b"1", ttl_s=60)
+        assert await blobs.touch("held")
+        assert await records.touch("key", ttl_s=0.1)
+        assert await records.get("key", renew_s=0.1) == b"1"
+        assert await records.swap("key", b"1", b"2", ttl_s=0.1)
+        await asyncio.sleep(0.3)
+        assert await blobs.get("held") == b"1"
+        assert await records.get("key") == b"2"
+
+    with_stores(scenario, ttl_s=0.1)
+
+
+def test_things_that_are_used_together_are_there_or_not_together(with_stores):
+    async def scenario(blobs, _records):
+        await blobs.put("a", b"1")
+        await blobs.put("b", b"2")
+        assert await blobs.touch("a", "b")
+        assert not await blobs.touch("a", "b", "c", hold=Hold("run", 60.0))
+
+    with_stores(scenario)
+
+
+def test_a_record_is_swapped_only_for_what_it_was(with_stores):
+    async def scenario(_blobs, records):
+        assert not await records.swap("key", b"1", b"2", ttl_s=60)
+        await records.put("key", b"1", ttl_s=60)
+        assert not await records.swap("key", b"2", b"3", ttl_s=60)
+        assert await records.swap("key", b"1", b"2", ttl_s=60)
+        assert not await records.swap("key", b"1", None, ttl_s=60)
+        assert await records.get("key") == b"2"
+        assert await records.swap("key", b"2", None, ttl_s=60)
+        assert await records.get("key") is None
+
+    with_stores(scenario)
+
+
+def test_a_swap_that_is_repeated_after_its_answer_was_lost_has_succeeded(with_stores):
+    async def scenario(_blobs, records):
+        await records.put("key", b"1", ttl_s=60)
+        for _ in range(2):
+            assert await records.swap("key", b"1", b"2", ttl_s=60)
+        for _ in range(2):
+            assert await records.swap("key", b"2", None, ttl_s=60)
+
+    with_stores(scenario)
+
+
+def test_of_many_who_swap_at_once_none_is_lost(with_stores):
+    async def scenario(_blobs, records):
+        await records.put("key", b"", ttl_s=60)
+
+        async def join(sign):
+            while True:
+                there = await records.get("key")
+                if await records.swap("key", there, there + sign, ttl_s=60):
+                    return
+
+        signs = [bytes([97 + number]) for number in range(20)]
+        await asyncio.gather(*map(join, signs))
+        assert sorted(await records.get("key")) == sorted(b"".join(signs))
+
+    with_stores(scenario)
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def with_small_store(request, tmp_path):
     """Run a scenario with a store that holds four items of 700 bytes."""
@@ -251,6 +300,52 @@ def test_what_was_used_least_recently_makes_room(with_small_store):
         return await store.keys("")
 
     assert with_small_store(scenario) == ["a", "b", "e", "f"]
+
+
+def test_what_is_held_makes_no_room_until_it_is_let_go(with_small_store):
+    async def scenario(store):
+        for key in "abcd":
+            await store.put(key, bytes(700), ttl_s=60)
+        assert await store.touch("a", "b", ttl_s=60, hold=Hold("first", 60.0))
+        assert await store.touch("b", ttl_s=60, hold=Hold("second", 60.0))
+        for key in "efgh":
+            await store.put(key, bytes(700), ttl_s=60)
+        assert await store.keys("") == ["a", "b", "g", "h"]
+        await store.release("first")
+        await store.release("first")
+        await store.release("nobody")
+        for key in "ijkl":
+            await store.put(key, bytes(700), ttl_s=60)
+        return await store.keys("")
+
+    assert with_small_store(scenario) == ["b", "j", "k", "l"]
+
+
+def test_what_finds_no_room_beside_what_is_held_is_refused(with_small_store):
+    async def scenario(store):
+        for key in "abcd":
+            await store.put(key, bytes(700), ttl_s=60, hold=Hold(key, 60.0))
+        with pytest.raises(StoreFull, match=r"^what is in use takes all of the store's \d+ bytes$"):
+            await store.put("e", bytes(700), ttl_s=60, hold=Hold("e", 60.0))
+        with pytest.raises(StoreFull):
+            await store.put("a", bytes(900), ttl_s=60)
+        assert await store.get("a") == bytes(700)
+        await store.release("b")
+        await store.put("e", bytes(700), ttl_s=60)
+        return await store.keys("")
+
+    assert with_small_store(scenario) == ["a", "c", "d", "e"]
+
+
+def test_a_hold_that_nobody_lets_go_ends_by_itself(with_small_store):
+    async def scenario(store):
+        for key in "abcd":
+            await store.put(key, bytes(700), ttl_s=60, hold=Hold("dead", 0.1))
+        await asyncio.sleep(0.2)
+        await store.put("e", bytes(700), ttl_s=60)
+        return await store.keys("")
+
+    assert with_small_store(scenario) == ["b", "c", "d", "e"]
 
 
 def test_what_has_expired_makes_room_first(with_small_store):
@@ -379,7 +474,7 @@ def test_many_processes_make_the_tables_at_once(postgres):
     assert asyncio.run(scenario()) == [b"1"] * 6
 
 
-def test_many_processes_that_make_room_at_once_do_not_wait_for_each_other(postgres):
+def test_many_processes_that_use_and_make_room_at_once_do_not_wait_for_each_other(postgres):
     async def scenario():
         async with open_sql(postgres) as first, open_sql(postgres) as second:
             tries = [
@@ -387,7 +482,14 @@ def test_many_processes_that_make_room_at_once_do_not_wait_for_each_other(postgr
                 for number in range(40)
                 for store in (first, second)
             ]
-            await asyncio.gather(*tries)
+            uses = [
+                store("records").touch(
+                    f"key:{number}", f"key:{14 - number}", ttl_s=60, hold=Hold(str(number), 0.01)
+                )
+                for number in range(7)
+                for store in (first, second)
+            ]
+            await asyncio.gather(*tries, *uses)
 
     asyncio.run(scenario())
 

@@ -32,6 +32,7 @@ OPERATIONS = {
     ("post", "/agent/segment"): "agentSegment",
     ("post", "/images"): "uploadImage",
     ("get", "/images/{image_id}"): "getImage",
+    ("delete", "/images/{image_id}"): "eraseImage",
     ("get", "/agent/runs/{run_id}"): "getRun",
     ("get", "/agent/runs/{run_id}/events"): "getRunEvents",
     ("get", "/agent/runs/{run_id}/recording"): "getRecording",

@@ -128,10 +128,17 @@ def test_an_upload_is_described_and_found_again(client: TestClient, png: bytes) 
     assert client.get(response.headers["location"]).json() == image
 
 
-def test_the_same_bytes_have_the_same_id(client: TestClient, png: bytes, png_text: str) -> None:
+def test_an_upload_is_erased_and_another_of_the_same_bytes_stays(
+    client: TestClient, png: bytes, png_text: str
+) -> None:
     first: httpx2.Response = client.post("/images", files={"image": png})
     second: httpx2.Response = client.post("/images", json={"image": png_text})
-    assert first.json() == second.json()
+    place = first.headers["location"]
+    response = client.delete(place)
+    assert (response.status_code, response.content) == (204, b"")
+    problem(client.get(place), 404, "image-not-found")
+    problem(client.delete(place), 404, "image-not-found")
+    assert client.get(second.headers["location"]).json() == second.json()
 
 
 def test_an_image_that_was_never_stored_is_not_found(client: TestClient) -> None:
