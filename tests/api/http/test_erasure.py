@@ -151,7 +151,7 @@ def test_an_upload_that_finds_no_room_beside_what_is_in_use_is_refused(
 def test_a_picture_does_not_expire_while_it_is_worked_on(
     settings: Settings, png: bytes, call: Callable[..., httpx2.Response], *, by_id: bool
 ) -> None:
-    service = new_service(image_ttl_s=0.2)
+    service = new_service(image_ttl_s=1.0)
     app = create_app(settings, service.opener())
     with (
         TestClient(app, base_url=BASE_URL) as client,
@@ -164,6 +164,6 @@ def test_a_picture_does_not_expire_while_it_is_worked_on(
             image = client.post("/images", files={"image": png}).json()["image_id"]
         asked = pool.submit(call, client, image)
         client.portal.call(service.segmenter.started.wait)
-        time.sleep(0.5)
+        time.sleep(1.2)
         client.portal.call(service.segmenter.gate.set)
         assert asked.result().status_code == 200

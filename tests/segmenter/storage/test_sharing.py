@@ -102,10 +102,10 @@ def test_a_picture_that_is_uploaded_very_often_is_stored_again_now_and_then():
 def test_an_upload_that_has_expired_keeps_no_bytes_alive(with_rooms):
     async def scenario(open_room):
         store = open_room("blobs")
-        images = make_images(store, ttl_s=0.5)
+        images = make_images(store, ttl_s=1.5)
         first, second = await images.put(CONTENT), await images.put(CONTENT)
         for _ in range(3):
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(0.6)
             assert await images.ref(second.id) == second
         assert await is_gone(images, first)
         await images.delete(second)
@@ -116,13 +116,13 @@ def test_an_upload_that_has_expired_keeps_no_bytes_alive(with_rooms):
 
 def test_what_a_run_holds_does_not_expire_while_it_runs(with_rooms):
     async def scenario(open_room):
-        images = make_images(open_room("blobs"), ttl_s=0.3)
+        images = make_images(open_room("blobs"), ttl_s=1.0)
         held, other = await images.put(CONTENT), await images.put(CONTENT)
-        assert await images.ref(held.id, hold=Hold("run", 2.0)) == held
+        assert await images.ref(held.id, hold=Hold("run", 30.0)) == held
         # A use of somebody else in between, and one more upload, shorten nothing.
         await images.put(CONTENT)
         await images.pixels(held)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.2)
         assert (await images.pixels(held) == bright_square(shade=77)).all()
         assert await is_gone(images, other)
 
