@@ -2,6 +2,7 @@
 
 ApiError
   MalformedBody              400  not readable as what it claims to be
+    ClientLeft                    nobody is there to read the answer
   NotAuthenticated           401  no key, or not one of ours
   ForeignOrigin              403  a page of another site, or a name we do not answer to
   PictureNotFound            404  the run has no such mask or round
@@ -15,6 +16,7 @@ ApiError
   TooManyRequests            429  as many requests as allowed are being answered
   RunFailed                  502  or what its own cause has; the run is there to be read
   NotReady                   503  queue, worker or model is missing
+  Stopping                   503  the process is about to end
 """
 
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ class ApiError(Exception):
 
 class MalformedBody(ApiError):
     """The body is not readable as what it claims to be."""
+
+
+class ClientLeft(MalformedBody):
+    """The client is gone: what it asked for is not worked on any more."""
 
 
 class NotAuthenticated(ApiError):
@@ -72,6 +78,10 @@ class NotReady(ApiError):
     """Queue, worker or model is missing."""
 
 
+class Stopping(ApiError):
+    """The process is about to end; another one, or the next, can be asked."""
+
+
 class RunFailed(ApiError):
     """A run ended without a result.
 
@@ -98,9 +108,14 @@ class InvalidFields(ApiError):
     """One or more fields are wrong.
 
     Attributes:
-        faults: each with the path of its field.
+        faults: the first of them, each with the path of its field.
+
+    Args:
+        count: how many there are, where they are more than the ones named.
     """
 
-    def __init__(self, *faults: FieldFault) -> None:
-        super().__init__(f"{len(faults)} invalid field{'' if len(faults) == 1 else 's'}")
+    def __init__(self, *faults: FieldFault, count: int | None = None) -> None:
+        number = len(faults) if count is None else count
+        some = f"; the first {len(faults)} are named" if number > len(faults) else ""
+        super().__init__(f"{number} invalid field{'' if number == 1 else 's'}{some}")
         self.faults = faults

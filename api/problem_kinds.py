@@ -88,6 +88,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     ),
     agent.MllmError: Kind("mllm-failed", 502, "The MLLM failed", "It gave no usable answer"),
     errors.NotReady: Kind("not-ready", 503, "Not ready", retry=True),
+    errors.Stopping: Kind(
+        "stopping", 503, "The service is stopping", "Ask another process, or again", retry=True
+    ),
     segmenter.QueueFull: Kind(
         "queue-full", 503, "The queue is full", "Try again later", retry=True
     ),

@@ -109,7 +109,13 @@ class Settings(Frozen):
         sam3: which SAM 3, and how it runs; its fields are read from ``MEDSAM3_SAM3_NAME``.
         max_upload_bytes: of one image, as sent.
         max_volume_bytes: of one volume or video, all its files together.
-        max_requests: answered at once by one process; each may hold an upload in memory.
+        max_requests: with a body, worked on at once by one process.
+        client_share: of requests, uploads, their bytes and connections, what one client may have:
+            a key, or an address where none is needed. Behind a proxy all may share an address.
+        max_connections: open at once to one process.
+        header_timeout_s: in which the head of a request has to arrive.
+        upload_grace_s: the first seconds of an upload, in which nothing need come.
+        min_upload_rate: bytes a second that an upload has to come at after them, on average.
         segment_timeout_s: deadline of one direct request.
         run_timeout_s: deadline of one agent run.
         record_ttl_s: life of runs, threads and idempotency keys.
@@ -140,7 +146,12 @@ class Settings(Frozen):
     sam3: Sam3Options = Sam3Options()
     max_upload_bytes: Count = 64 * MEBIBYTE
     max_volume_bytes: Count = 256 * MEBIBYTE
-    max_requests: Count = 32
+    max_requests: Count = 64
+    client_share: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    max_connections: Count = 512
+    header_timeout_s: Seconds = 10.0
+    upload_grace_s: Seconds = 10.0
+    min_upload_rate: Count = 64 * 1024
     queue_depth: Count = 256
     segment_timeout_s: Seconds = 120.0
     run_timeout_s: Seconds = 300.0

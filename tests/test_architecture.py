@@ -138,7 +138,7 @@ ROWS: Mapping[str, Row] = {
         "agent.* api api.bootstrap api.errors api.http.openapi api.http.routes api.problem_kinds"
         f" api.render api.schemas api.settings {SEGMENTER} segmenter.queue segmenter.settings"
         " segmenter.volumes",
-        "fastapi starlette",
+        "fastapi starlette python_multipart",
     ),
     "api.http.routes": Row(
         "agent.errors agent.queued agent.runs agent.schemas api.bootstrap api.errors api.http"

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -17,12 +18,11 @@ from api.bootstrap.planners import build_mllms, close_all
 from api.bootstrap.processes import live_workers, run_agent_process, run_worker_process
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say
+from api.cli.server import CLOSE_S, DRAIN_S, Server, protocol
 from api.http.app import create_app
 from api.json_logs import set_up_logs
 from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
 
-# After it, requests that still run are cut off; their runs' Idempotency-Keys lapse.
-SHUTDOWN_S = 20
 WorkerProcess: TypeAlias = Callable[[Setup, asyncio.Event], Awaitable[None]]
 
 
@@ -61,15 +61,21 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
     say(f"serving on http://{settings.host}:{settings.port}; not a medical device")
     config = uvicorn.Config(
         app,
+        http=protocol(
+            header_timeout_s=settings.header_timeout_s,
+            max_connections=settings.max_connections,
+            client_share=settings.client_share,
+        ),
+        ws="none",
         log_config=None,
         # Paths hold ids only, but there is no need to keep them.
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_graceful_shutdown=math.ceil(DRAIN_S + CLOSE_S),
     )
     # uvicorn raises the signal again when it is done; for us that is a good end.
     signal.signal(signal.SIGTERM, _ignore)
-    server = uvicorn.Server(config)
+    server = Server(config, on_stop=partial(app.state.stop.stop, DRAIN_S))
     server.run(sockets=[listener])
     return OK if server.started else FAILED
 
@@ -142,12 +148,15 @@ def _listen(settings: Settings) -> socket.socket:
     address = (settings.host, settings.port)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server(address, family=family)
+        made = socket.create_server(address, family=family)
     except OSError as error:
         reason = (
             f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
         )
         raise OSError(error.errno, reason) from error
+    # It names no protocol; with TCP named asyncio sets TCP_NODELAY. Else every answer on a
+    # connection that is kept waits 40 ms for the client's acknowledgement.
+    return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 
 def _ignore(number: int, frame: object) -> None:

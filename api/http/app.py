@@ -9,17 +9,19 @@ from starlette.types import Lifespan
 from api import VERSION
 from api.bootstrap.parts import AppServices
 from api.http.auth import Keyring
+from api.http.intake import Intake, Pace
 from api.http.middleware import (
     ANY_HOST,
     LOOPBACK_HOSTS,
     BodyLimit,
+    Holding,
     OriginGuard,
-    RequestLimit,
     SecurityHeaders,
 )
 from api.http.openapi.document import TITLE, describe
 from api.http.problems import install
 from api.http.routes import agent, capabilities, health, images, runs, segment, threads, volumes
+from api.http.stopping import StopGuard, StopSignal
 from api.render.volumes import PATH as VOLUME_PATH
 from api.settings import Settings
 from segmenter.settings import MEBIBYTE
@@ -48,13 +50,14 @@ def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
     app = FastAPI(
         title=TITLE,
         version=VERSION,
-        lifespan=_lifespan(open_parts),
+        lifespan=_lifespan(open_parts, settings),
         # FastAPI's own pages load foreign scripts; the document has a route of its own.
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
     app.state.settings = settings
+    app.state.stop = StopSignal()
     app.state.keyring = Keyring(settings.api_keys)
     for router in ROUTERS:
         app.include_router(router)
@@ -65,26 +68,43 @@ def create_app(settings: Settings, open_parts: PartsOpener) -> FastAPI:
     return app
 
 
-def _lifespan(open_parts: PartsOpener) -> Lifespan[FastAPI]:
+def _lifespan(open_parts: PartsOpener, settings: Settings) -> Lifespan[FastAPI]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts() as parts:
             app.state.parts = parts
+            app.state.intake = _intake(settings)
             yield
+            app.state.intake.close()
 
     return lifespan
 
 
 def _guard(app: FastAPI, settings: Settings) -> None:
     """Wrap the app; what is added last sees a request first."""
-    # Base64 takes four bytes for three.
-    max_bytes = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
-    largest = settings.max_volume_bytes + VOLUME_MARGIN_BYTES
-    others = {prefix + VOLUME_PATH: largest for prefix in ("", VERSION_PREFIX)}
+    max_bytes, volume_bytes = _body_limits(settings)
+    others = {prefix + VOLUME_PATH: volume_bytes for prefix in ("", VERSION_PREFIX)}
     app.add_middleware(BodyLimit, max_bytes=max_bytes, others=others)
-    app.add_middleware(RequestLimit, max_requests=settings.max_requests)
+    app.add_middleware(Holding)
     app.add_middleware(OriginGuard, hosts=allowed_hosts(settings))
+    app.add_middleware(StopGuard, signal=app.state.stop)
     app.add_middleware(SecurityHeaders)
+
+
+def _body_limits(settings: Settings) -> tuple[int, int]:
+    """Return the bytes of the largest body, and of that of a volume."""
+    # Base64 takes four bytes for three.
+    image = settings.max_upload_bytes * 4 // 3 + BODY_MARGIN_BYTES
+    return image, settings.max_volume_bytes + VOLUME_MARGIN_BYTES
+
+
+def _intake(settings: Settings) -> Intake:
+    return Intake(
+        max_requests=settings.max_requests,
+        largest=max(_body_limits(settings)),
+        client_share=settings.client_share,
+        pace=Pace(settings.upload_grace_s, settings.min_upload_rate),
+    )
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:

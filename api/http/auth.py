@@ -52,7 +52,11 @@ def authenticated(
         NotAuthenticated: no key, or not one of ours.
     """
     keyring: Keyring = request.app.state.keyring
-    return keyring.caller(bearer.credentials if bearer is not None else header)
+    caller = keyring.caller(bearer.credentials if bearer is not None else header)
+    # Who shares the service: keys, or the addresses of those who need none.
+    address = request.client.host if request.client is not None else ""
+    request.state.client = address if caller == ANYONE else caller
+    return caller
 
 
 Caller = Annotated[str, Depends(authenticated)]

@@ -1,21 +1,21 @@
 """Reads a request's body: JSON or multipart, bounded, into a checked model and an image's bytes."""
 
-import asyncio
 import base64
 import binascii
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic
 
 from fastapi import Request
 from pydantic import ValidationError
 from pydantic_core import from_json
-from starlette.datastructures import FormData, UploadFile
-from starlette.requests import ClientDisconnect
 
-from api.errors import BodyTooSlow, FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
+from api.errors import FieldFault, InvalidFields, MalformedBody, UnsupportedMediaType
+from api.http.forms import Form, parse_form
+from api.http.intake import Body, Intake
 from api.schemas.faults import BodyT, checked, faults_in, to_faults
+from api.schemas.json_bounds import check_bounds
 from api.schemas.shortcuts import (
     BOX,
     CONCEPT,
@@ -26,13 +26,17 @@ from api.schemas.shortcuts import (
     with_prompts,
 )
 
-# The longest field is a request of 2000 characters or 16 prompts of 16 boxes: some 30 KiB.
-MAX_FIELD_BYTES = 128 * 1024
-MAX_FIELDS = 32
+JSON, FORM, IMAGE = "application/json", "multipart/form-data", "image"
 # 64 MiB in two minutes is 4 Mbit/s; slower senders would hold a connection for ever.
 READ_TIMEOUT_S = 120.0
+# More than one are refused by name.
+MAX_IMAGES = 32
 # Fields of a form that hold JSON.
 JSON_FIELDS = frozenset({"prompts", "edits"})
+# Tools break base64 into lines.
+LINE_BYTES = b" \t\r\n"
+# Characters of base64 decoded at once, so that other threads have their turn in between.
+BASE64_WINDOW = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -47,58 +51,58 @@ class Received(Generic[BodyT]):
     content: bytes | None
 
 
-@asynccontextmanager
-async def open_body(
-    request: Request, *, timeout_s: float, max_files: int
-) -> AsyncIterator[bytes | FormData]:
-    """Read a body of either kind: JSON as it came, or a form, whose files the context keeps open.
-
-    Raises:
-        UnsupportedMediaType, MalformedBody, BodyTooLarge, BodyTooSlow: see `api.errors`.
-    """
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type not in ("application/json", "multipart/form-data"):
-        raise UnsupportedMediaType("send multipart/form-data or application/json")
-    try:
-        async with asyncio.timeout(timeout_s):
-            if media_type == "application/json":
-                body: bytes | FormData = await request.body()
-            else:
-                body = await request.form(
-                    max_files=max_files, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-                )
-    except ClientDisconnect as error:
-        # Nobody reads the answer; without it the log would tell of a failure of ours.
-        raise MalformedBody("the body ended early") from error
-    except TimeoutError as error:
-        raise BodyTooSlow(f"the body did not arrive within {timeout_s:.0f} s") from error
-    try:
-        yield body
-    finally:
-        await request.close()
-
-
 async def read_body(request: Request, model: type[BodyT]) -> Received[BodyT]:
     """Read and check a body with at most one image.
 
     Raises:
-        InvalidFields: see `api.errors`; and what `open_body` raises.
+        UnsupportedMediaType, MalformedBody, InvalidFields, BodyTooLarge, BodyTooSlow,
+        TooManyRequests: see `api.errors`.
     """
-    async with open_body(request, timeout_s=READ_TIMEOUT_S, max_files=MAX_FIELDS) as sent:
-        if isinstance(sent, bytes):
-            return await asyncio.to_thread(_from_json, sent, model)
-        content = await _image_of(sent)
-        fields = fields_of(sent, _value, but=(CONCEPT, BOX))
-        concepts = [str(text) for text in sent.getlist(CONCEPT)]
-        boxes = [box_of_text(str(text)) for text in sent.getlist(BOX)]
+    kind = media_type_of(request)
+    body = await receive_body(request, timeout_s=READ_TIMEOUT_S)
+    read = json_body if kind == JSON else partial(form_body, request.headers["content-type"])
+    return await intake_of(request).parse(request, partial(read, body, model))
+
+
+def media_type_of(request: Request) -> str:
+    """Return which of the two kinds of bodies comes.
+
+    Raises:
+        UnsupportedMediaType: neither.
+    """
+    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type not in (JSON, FORM):
+        raise UnsupportedMediaType(f"send {FORM} or {JSON}")
+    return media_type
+
+
+async def receive_body(request: Request, *, timeout_s: float) -> Body:
+    """Receive a body, which is there until the request ends; see `Intake.read`."""
+    return await intake_of(request).read(request, request.state.held, timeout_s=timeout_s)
+
+
+def intake_of(request: Request) -> Intake:
+    """Return what this app takes bodies in by."""
+    intake: Intake = request.app.state.intake
+    return intake
+
+
+def json_body(body: Body, model: type[BodyT]) -> Received[BodyT]:
+    """Check a body that came as JSON; not for the event loop."""
+    checked_body = parse_json(body.buffer()[:], model)
+    text = getattr(checked_body, "image", None)
+    return Received(checked_body, None if text is None else decode_image_text(text))
+
+
+def form_body(content_type: str, body: Body, model: type[BodyT]) -> Received[BodyT]:
+    """Check a body that came as a form; not for the event loop."""
+    form = parse_form(body.buffer(), content_type, max_files=MAX_IMAGES)
+    content = _image_of(form)
+    fields = fields_of(form, _value, but=(CONCEPT, BOX))
+    concepts = [text for name, text in form.fields if name == CONCEPT]
+    boxes = [box_of_text(text) for name, text in form.fields if name == BOX]
     add = with_prompts if "prompts" in model.model_fields else with_box
     return Received(checked(model, add(fields, concepts, boxes)), content)
-
-
-def _from_json(raw: bytes, model: type[BodyT]) -> Received[BodyT]:
-    body = parse_json(raw, model)
-    text = getattr(body, "image", None)
-    return Received(body, None if text is None else decode_image_text(text))
 
 
 def parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
@@ -107,6 +111,7 @@ def parse_json(raw: bytes, model: type[BodyT]) -> BodyT:
     Raises:
         MalformedBody, InvalidFields: see `api.errors`.
     """
+    check_bounds(raw)
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
@@ -129,26 +134,29 @@ def decode_image_text(text: str) -> bytes:
         if not comma or not head.lower().endswith(";base64"):
             raise InvalidFields(FieldFault("image", "a data URI must be base64"))
     try:
-        # Tools break base64 into lines.
-        return base64.b64decode("".join(text.split()), validate=True)
+        raw = text.encode("ascii").translate(None, LINE_BYTES)
+        if raw.find(b"=", 0, max(0, len(raw) - 2)) >= 0:
+            raise ValueError("padding stands at the end alone")
+        windows = range(0, len(raw), BASE64_WINDOW)
+        pieces = (raw[start : start + BASE64_WINDOW] for start in windows)
+        return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
     except (binascii.Error, ValueError) as error:
         raise InvalidFields(FieldFault("image", "not base64")) from error
 
 
-async def _image_of(form: FormData) -> bytes | None:
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile) and name != "image":
-            raise InvalidFields(FieldFault(name, "only image may be a file"))
-        if isinstance(value, str) and name == "image":
-            raise InvalidFields(FieldFault(name, "must be a file in a form"))
-    if len(form.getlist("image")) > 1:
-        raise InvalidFields(FieldFault("image", "one file only"))
-    upload = form.get("image")
-    return await upload.read() if isinstance(upload, UploadFile) else None
+def _image_of(form: Form) -> bytes | None:
+    for file in form.files:
+        if file.name != IMAGE:
+            raise InvalidFields(FieldFault(file.name, "only image may be a file"))
+    if any(name == IMAGE for name, _ in form.fields):
+        raise InvalidFields(FieldFault(IMAGE, "must be a file in a form"))
+    if len(form.files) > 1:
+        raise InvalidFields(FieldFault(IMAGE, "one file only"))
+    return form.files[0].take() if form.files else None
 
 
 def fields_of(
-    form: FormData, read: Callable[[str, str], object], *, but: Collection[str] = ()
+    form: Form, read: Callable[[str, str], object], *, but: Collection[str] = ()
 ) -> dict[str, object]:
     """Gather a form's texts under their names, but for some; `read` makes values of both.
 
@@ -156,8 +164,8 @@ def fields_of(
         InvalidFields: a name came twice, or a text is not what its name asks for.
     """
     fields: dict[str, object] = {}
-    for name, value in form.multi_items():
-        if not isinstance(value, str) or name in but:
+    for name, value in form.fields:
+        if name in but:
             continue
         if name in fields:
             raise InvalidFields(FieldFault(name, "given more than once"))
@@ -168,6 +176,7 @@ def fields_of(
 def _value(name: str, text: str) -> object:
     if name not in JSON_FIELDS:
         return text
+    check_bounds(text.encode(), name)
     try:
         value: object = from_json(text, allow_inf_nan=False)
     except ValueError as error:

@@ -1,12 +1,13 @@
-"""What every request passes first: host, origin, number, size; and the headers of every answer."""
+"""What every request passes first: host, origin, size; and the headers of every answer."""
 
+import re
 from collections.abc import Collection, Mapping
-from urllib.parse import urlsplit
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import BodyTooLarge, ForeignOrigin, TooManyRequests
+from api.errors import BodyTooLarge, ForeignOrigin
 from api.http.problems import to_response
 
 ANY_HOST = "*"
@@ -15,6 +16,9 @@ FOREIGN_HOST = "this Host is not a name of the service; MEDSAM3_ALLOWED_HOSTS li
 FOREIGN_PAGE = (
     "Origin and Host differ; pages of other sites stay out, whatever MEDSAM3_ALLOWED_HOSTS lists"
 )
+# RFC 9110 7.2: a name or an address, and a port; nothing about users.
+HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._~-]+))(?::[0-9]{0,5})?")
+MALFORMED_HOST = "the Host header is not a host and a port"
 # Answers hold patient data: nothing may keep, frame, sniff or run them.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -67,8 +71,11 @@ class OriginGuard:
         host = headers.get("host", "")
         if ANY_HOST not in self._hosts and host_name(host) not in self._hosts:
             return FOREIGN_HOST
+        # HTTP/1.0 comes without one.
+        if len(headers.getlist("host")) > 1 or (host and not host_name(host)):
+            return MALFORMED_HOST
         origin = headers.get("origin")
-        if origin is None or urlsplit(origin).netloc.lower() == host.lower():
+        if origin is None or origin.partition("://")[2].lower() == host.lower():
             return None
         return FOREIGN_PAGE
 
@@ -111,33 +118,23 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-class RequestLimit:
-    """Bound how many bodies and runs one process holds in memory at once."""
+class Holding:
+    """Give back what a request took when it ends: its body, and its part of what all share."""
 
-    def __init__(self, app: ASGIApp, *, max_requests: int) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_requests = max_requests
-        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 429."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        """Pass the request on with a stack that is unwound after its answer."""
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._running >= self._max_requests:
-            refused = TooManyRequests(f"{self._max_requests} requests are being answered already")
-            await to_response(refused)(scope, receive, send)
-            return
-        self._running += 1
-        try:
+        with ExitStack() as held:
+            scope.setdefault("state", {})["held"] = held
             await self._app(scope, receive, send)
-        finally:
-            self._running -= 1
 
 
 def host_name(host: str) -> str:
-    """Take the port and the brackets of an IPv6 address off a Host header."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+    """Take the port and the brackets of an IPv6 address off a Host header; empty for no host."""
+    found = HOST.fullmatch(host)
+    return (found["address"] or found["name"]).lower() if found is not None else ""

@@ -1,18 +1,18 @@
 """Reads the body of POST /segment/volume: a form with files, or JSON that names earlier ones.
 
-Files stay on disk (the form's spool) and are handed on piece by piece, so that a series of hundreds
-of files takes no more memory than a small one.
+Files stay where the body lies, on disk if it is long, and are handed on piece by piece, so that a
+series of hundreds of files takes no more memory than a small one.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import Request
-from starlette.datastructures import FormData, UploadFile
 
 from api.errors import FieldFault, InvalidFields
-from api.http.bodies import fields_of, open_body, parse_json
+from api.http.bodies import JSON, fields_of, intake_of, media_type_of, parse_json, receive_body
+from api.http.forms import Form, parse_form
+from api.http.intake import Body
 from api.schemas.faults import checked
 from api.schemas.shortcuts import BOX, box_of_text
 from api.schemas.volume_requests import VolumeBody, window_of_text
@@ -32,20 +32,27 @@ class ReceivedVolume:
     files: list[ReadSome]
 
 
-@asynccontextmanager
-async def volume_body(request: Request) -> AsyncIterator[ReceivedVolume]:
-    """Read and check a body; its files can be read inside the context.
+async def read_volume(request: Request) -> ReceivedVolume:
+    """Read and check a body; its files can be read until the request ends.
 
     Raises:
-        UnsupportedMediaType, MalformedBody, InvalidFields, BodyTooLarge, BodyTooSlow: see
-            `api.errors`.
+        UnsupportedMediaType, MalformedBody, InvalidFields, BodyTooLarge, BodyTooSlow,
+        TooManyRequests: see `api.errors`.
     """
-    async with open_body(request, timeout_s=READ_TIMEOUT_S, max_files=MAX_FILES) as sent:
-        if isinstance(sent, bytes):
-            yield _checked(ReceivedVolume(parse_json(sent, VolumeBody), []))
-        else:
-            body = checked(VolumeBody, fields_of(sent, _value))
-            yield _checked(ReceivedVolume(body, _files_of(sent)))
+    kind = media_type_of(request)
+    body = await receive_body(request, timeout_s=READ_TIMEOUT_S)
+    read = _from_json if kind == JSON else partial(_from_form, request.headers["content-type"])
+    return await intake_of(request).parse(request, partial(read, body))
+
+
+def _from_json(body: Body) -> ReceivedVolume:
+    return _checked(ReceivedVolume(parse_json(body.buffer()[:], VolumeBody), []))
+
+
+def _from_form(content_type: str, body: Body) -> ReceivedVolume:
+    form = parse_form(body.buffer(), content_type, max_files=MAX_FILES)
+    fields = checked(VolumeBody, fields_of(form, _value))
+    return _checked(ReceivedVolume(fields, _files_of(form)))
 
 
 def _checked(received: ReceivedVolume) -> ReceivedVolume:
@@ -66,12 +73,8 @@ def _value(name: str, text: str) -> object:
     return window_of_text(text) if name == WINDOW else text
 
 
-def _files_of(form: FormData) -> list[ReadSome]:
-    files: list[ReadSome] = []
-    for name, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            continue
-        if name != FILES:
-            raise InvalidFields(FieldFault(name, f"only {FILES} may be files"))
-        files.append(value.read)
-    return files
+def _files_of(form: Form) -> list[ReadSome]:
+    for file in form.files:
+        if file.name != FILES:
+            raise InvalidFields(FieldFault(file.name, f"only {FILES} may be files"))
+    return [file.read for file in form.files]

@@ -10,7 +10,8 @@ from api.errors import FieldFault, InvalidFields
 # What a client sent as a name or got told about a value is cut here.
 MAX_NAME_CHARS = 64
 MAX_MESSAGE_CHARS = 300
-MAX_FAULTS = 20
+# Beyond the first few nobody reads; how many there are is told beside them.
+MAX_FAULTS = 10
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
@@ -60,15 +61,13 @@ def faults_in(error: ValidationError) -> list[Mapping[str, Any]]:
 
 
 def to_faults(details: Iterable[Mapping[str, Any]]) -> InvalidFields:
-    """Translate pydantic's findings; paths and reasons stay, values go."""
-    found = [(tuple(item["loc"]), _reason(item)) for item in details]
+    """Translate the first of pydantic's findings; paths and reasons stay, values go."""
+    found = [(tuple(item["loc"]), item) for item in details]
     # A list with a broken item is also called too short: only the innermost finding helps.
-    inner = [
-        (place, reason)
-        for place, reason in found
-        if not any(len(other) > len(place) and other[: len(place)] == place for other, _ in found)
-    ]
-    return InvalidFields(*(FieldFault(path(place), reason) for place, reason in inner))
+    outer = {place[:length] for place, _ in found for length in range(len(place))}
+    inner = [(place, item) for place, item in found if place not in outer]
+    named = (FieldFault(path(place), _reason(item)) for place, item in inner[:MAX_FAULTS])
+    return InvalidFields(*named, count=len(inner))
 
 
 def path(parts: Iterable[int | str]) -> str:

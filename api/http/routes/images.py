@@ -8,6 +8,7 @@ from api.errors import FieldFault, InvalidFields
 from api.http.auth import authenticated
 from api.http.bodies import read_body
 from api.http.dependencies import UsedParts
+from api.http.intake import unless_gone
 from api.http.openapi.bodies import IMAGE_BODY
 from api.http.openapi.document import problems
 from api.render.segment import to_image
@@ -31,7 +32,7 @@ async def upload_image(request: Request, response: Response, parts: UsedParts) -
     received = await read_body(request, ImageBody)
     if received.content is None:
         raise InvalidFields(FieldFault("image", "an image is needed"))
-    ref = await parts.images.put(received.content)
+    ref = await unless_gone(request, parts.images.put(received.content))
     response.headers["Location"] = f"/images/{ref.id}"
     return to_image(ref)
 

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, Request
 from api.http.auth import authenticated
 from api.http.bodies import read_body
 from api.http.dependencies import UsedParts, settings_of
+from api.http.intake import unless_gone
 from api.http.openapi.bodies import SEGMENT_BODY
 from api.http.openapi.document import problems
 from api.operations import answer_prompts
@@ -25,4 +26,5 @@ async def segment(request: Request, parts: UsedParts) -> SegmentAnswer:
     """Run direct prompts on one image. Several concepts give several results, never merged."""
     received = await read_body(request, SegmentBody)
     timeout_s = settings_of(request).segment_timeout_s
-    return await answer_prompts(parts, received.body, received.content, timeout_s=timeout_s)
+    answer = answer_prompts(parts, received.body, received.content, timeout_s=timeout_s)
+    return await unless_gone(request, answer)

@@ -13,9 +13,10 @@ from api.http.auth import Caller, authenticated
 from api.http.dependencies import parts_of
 from api.http.events import LastEventId, follow
 from api.http.idempotency import REUSED, IdempotencyKey, job_id_of
+from api.http.intake import unless_gone
 from api.http.openapi.bodies import VOLUME_BODY
 from api.http.openapi.document import file_response, problems
-from api.http.volume_bodies import ReceivedVolume, volume_body
+from api.http.volume_bodies import ReceivedVolume, read_volume
 from api.render.volumes import PATH, to_frames, to_volume
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 from api.schemas.volume_requests import MAX_INDEX
@@ -58,10 +59,9 @@ async def segment_volume(
     Each frame is looked at; what overlaps on neighbouring frames is one object. The same
     `Idempotency-Key` with the same files and fields gives the same job.
     """
-    async with volume_body(request) as received:
-        key = idempotency_key
-        job_id = uuid4().hex if key is None else job_id_of("volume", caller, key)
-        taken = await _take(parts.volumes, received, job_id)
+    received, key = await read_volume(request), idempotency_key
+    job_id = uuid4().hex if key is None else job_id_of("volume", caller, key)
+    taken = await unless_gone(request, _take(parts.volumes, received, job_id))
     if not taken.same:
         raise KeyReused(REUSED)
     if taken.replayed:
@@ -146,7 +146,7 @@ async def get_labels(volume_id: VolumeId, parts: UsedParts) -> Response:
     "/{volume_id}/cancel",
     operation_id="cancelVolume",
     summary="Give a volume job up",
-    responses=problems(404, 422, 429, 503),
+    responses=problems(404, 422, 503),
 )
 async def cancel_volume(volume_id: VolumeId, parts: UsedParts) -> VolumeAnswer:
     """Stop it before its next frame; a job that has ended stays as it is."""

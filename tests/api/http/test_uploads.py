@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -242,3 +243,78 @@ def test_a_field_name_is_cut_and_cleaned_before_it_is_repeated(
     assert len(fields(response)[0]) <= 64
     assert "\x1b" not in response.json()["errors"][0]["field"]
     assert "\\u001b" not in response.text
+
+
+ROUTES = ("/segment", "/agent/segment", "/images", "/segment/volume")
+UNKNOWN = {f"field{number}": 1 for number in range(20_000)}
+# Quadratic it took 15 s.
+SOON_S = 5.0
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("shortcut", [{}, {"concept": "bright spot"}], ids=["plain", "short form"])
+def test_thousands_of_unknown_fields_are_refused_soon(
+    client: TestClient, path: str, shortcut: dict[str, object]
+) -> None:
+    started = time.monotonic()
+    response = client.post(path, json=shortcut | UNKNOWN)
+    assert time.monotonic() - started < SOON_S
+    problem(response, 422, "invalid-field")
+    assert "at most 64 fields" in response.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/segment", "prompts", [UNKNOWN]),
+        ("/segment", "prompts", [{"text": "a"}] * 30_000),
+        ("/agent/segment", "edits", [{"unknown": 1}] * 9_000),
+        ("/agent/segment", "edits", [{"action": "accept"}] * 30_000),
+    ],
+    ids=["fields of a prompt", "prompts", "fields of edits", "edits"],
+)
+@pytest.mark.parametrize("kind", ["form", "JSON"])
+def test_thousands_of_items_are_refused_soon(
+    client: TestClient, path: str, name: str, value: object, kind: str
+) -> None:
+    started = time.monotonic()
+    if kind == "form":
+        # A field of a form has a limit of its own.
+        text = json.dumps(value)[: 2**17 - 1]
+        response = client.post(path, files={name: (None, text)})
+    else:
+        response = client.post(path, json={name: value})
+    assert time.monotonic() - started < SOON_S
+    problem(response, 422, "invalid-field")
+    assert len(response.json()["errors"]) <= 10
+
+
+def test_the_first_faults_are_named_and_all_are_counted(client: TestClient) -> None:
+    body = {"prompts": [{"text": "a", "unknown": 1}] * 16}
+    found = problem(client.post("/segment", json=body), 422, "invalid-field")
+    assert found["detail"] == "16 invalid fields; the first 10 are named"
+    assert [item["field"] for item in found["errors"]] == [
+        f"prompts[{index}].unknown" for index in range(10)
+    ]
+
+
+def test_base64_may_be_broken_by_blanks_anywhere(client: TestClient, png_text: str) -> None:
+    response = client.post("/images", json={"image": " \r\n".join(png_text)})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["QQ==QQ==", "QUJ", "ä", "=", "QUJD" * 262_143 + "QQ==QUJD"],
+    ids=["padded twice", "cut", "no letter", "padding alone", "padded at a window's end"],
+)
+def test_what_is_no_base64_is_refused(client: TestClient, text: str) -> None:
+    response = client.post("/images", json={"image": text})
+    problem(response, 422, "invalid-field")
+    assert fields(response) == ["image"]
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://evil@127.0.0.1:8000"])
+def test_a_foreign_or_broken_origin_is_refused(client: TestClient, origin: str) -> None:
+    response = client.get("/health/live", headers={"Origin": origin})
+    problem(response, 403, "foreign-origin")
