@@ -19,7 +19,7 @@ FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve evaluate test test-fast test-slow test-docs coverage check docs format redis \
+.PHONY: help demo serve evaluate test test-fast test-slow test-docs test-contract coverage check docs format redis \
 	constraints check-constraints clean
 
 help:  ## this list
@@ -73,6 +73,10 @@ test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, stores, qu
 
 test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, learning by heart
 	$(BIN)/python -m pytest --slow -m slow
+
+# Two minutes, with a fixed seed: python -m tests.contract --help
+test-contract: $(VENV)/.dev  ## generated requests against a served process and its document
+	$(BIN)/python -m tests.contract
 
 coverage: $(VENV)/.dev redis  ## `make test`, and how much of the code it ran (fails below the floor)
 	$(PYTEST) --ignore=tests/docs --durations=25 --cov --cov-report=term:skip-covered

@@ -145,7 +145,9 @@ ROWS: Mapping[str, Row] = {
         f" api.http.openapi api.operations api.render api.schemas {SEGMENTER} segmenter.volumes",
         "fastapi",
     ),
-    "api.http.openapi": Row("api api.http api.problem_kinds api.schemas", "fastapi"),
+    "api.http.openapi": Row(
+        "api api.http api.problem_kinds api.schemas segmenter.contract segmenter.volumes", "fastapi"
+    ),
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
     "benchmarks": Row("api.* agent.* segmenter.*", "torch transformers PIL scipy nibabel"),
 }

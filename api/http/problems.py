@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from api.errors import FieldFault, NotAuthenticated, RunFailed
 from api.problem_kinds import (
@@ -24,6 +25,8 @@ from api.problem_kinds import (
 from api.schemas.faults import MAX_FAULTS, MAX_MESSAGE_CHARS, cut, to_faults
 
 MEDIA_TYPE = "application/problem+json"
+METHOD_NOT_ALLOWED = 405
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 
 logger = logging.getLogger(__name__)
@@ -121,7 +124,22 @@ async def _on_validation_error(request: Request, error: Exception) -> JSONRespon
 async def _on_framework_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     kind = FRAMEWORK_KINDS.get(error.status_code, INTERNAL)
-    return respond(kind, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return respond(kind, str(error.detail), headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return every method that some route takes for this path; the router tells of one route's."""
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _on_unexpected_error(request: Request, error: Exception) -> JSONResponse:

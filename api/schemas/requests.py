@@ -20,6 +20,7 @@ from pydantic import (
 
 from agent.schemas.plan import MAX_ROUNDS
 from agent.schemas.runs import MAX_REQUEST_CHARS, AgentRequest
+from api.schemas import rules
 from segmenter.contract import (
     MAX_BOXES,
     MAX_MASKS,
@@ -38,7 +39,7 @@ from segmenter.contract import (
 
 BOX_SCHEMA = {
     "type": "array",
-    "items": {"type": "number"},
+    "items": {"type": "number", "exclusiveMinimum": -1e9, "exclusiveMaximum": 1e9},
     "minItems": 4,
     "maxItems": 4,
     "description": "x0, y0, x1, y1: half-open, pixels of the original upright image",
@@ -75,6 +76,11 @@ def _is_number(side: object) -> bool:
     )
 
 
+def _whole(value: object) -> object:
+    """Take 3.0 for 3, as JSON schema does."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _one_line(text: str) -> str:
     """Refuse control characters: models and terminals may do anything with them."""
     if any(unicodedata.category(letter) == "Cc" for letter in text):
@@ -94,20 +100,25 @@ def _stripped(text: str) -> str:
     return text.strip()
 
 
+Whole = BeforeValidator(_whole)
 BoxIn = Annotated[Box, BeforeValidator(_sides), WithJsonSchema(BOX_SCHEMA)]
 ImageText = Annotated[str, Field(min_length=1, description=IMAGE_NOTE)]
 ImageId = Annotated[str, Field(pattern=r"^img_[0-9a-f]{64}$", description="from POST /images")]
 ThreadId = Annotated[str, Field(pattern=r"^thr_[A-Za-z0-9]{1,64}$")]
 ConceptText = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_TEXT_CHARS),
+    Field(min_length=1, max_length=MAX_TEXT_CHARS, json_schema_extra=rules.WORDS_ON_A_LINE),
     AfterValidator(_stripped),
     AfterValidator(_one_line),
 ]
-Label = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_one_line)]
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_TEXT_CHARS, json_schema_extra=rules.LINE),
+    AfterValidator(_one_line),
+]
 Words = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_REQUEST_CHARS),
+    Field(min_length=1, max_length=MAX_REQUEST_CHARS, json_schema_extra=rules.WORDS),
     AfterValidator(_stripped),
     AfterValidator(_lines),
 ]
@@ -146,12 +157,38 @@ class PointIn(Body):
 class MaskIn(Body):
     """COCO run lengths, as answers hold them: size is [height, width] of the image."""
 
-    size: Annotated[tuple[int, int], Field(examples=[[331, 400]])]
+    size: Annotated[
+        tuple[Annotated[int, Whole], Annotated[int, Whole]], Field(examples=[[331, 400]])
+    ]
     counts: Annotated[str, Field(max_length=MAX_RLE_CHARS)]
+
+
+POSITIVE = {"properties": {"label": {"const": "positive"}}}
+# What `segmenter.contract.Prompt` asks for, in two kinds.
+CONCEPT_RULE = rules.both(
+    {"properties": {"kind": {"enum": [None, "concept"]}, "points": {"maxItems": 0}}},
+    rules.left_out("mask"),
+    rules.either(
+        rules.given("text"),
+        {"required": ["boxes"], "properties": {"boxes": {"contains": POSITIVE}}},
+    ),
+)
+OBJECT_RULE = rules.both(
+    {"properties": {"boxes": {"maxItems": 1, "items": POSITIVE}}},
+    rules.left_out("text"),
+    rules.either(
+        rules.given("mask"),
+        rules.given(kind={"const": "object"}, boxes={"minItems": 1}),
+        rules.given(points={"contains": POSITIVE}),
+    ),
+    {"properties": {"kind": {"enum": [None, "object"]}}},
+)
 
 
 class PromptIn(Body):
     """One prompt: every instance of a concept (text, boxes), or one object (points, box, mask)."""
+
+    model_config = ConfigDict(json_schema_extra=rules.either(CONCEPT_RULE, OBJECT_RULE))
 
     text: ConceptText | None = None
     boxes: Annotated[tuple[BoxPromptIn, ...], Field(max_length=MAX_BOXES)] = ()
@@ -185,17 +222,35 @@ class ImagePart(Body):
 
 def _with_shortcuts(schema: dict[str, Any]) -> None:
     """Add the short forms, which `api.schemas.shortcuts` spells out before a body is checked."""
-    text, box = {"type": "string"}, BOX_SCHEMA
+    text = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS, **rules.WORDS_ON_A_LINE}
+    texts = {"type": "array", "items": text, "maxItems": MAX_PROMPTS}
+    boxes = {"type": "array", "items": BOX_SCHEMA, "minItems": 1, "maxItems": MAX_BOXES}
     schema["properties"]["concept"] = {
-        "anyOf": [text, {"type": "array", "items": text, "maxItems": MAX_PROMPTS}],
+        "anyOf": [text, texts, rules.NULL],
         "description": "in place of prompts: one prompt for each text",
     }
     schema["properties"]["box"] = {
-        "anyOf": [box, {"type": "array", "items": box, "maxItems": MAX_BOXES}],
+        "anyOf": [BOX_SCHEMA, boxes, rules.NULL],
         "description": "in place of prompts: alone, or with one concept",
     }
     del schema["required"]
-    schema["anyOf"] = [{"required": [name]} for name in ("prompts", "concept", "box")]
+    schema |= rules.both(rules.one_of("image", "image_id"), SHORTCUTS_RULE)
+
+
+NO_CONCEPT = rules.either(rules.NULL, {"type": "array", "maxItems": 0})
+SEVERAL_CONCEPTS = {"type": "array", "minItems": 2}
+NO_SHORTCUTS = {"properties": {"concept": NO_CONCEPT, "box": rules.NULL}}
+SHORTCUTS_RULE = rules.either(
+    rules.both({"required": ["prompts"]}, NO_SHORTCUTS),
+    rules.both(
+        {"not": {"required": ["prompts"]}},
+        rules.either(rules.given(concept={"not": NO_CONCEPT}), rules.given("box")),
+        rules.either(
+            {"not": {"required": ["concept"], "properties": {"concept": SEVERAL_CONCEPTS}}},
+            rules.left_out("box"),
+        ),
+    ),
+)
 
 
 class SegmentBody(ImagePart):
@@ -210,7 +265,9 @@ class SegmentBody(ImagePart):
     nms_iou: Annotated[
         Fraction, Field(description="of two masks of one prompt overlapping more, one is dropped")
     ] = 0.5
-    max_masks: Annotated[int, Field(ge=1, le=MAX_MASKS, description="per prompt, best first")] = 20
+    max_masks: Annotated[
+        int, Field(ge=1, le=MAX_MASKS, description="per prompt, best first"), Whole
+    ] = 20
     adapter: Annotated[
         str | None,
         Field(pattern=r"^[a-z0-9_-]{1,64}$", description="of GET /capabilities; null: its first"),
@@ -230,6 +287,16 @@ class SegmentBody(ImagePart):
 class EditIn(Body):
     """A person's word on a thread: accept or reject a mask, or give a box for a target."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules.either(
+            rules.both(rules.given("box", action={"const": "box"}), rules.left_out("mask_id")),
+            rules.both(
+                rules.given("mask_id", action={"enum": ["accept", "reject"]}),
+                rules.left_out("box", "label"),
+            ),
+        )
+    )
+
     action: Literal["accept", "reject", "box"]
     mask_id: Annotated[str, Field(pattern=r"^m[1-9][0-9]{0,5}$")] | None = None
     box: BoxIn | None = None
@@ -245,19 +312,36 @@ class EditIn(Body):
         return self
 
 
+# Without a thread there are no masks to accept or reject.
+BOXES_ONLY = {"properties": {"action": {"const": "box"}}}
+
+
 class AgentBody(ImagePart):
     """A request in plain clinical words; in a thread the image is known already."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules.both(
+            rules.one_at_most("image", "image_id"),
+            rules.either(rules.given("image"), rules.given("image_id"), rules.given("thread_id")),
+            rules.either(rules.given("request"), rules.given("thread_id", edits={"minItems": 1})),
+            rules.either(
+                rules.given("thread_id"), {"properties": {"edits": {"items": BOXES_ONLY}}}
+            ),
+        )
+    )
+
     thread_id: ThreadId | None = None
     box: BoxIn | None = None
-    max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS)] = MAX_ROUNDS
+    max_rounds: Annotated[int, Field(ge=1, le=MAX_ROUNDS), Whole] = MAX_ROUNDS
     planner: Literal["auto", "rules", "gemini", "openai"] = "auto"
     edits: Annotated[tuple[EditIn, ...], Field(max_length=MAX_EDITS)] = ()
     max_seconds: Annotated[
         float | None, Field(ge=1.0, description="end sooner than the service's own limit")
     ] = None
     max_tokens: Annotated[
-        int | None, Field(ge=1, description="of the MLLM; then the run ends with what it has")
+        int | None,
+        Field(ge=1, description="of the MLLM; then the run ends with what it has"),
+        Whole,
     ] = None
     if_busy: Annotated[
         Literal["refuse", "wait"],
@@ -294,5 +378,7 @@ class AgentBody(ImagePart):
 
 class ImageBody(Body):
     """One image; in a form it is a file."""
+
+    model_config = ConfigDict(json_schema_extra=rules.both(rules.given("image")))
 
     image: ImageText | None = None

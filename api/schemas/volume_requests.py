@@ -2,15 +2,17 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from api.schemas.requests import Body, BoxIn, ConceptText, Label
+from api.schemas import rules
+from api.schemas.requests import Body, BoxIn, ConceptText, Label, Whole
 from api.schemas.shortcuts import numbers_of_text
 from segmenter.contract import Fraction, FrameBox
 from segmenter.volumes.contract import GreyWindow, VolumeRequest
 
 WINDOW_SCHEMA = {
     "type": "array",
+    "prefixItems": [{"type": "number"}, {"type": "number", "exclusiveMinimum": 0}],
     "items": {"type": "number"},
     "minItems": 2,
     "maxItems": 2,
@@ -31,12 +33,21 @@ def _window(value: object) -> object:
 
 
 WindowIn = Annotated[GreyWindow, BeforeValidator(_window), WithJsonSchema(WINDOW_SCHEMA)]
-FrameIndex = Annotated[int, Field(ge=0, le=MAX_INDEX)]
+FrameIndex = Annotated[int, Field(ge=0, le=MAX_INDEX), Whole]
 VolumeId = Annotated[str, Field(pattern=r"^vol_[0-9a-f]{32}$")]
 
 
 class VolumeBody(Body):
     """One concept, one box on one frame, or both; and where the frames come from."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules.both(
+            rules.given("volume_id"),
+            rules.either(rules.given("prompt"), rules.given("box")),
+            rules.together("box", "frame"),
+            rules.one_at_most("window", "preset"),
+        )
+    )
 
     volume_id: Annotated[
         VolumeId | None, Field(description="in place of files: those of an earlier volume")

@@ -23,6 +23,25 @@ SCHEMAS = "#/components/schemas/"
 EXPORTED = Path(__file__).parents[2] / "openapi.json"
 BODIES: tuple[type[Body], ...] = (SegmentBody, AgentBody, ImageBody, VolumeBody)
 EXAMPLES = Path(__file__).parent / "examples" / "answers"
+RECORDING = "application/vnd.medsam3.recording+json"
+EVENT_STREAM = "text/event-stream"
+# The job's id, what it counts, and small facts; the last event also says how it ended.
+EVENT_DATA = {
+    "contentMediaType": "application/json",
+    "contentSchema": {
+        "type": "object",
+        "properties": {
+            "run_id": {"type": "string"},
+            "round": {"type": "integer"},
+            "volume_id": {"type": "string"},
+            "frames_done": {"type": "integer"},
+            "status": {"type": "string"},
+            "message": {"type": "string"},
+            "error": {"type": "string"},
+        },
+        "additionalProperties": {"type": ["string", "number"]},
+    },
+}
 GOOD_CODES = ("200", "201", "202")
 
 
@@ -43,6 +62,18 @@ def png_response() -> dict[int | str, dict[str, Any]]:
     return file_response("image/png", "A picture")
 
 
+def recording_response() -> dict[int | str, dict[str, Any]]:
+    """Declare the recording of a run; what is in its parts is for a replay alone."""
+    part: dict[str, Any] = {"type": "object"}
+    schema = {
+        "type": "object",
+        "properties": {"start": part, "lines": {"type": "array", "items": part}, "run": part},
+        "required": ["start", "lines", "run"],
+    }
+    content = {RECORDING: {"schema": schema}}
+    return {200: {"description": "A recording", "content": content}}
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """Build the document of an app."""
     document = get_openapi(
@@ -61,6 +92,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
     for model in models:
         schemas.update(_components(model))
     _add_examples(document)
+    _describe_events(document)
     return document
 
 
@@ -78,6 +110,16 @@ def _add_examples(document: dict[str, Any]) -> None:
             answer = responses.get(good, {}).get("content", {}).get("application/json")
             if answer is not None:
                 answer["example"] = _answer_example(operation["operationId"], answer["schema"])
+
+
+def _describe_events(document: dict[str, Any]) -> None:
+    """Say what the data of an event are; FastAPI knows that they are a text."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            content = operation["responses"].get("200", {}).get("content", {})
+            for media in (content[kind] for kind in content if kind == EVENT_STREAM):
+                media["itemSchema"]["properties"]["data"] |= EVENT_DATA
+                media["itemSchema"]["required"] = ["data", "event", "id"]
 
 
 def _answer_example(operation_id: str, schema: dict[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from api.errors import PictureGone, PictureNotFound, RunFailed
 from api.http.auth import authenticated
 from api.http.dependencies import parts_of
 from api.http.events import LastEventId, follow
-from api.http.openapi.document import png_response, problems
+from api.http.openapi.document import RECORDING, png_response, problems, recording_response
 from api.render.runs import RETRY_AFTER_S, to_run_answer, to_running
 from api.schemas.run_answers import RunAnswer, RunningAnswer
 from segmenter.contract import JobEvent
@@ -34,7 +34,7 @@ UsedParts = Annotated[AppServices, Depends(parts_of)]
 class RecordingText(Response):
     """JSON as it was written, under a type of its own: only a replay reads it."""
 
-    media_type = "application/vnd.medsam3.recording+json"
+    media_type = RECORDING
 
 
 class Png(Response):
@@ -85,7 +85,7 @@ async def get_events(
     operation_id="getRecording",
     summary="All a replay of a run needs",
     response_class=RecordingText,
-    responses=problems(404, 422, 503),
+    responses=recording_response() | problems(404, 422, 503),
 )
 async def get_recording(run_id: RunId, parts: UsedParts) -> Response:
     """Request, thread and every answer of the run, for `medsam3 replay`; without its image."""

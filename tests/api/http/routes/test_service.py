@@ -198,6 +198,23 @@ def test_routes_and_methods_that_do_not_exist_are_problems(client: TestClient) -
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        (f"/agent/threads/thr_{'a' * 32}", "DELETE, GET"),
+        (f"/segment/volume/vol_{'a' * 32}", "DELETE, GET"),
+        ("/v1/images", "POST"),
+        ("/health/live", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_not_there_is_told_of_all_that_are(
+    client: TestClient, path: str, methods: str
+) -> None:
+    response = client.patch(path)
+    problem(response, 405, "method-not-allowed")
+    assert response.headers["allow"] == methods
+
+
 def test_the_document_needs_the_key_where_there_is_one(
     client: TestClient, guarded: TestClient
 ) -> None:
