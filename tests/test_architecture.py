@@ -149,7 +149,9 @@ ROWS: Mapping[str, Row] = {
         "api api.http api.problem_kinds api.schemas segmenter.contract segmenter.volumes", "fastapi"
     ),
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
-    "benchmarks": Row("api.* agent.* segmenter.*", "torch transformers PIL scipy nibabel"),
+    "benchmarks": Row(
+        "api.* agent.* segmenter.*", "torch transformers PIL scipy nibabel fastapi uvicorn"
+    ),
 }
 # Everybody's.
 COMMON = {"numpy", "pydantic", "pydantic_core"}
