@@ -44,7 +44,8 @@ logger = logging.getLogger(__name__)
 
 # The worker inside registers at once; only a broken one takes longer.
 EMBEDDED_START_S = 10.0
-EMBEDDED_POLL_S = 0.05
+# Jobs do not wait for it, but how soon a command ends does; more often it costs 1 % of a core.
+EMBEDDED_POLL_S = 0.2
 # How late a worker of runs sees that it is to stop.
 RUN_POLL_S = 0.5
 # Whoever asks whether the service is ready wants to know soon.

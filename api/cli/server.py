@@ -22,6 +22,9 @@ from api.problem_kinds import TYPE_PREFIX
 
 logger = logging.getLogger(__name__)
 
+# So long after a stop connections are taken still: who asks now is told to ask elsewhere, where a
+# closed port would break off what is on its way.
+LINGER_S = 1.0
 # How long a stop lets requests go on; then they are answered 503.
 DRAIN_S = 8.0
 # The answers 503 are written, and connections closed, within this.
@@ -190,6 +193,7 @@ class Server(uvicorn.Server):
         last.daemon = True
         last.start()
         self._on_stop()
+        await asyncio.sleep(LINGER_S)
         await super().shutdown(sockets)
 
 

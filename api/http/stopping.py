@@ -60,7 +60,9 @@ class StopGuard:
             await self._app(scope, receive, send)
             return
         if self._signal.is_set and scope["method"] == "POST":
-            await to_response(Stopping("new requests are not taken any more"))(scope, receive, send)
+            answer = to_response(Stopping("new requests are not taken any more"))
+            answer.headers["Connection"] = "close"
+            await answer(scope, receive, send)
             return
         exchange = _Exchange(send)
         with suppress(TimeoutError):

@@ -5,6 +5,7 @@ the job's record and how far it is are in `segmenter.queue.jobs`. Writing a fram
 nothing, so a frame whose progress was lost costs time only.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
@@ -66,7 +67,7 @@ class VolumeStore:
                     message = f"more than {self._max_bytes} bytes, which is the limit"
                     raise ImageTooLarge(message, field="files")
                 await self._blobs.put(_piece(upload_id, number, sizes[number]), piece)
-                digest.update(piece)
+                await asyncio.to_thread(digest.update, piece)
                 sizes[number] += len(piece)
         return Upload(id=upload_id, sizes=tuple(sizes), sha256=digest.hexdigest())
 

@@ -198,3 +198,20 @@ def test_abandoned_bodies_keep_nobody_from_asking(port: int) -> None:
 def test_a_host_that_is_none_is_refused(port: int, host: str) -> None:
     answer = httpx2.get(f"http://127.0.0.1:{port}/health/live", headers={"Host": host})
     problem(answer, 403, "foreign-origin")
+
+
+@pytest.mark.slow
+def test_an_answer_that_nobody_takes_ends_its_connection(port: int) -> None:
+    request = f"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        greedy.connect(("127.0.0.1", port))
+        # Far more than lies between the two.
+        greedy.sendall(request * 200)
+        started = time.monotonic()
+        # A closed connection is seen by what is written to it.
+        with suppress(ConnectionError):
+            while time.monotonic() - started < 3 * SOON_S:
+                time.sleep(1.0)
+                greedy.send(b"x", socket.MSG_DONTWAIT)
+        assert time.monotonic() - started < 3 * SOON_S
