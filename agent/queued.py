@@ -26,6 +26,7 @@ from segmenter.errors import (
     DeadlineExceeded,
     JobCancelled,
     JobFailed,
+    NoAgentWorker,
     QueueFull,
     SegmenterError,
     TransportDown,
@@ -171,7 +172,7 @@ class QueuedAgent(AgentService):
             NoWorker: there are none.
             QueueFull, TransportDown.
         """
-        await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER)
+        await until_workers(self.jobs.queue, NO_WORKER_GRACE_S, NO_WORKER, missing=NoAgentWorker)
         try:
             await self._context.segmenter.capabilities(timeout_s=LOOK_S)
         except TEMPORARY:

@@ -12,6 +12,9 @@ from segmenter.errors import error_class
 
 # Long enough for a worker to be restarted, short enough for a person to wait.
 RETRY_AFTER_S = 5.0
+# What brings back who is missing; without Redis a service has both inside.
+START_WORKER = "medsam3 worker (without Redis: start the service again)"
+START_AGENT = "medsam3 agent-worker, or medsam3 serve with MEDSAM3_RUN_SLOTS above 0"
 TYPE_PREFIX = "urn:medsam3:problem:"
 
 
@@ -101,8 +104,11 @@ KINDS: Mapping[type[Exception], Kind] = {
         "Images that are worked on take all the room; try again when some of it is done",
         retry=True,
     ),
+    segmenter.NoAgentWorker: Kind(
+        "no-worker", 503, "No agent worker is running", f"Start one: {START_AGENT}", retry=True
+    ),
     segmenter.NoWorker: Kind(
-        "no-worker", 503, "No worker is running", "Start one: medsam3 worker", retry=True
+        "no-worker", 503, "No worker is running", f"Start one: {START_WORKER}", retry=True
     ),
     segmenter.TransportDown: Kind(
         "queue-unreachable", 503, "The queue cannot be reached", "Redis does not answer", retry=True

@@ -171,7 +171,11 @@ class Settings(Frozen):
     def for_segmenter(self) -> SegmenterSettings:
         """Hand on what the segmenter needs to know."""
         return SegmenterSettings(
-            queue=QueueSettings(prefix=self.redis_prefix, max_depth=self.queue_depth),
+            queue=QueueSettings(
+                prefix=self.redis_prefix,
+                max_depth=self.queue_depth,
+                max_step_s=max(QueueSettings().max_step_s, self.segment_timeout_s),
+            ),
             store=StoreSettings(
                 image_ttl_s=self.image_ttl_s, max_image_bytes=self.max_upload_bytes
             ),

@@ -1,7 +1,8 @@
 """`QueuedSegmenter`: the segmenter that callers use, with a queue and a worker behind it.
 
-Shared: one by all requests of one event loop; its only state is the last capabilities. Guaranteed:
-each call ends at its deadline, and a caller that leaves or runs out of time cancels its job.
+Shared: one by all requests of one event loop; its only state is the last capabilities and the last
+look at the workers. Guaranteed: each call ends at its deadline, or some seconds after the last
+worker has died; a caller that leaves or runs out of time cancels its job.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from contextlib import suppress
 from uuid import uuid4
 
 from segmenter.contract import Capabilities, SegmentRequest, SegmentResult
-from segmenter.errors import JobFailed, TransportDown
+from segmenter.errors import JobFailed, NoWorker, TransportDown
 from segmenter.prompt_checks import check_boxes
 from segmenter.queue.contract import Producer, until_workers
 from segmenter.queue.messages import Answer, Job, WorkerInfo, to_error
@@ -19,6 +20,11 @@ from segmenter.queue.messages import Answer, Job, WorkerInfo, to_error
 CAPABILITIES_TTL_S = 60.0
 # A worker that restarts, or signs in again after an outage of the broker, needs about a second.
 NO_WORKER_GRACE_S = 2.0
+NO_WORKER = "no live worker"
+# Callers that wait look at the workers so often; all of them together, however many there are.
+LOOK_EVERY_S = 1.0
+# A worker that its supervisor starts again loads the bundled model within this.
+MISSED_S = 3.0
 
 
 class QueuedSegmenter:
@@ -28,6 +34,7 @@ class QueuedSegmenter:
         self._queue = queue
         self._grace_s = grace_s
         self._known: dict[str, tuple[float, Capabilities]] = {}
+        self._watch = _WorkerWatch(queue)
 
     async def segment(self, request: SegmentRequest, *, timeout_s: float) -> SegmentResult:
         """See `segmenter.contract.Segmenter`."""
@@ -64,23 +71,77 @@ class QueuedSegmenter:
         """
         return await self._queue.workers(timeout_s=timeout_s)
 
+    async def probe(self, *, timeout_s: float) -> None:
+        """Check that the queue takes jobs; raises TransportDown, which says why not."""
+        await self._queue.probe(timeout_s=timeout_s)
+
     async def until_workers(self, within_s: float) -> tuple[WorkerInfo, ...]:
         """Return the live workers, waiting for the first; raises NoWorker, TransportDown."""
-        return await until_workers(self._queue, within_s, "no live worker")
+        return await until_workers(self._queue, within_s, NO_WORKER)
 
     async def _call(self, job: Job, deadline: float) -> Answer:
         try:
             await self._queue.submit(job, timeout_s=max(deadline - time.monotonic(), 0.0))
-            left_s = max(deadline - time.monotonic(), 0.0)
-            answer = await self._queue.wait(job.id, timeout_s=left_s)
-        except asyncio.CancelledError:
+            answer = await self._answer(job.id, deadline)
+        except (asyncio.CancelledError, NoWorker):
             await self._give_up(job.id)
             raise
         if answer.failure is not None:
             raise to_error(answer.failure)
         return answer
 
+    async def _answer(self, job_id: str, deadline: float) -> Answer:
+        """Wait for an answer as long as somebody lives who could give it.
+
+        Raises:
+            NoWorker: nobody has lived for a while.
+        """
+        left_s = max(deadline - time.monotonic(), 0.0)
+        waiting = asyncio.create_task(self._queue.wait(job_id, timeout_s=left_s))
+        waiting.add_done_callback(_take_note)
+        since = time.monotonic()
+        try:
+            while not (await asyncio.wait({waiting}, timeout=LOOK_EVERY_S))[0]:
+                if await self._watch.missed_s(since) > MISSED_S and not waiting.done():
+                    raise NoWorker("the last worker has died")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
     async def _give_up(self, job_id: str) -> None:
         # Bounded by the queue's own time limit; if it fails the job only runs for nothing.
         with suppress(TransportDown):
             await self._queue.cancel(job_id)
+
+
+def _take_note(waiting: asyncio.Task[Answer]) -> None:
+    # A caller that left does not ask how its wait ended.
+    if not waiting.cancelled():
+        waiting.exception()
+
+
+class _WorkerWatch:
+    """Looks at the workers for all who wait, one look at a time."""
+
+    def __init__(self, queue: Producer) -> None:
+        self._queue = queue
+        self._looking = asyncio.Lock()
+        self._looked_at = 0.0
+        self._seen_at = 0.0
+
+    async def missed_s(self, since: float) -> float:
+        """Return for how many seconds nobody was seen by whoever began to wait at `since`."""
+        async with self._looking:
+            if time.monotonic() - self._looked_at >= LOOK_EVERY_S / 2:
+                await self._look()
+        return self._looked_at - max(self._seen_at, since)
+
+    async def _look(self) -> None:
+        try:
+            seen = bool(await self._queue.workers(timeout_s=LOOK_EVERY_S))
+        except TransportDown:
+            # Nobody could be seen; the heartbeats come back after the queue.
+            seen = True
+        self._looked_at = time.monotonic()
+        if seen:
+            self._seen_at = self._looked_at

@@ -12,6 +12,7 @@
       QueueFull                  nothing was stored, try later
       StoreFull                  nothing was stored: what others work on leaves no room
       NoWorker                   nobody is there to do it
+        NoAgentWorker            the same of an agent run
       TransportDown              the broker does not answer
       DeadlineExceeded           the caller's time is up
       JobCancelled               the caller gave up
@@ -87,6 +88,10 @@ class StoreFull(SegmenterError):
 
 class NoWorker(SegmenterError):
     """No live worker answers."""
+
+
+class NoAgentWorker(NoWorker):
+    """No live process carries agent runs out."""
 
 
 class TransportDown(SegmenterError):

@@ -49,14 +49,14 @@ def open_client(url: str, *, blocking_s: float = 0.0) -> "Redis":
     )
 
 
-def open_sync_client(url: str) -> "redis.Redis":
-    """Make a client for a thread of its own."""
+def open_sync_client(url: str, *, timeout_s: float) -> "redis.Redis":
+    """Make a client for a thread of its own; no command takes longer than `timeout_s`."""
     return redis.Redis.from_url(
         url,
         protocol=2,
         decode_responses=False,
-        socket_timeout=COMMAND_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(timeout_s, CONNECT_TIMEOUT_S),
         retry=Retry(NoBackoff(), 0),
     )
 

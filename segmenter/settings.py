@@ -21,21 +21,26 @@ class QueueSettings(Frozen):
         prefix: first part of every control key; goes into a hash tag, so all of them share a slot.
         max_depth: jobs queued or running at most. At half a second each, one worker needs two
             minutes for 256: nobody waits longer for an answer.
-        lease_s: a worker silent for so long is dead and its jobs go to others.
+        lease_s: a worker silent for so long is dead: nobody counts on it and its jobs go to others.
+            It shows that it lives every two seconds, from a thread of its own; four seconds late
+            takes a process that does not run at all, and then a job is run twice, not lost.
         max_attempts: a job that was started so often without an answer kills workers.
         job_ttl_s: life of a job's state and of its answer after the last change.
         poll_s: longest blocking read; also how long a stop may go unnoticed.
         max_hold_s: a worker busy with one job for longer hangs: it counts as gone, its jobs go to
             others, and a worker process of its own ends itself.
+        max_step_s: a worker busy with one job for longer keeps it but counts as gone: whoever came
+            now would hardly be served in time.
     """
 
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "medsam3"
     max_depth: Count = 256
-    lease_s: Seconds = 30.0
+    lease_s: Seconds = 6.0
     max_attempts: Count = 3
     job_ttl_s: Seconds = HOUR_S
     poll_s: Seconds = 1.0
     max_hold_s: Seconds = 600.0
+    max_step_s: Seconds = 120.0
 
 
 class StoreSettings(Frozen):
@@ -127,16 +132,15 @@ class SegmenterSettings(Frozen):
     def for_runs(self, timeout_s: float) -> QueueSettings:
         """Return the queue of agent runs, each of which ends by itself within `timeout_s`.
 
-        A run's process shows that it lives from a thread of its own, and a run has minutes: a
-        third of the usual lease brings it to another process while somebody still waits for it.
         A process carries many runs out, most of which are not to blame for its death: one that gets
         no further in twice the usual attempts is.
         """
+        hold_s = timeout_s + self.queue.max_hold_s
         return self.queue.model_copy(
             update={
                 "prefix": f"{self.queue.prefix[:56]}.runs",
-                "lease_s": self.queue.lease_s / 3.0,
                 "max_attempts": 2 * self.queue.max_attempts,
-                "max_hold_s": timeout_s + self.queue.max_hold_s,
+                "max_hold_s": hold_s,
+                "max_step_s": hold_s,
             }
         )

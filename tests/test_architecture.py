@@ -142,7 +142,8 @@ ROWS: Mapping[str, Row] = {
     ),
     "api.http.routes": Row(
         "agent.errors agent.queued agent.runs agent.schemas api.bootstrap api.errors api.http"
-        f" api.http.openapi api.operations api.render api.schemas {SEGMENTER} segmenter.volumes",
+        f" api.http.openapi api.operations api.problem_kinds api.render api.schemas {SEGMENTER}"
+        " segmenter.volumes",
         "fastapi",
     ),
     "api.http.openapi": Row(

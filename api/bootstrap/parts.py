@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from pydantic import SecretStr
 
@@ -20,6 +19,7 @@ from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from agent.settings import AgentSettings, Prices
 from api.bootstrap.planners import Kind, build_mllms, close_all, is_guarded
+from api.bootstrap.readiness import Alive, Lookout
 from api.bootstrap.setup import Setup
 from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
@@ -27,7 +27,6 @@ from segmenter.errors import TEMPORARY
 from segmenter.formats.limits import Limits
 from segmenter.queue.contract import RunQueue
 from segmenter.queue.jobs import StoredThenQueued
-from segmenter.queue.messages import WorkerInfo
 from segmenter.services import (
     SegmenterServices,
     accept_in,
@@ -48,8 +47,6 @@ EMBEDDED_START_S = 10.0
 EMBEDDED_POLL_S = 0.2
 # How late a worker of runs sees that it is to stop.
 RUN_POLL_S = 0.5
-# Whoever asks whether the service is ready wants to know soon.
-QUEUE_TIMEOUT_S = 3.0
 # How late a job is queued whose process died between storing and queueing it.
 RELAY_S = 5.0
 
@@ -59,7 +56,7 @@ class AppServices:
     """Everything behind the routes.
 
     Attributes:
-        live_workers: who is alive now; raises TransportDown.
+        look_alive: who is alive now; raises TransportDown.
         planners: kinds that can be asked for; the first is the default.
     """
 
@@ -68,7 +65,7 @@ class AppServices:
     records: RecordStore
     volumes: Volumes
     agent: QueuedAgent
-    live_workers: Callable[[], Awaitable[Sequence[WorkerInfo]]]
+    look_alive: Callable[[], Awaitable[Alive]]
     planners: tuple[str, ...]
 
 
@@ -111,7 +108,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[AppServices]:
             records=services.records,
             volumes=services.volumes,
             agent=agent,
-            live_workers=partial(services.segmenter.workers, timeout_s=QUEUE_TIMEOUT_S),
+            look_alive=Lookout(services.segmenter, agent.jobs.queue).look,
             # A stable sort: the default first, the others as they are.
             planners=tuple(sorted(planners, key=lambda kind: kind != settings.planner)),
         )
@@ -127,7 +124,7 @@ async def open_agent(
     try:
         async with (
             open_services(setup) as services,
-            _open_runs(setup, worker_id) as runs,
+            open_runs_of(setup, worker_id) as runs,
         ):
             planners = _planners(settings, mllms)
             context = AgentContext(
@@ -149,7 +146,8 @@ async def open_agent(
         await close_all(mllms.values())
 
 
-def _open_runs(setup: Setup, worker_id: str) -> AbstractAsyncContextManager[RunQueue]:
+def open_runs_of(setup: Setup, worker_id: str) -> AbstractAsyncContextManager[RunQueue]:
+    """Open both ends of the queue of runs, as the settings say."""
     settings = setup.settings
     asked = settings.for_segmenter().for_runs(settings.run_timeout_s)
     if settings.redis_url is None:

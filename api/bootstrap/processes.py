@@ -2,12 +2,12 @@
 
 import asyncio
 
-from api.bootstrap.parts import QUEUE_TIMEOUT_S, decoder_of, open_agent, open_services, secret
+from api.bootstrap.parts import decoder_of, open_agent, open_runs_of, open_services, secret
+from api.bootstrap.readiness import Alive, look_alive
 from api.bootstrap.setup import Setup
 from api.settings import SettingsError, redis_place, variable
 from segmenter.errors import TransportDown
-from segmenter.queue.messages import WorkerInfo
-from segmenter.services import run_worker
+from segmenter.services import new_worker_id, run_worker
 
 # A host that swallows packets lets a connection hang; the retries before end within the other.
 CONNECT_TIMEOUT_S = 5.0
@@ -37,8 +37,8 @@ async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
     )
 
 
-async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:
-    """Ask Redis who is alive.
+async def live_workers(setup: Setup) -> Alive:
+    """Ask Redis who is alive, and whether it takes jobs.
 
     Raises:
         TransportDown: it does not answer; says where it should be.
@@ -46,8 +46,12 @@ async def live_workers(setup: Setup) -> tuple[WorkerInfo, ...]:
     url = setup.settings.redis_url
     assert url is not None
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S), open_services(setup) as services:
-            return await services.segmenter.workers(timeout_s=QUEUE_TIMEOUT_S)
+        async with (
+            asyncio.timeout(CONNECT_TIMEOUT_S),
+            open_services(setup) as services,
+            open_runs_of(setup, new_worker_id()) as runs,
+        ):
+            return await look_alive(services.segmenter, runs.caller)
     except (TransportDown, TimeoutError) as error:
         reason = f" ({error})" if str(error) else ""
         raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error

@@ -20,6 +20,7 @@ from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show, tell
 from api.operations import describe_service
+from api.problem_kinds import START_AGENT
 from api.settings import Settings, SettingsError, refuse_unguarded
 from segmenter.backends.contract import Backend, DescribedBackend
 from segmenter.contract import Prompt
@@ -161,14 +162,16 @@ def _queue(setup: Setup, *, needs_worker: bool) -> Check:
     if setup.settings.redis_url is None:
         return Check("queue", "ok", "in this process, no Redis configured")
     try:
-        workers = asyncio.run(live_workers(setup))
+        workers, agent_workers = asyncio.run(live_workers(setup))
     except SegmenterError as error:
         return Check("queue", "fail", str(error), "start it, or check MEDSAM3_REDIS_URL")
+    found = f"Redis answers, workers alive: {len(workers)}, agent workers alive: {agent_workers}"
     if not workers:
         state: Literal["fail", "note"] = "fail" if needs_worker else "note"
-        advice = "start one: medsam3 worker"
-        return Check("queue", state, "Redis answers, no worker is alive", advice)
-    return Check("queue", "ok", f"Redis answers, workers alive: {len(workers)}")
+        return Check("queue", state, found, "start one: medsam3 worker")
+    if agent_workers == 0 and not needs_worker:
+        return Check("queue", "note", found, f"start one: {START_AGENT}")
+    return Check("queue", "ok", found)
 
 
 def _planner(settings: Settings) -> Check:

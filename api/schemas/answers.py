@@ -198,8 +198,14 @@ class LiveAnswer(Answer):
 
 
 class ReadyAnswer(Answer):
-    """Queue reachable, a live worker, a loaded model."""
+    """Queue takes jobs, somebody lives to do them, a model is loaded.
+
+    Attributes:
+        workers: alive, with a model.
+        agent_workers: alive, to carry agent runs out.
+    """
 
     status: Literal["ready"] = "ready"
     workers: int
+    agent_workers: int
     model: ModelOut

@@ -98,6 +98,14 @@ class Producer(Protocol):
         """
         ...
 
+    async def probe(self, *, timeout_s: float) -> None:
+        """Check that a job could be stored; costs one small write.
+
+        Raises:
+            TransportDown: says why not.
+        """
+        ...
+
 
 class Consumer(Protocol):
     """What one worker does with the queue."""
@@ -145,12 +153,21 @@ class Consumer(Protocol):
         ...
 
 
-async def until_workers(queue: Producer, within_s: float, message: str) -> tuple[WorkerInfo, ...]:
-    """Return who is alive, waiting for the first; raises NoWorker with `message`, TransportDown."""
+async def until_workers(
+    queue: Producer, within_s: float, message: str, *, missing: type[NoWorker] = NoWorker
+) -> tuple[WorkerInfo, ...]:
+    """Return who is alive, waiting for the first.
+
+    Raises:
+        NoWorker: as `missing`, with `message`.
+        TransportDown: Redis may be why nobody is seen.
+    """
     deadline = time.monotonic() + within_s
     while not (workers := await queue.workers(timeout_s=max(within_s, LOOK_S))):
         if time.monotonic() >= deadline:
-            raise NoWorker(message)
+            # A heartbeat is a write: where none can be made, nobody seems to live.
+            await queue.probe(timeout_s=LOOK_S)
+            raise missing(message)
         await asyncio.sleep(WORKERS_POLL_S)
     return workers
 

@@ -112,7 +112,10 @@ class MemoryTransport:
 
     async def workers(self, *, timeout_s: float) -> tuple[WorkerInfo, ...]:
         """See `segmenter.queue.contract.Producer`."""
-        return tuple(self._live().values())
+        return tuple(self._within(self.settings.max_step_s).values())
+
+    async def probe(self, *, timeout_s: float) -> None:
+        """See `segmenter.queue.contract.Producer`; memory takes what `submit` bounds."""
 
     def worker(self, worker_id: str) -> "MemoryWorker":
         """Return the workers' side for one worker."""
@@ -190,13 +193,20 @@ class MemoryTransport:
         return hands.receipts
 
     def _live(self) -> dict[str, WorkerInfo]:
-        return {key: presence for key, presence in self._alive.items() if not self._hangs(key)}
+        return self._within(self.settings.max_hold_s)
 
-    def _hangs(self, worker_id: str) -> bool:
+    def _within(self, still_s: float) -> dict[str, WorkerInfo]:
+        """Return who lives, but for those that have been at one job for longer."""
+        limit_s = min(still_s, self.settings.max_hold_s)
+        return {
+            key: presence for key, presence in self._alive.items() if self._still_s(key) <= limit_s
+        }
+
+    def _still_s(self, worker_id: str) -> float:
         hands = self._hands.get(worker_id)
         if hands is None or not hands.receipts:
-            return False
-        return time.monotonic() - hands.moved_at > self.settings.max_hold_s
+            return 0.0
+        return time.monotonic() - hands.moved_at
 
     def _enqueue(self, job_id: str) -> None:
         self._open[job_id].receipt = None

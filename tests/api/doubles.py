@@ -1,7 +1,7 @@
 """What the routes stand on in tests: a model that thresholds, and the real agent over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from agent.queued import QueuedAgent
 from agent.runs.worker import RunWorker
 from agent.service import AgentContext
 from api.bootstrap.parts import AppServices
+from api.bootstrap.readiness import Alive
 from segmenter.contract import (
     BinaryMask,
     Box,
@@ -139,12 +140,13 @@ class ServiceUnderTest:
     volumes: VolumeStore
     segmenter: ThresholdSegmenter
     workers: tuple[WorkerInfo, ...] = (WorkerInfo(worker_id="w1", model=MODEL),)
+    agent_workers: int = 1
     workers_failure: Exception | None = None
 
-    async def live_workers(self) -> Sequence[WorkerInfo]:
+    async def look_alive(self) -> Alive:
         if self.workers_failure is not None:
             raise self.workers_failure
-        return self.workers
+        return Alive(self.workers, self.agent_workers)
 
     def opener(self) -> Callable[[], AbstractAsyncContextManager[AppServices]]:
         return self.opened
@@ -164,7 +166,7 @@ class ServiceUnderTest:
                 records=self.records,
                 volumes=Volumes(queue, accepted, self.volumes, open_raw, timeout_s=60.0),
                 agent=agent,
-                live_workers=self.live_workers,
+                look_alive=self.look_alive,
                 planners=("rules",),
             )
 

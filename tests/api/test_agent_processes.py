@@ -16,7 +16,15 @@ from api.bootstrap.setup import Setup
 from api.settings import Settings
 from segmenter.backends.compact.backend import CompactBackend
 from tests.api.problems_seen import problem
-from tests.api.test_processes import HEADERS, KEY, ask, free_port, process, until_ready
+from tests.api.test_processes import (
+    HEADERS,
+    KEY,
+    ask,
+    free_port,
+    process,
+    until_health,
+    until_ready,
+)
 from tests.paths import SAMPLES
 from tests.redis_server import RedisServer
 
@@ -44,7 +52,8 @@ def test_runs_go_to_agent_workers_and_outlive_them(
         idle = {**environ, "MEDSAM3_RUN_SLOTS": "0"}
         stack.enter_context(process("serve", "--port", str(port), environ=idle, log=log))
         url = f"http://127.0.0.1:{port}"
-        until_ready(url, 1, log)
+        missing = "workers alive: 1, agent workers alive: 0; start medsam3 agent-worker"
+        until_health(url, lambda answer: missing in answer.text, log)
         client = stack.enter_context(httpx2.Client(base_url=url, headers=HEADERS, timeout=60))
         problem(ask(client), 503, "no-worker")
 

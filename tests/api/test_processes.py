@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -74,11 +74,17 @@ def process(
 
 
 def until_ready(url: str, workers: int, log: Path) -> None:
+    def is_ready(answer: httpx2.Response) -> bool:
+        return answer.status_code == 200 and answer.json()["workers"] == workers
+
+    until_health(url, is_ready, log)
+
+
+def until_health(url: str, is_so: Callable[[httpx2.Response], bool], log: Path) -> None:
     deadline = time.monotonic() + START_S
     while True:
         try:
-            answer = httpx2.get(f"{url}/health/ready", timeout=5)
-            if answer.status_code == 200 and answer.json()["workers"] == workers:
+            if is_so(httpx2.get(f"{url}/health/ready", timeout=5)):
                 return
         except httpx2.TransportError:
             pass
@@ -237,7 +243,9 @@ def test_the_command_line_sees_the_workers(
     )
     assert done.returncode == 0, done.stderr.decode()
     diagnosis: dict[str, Any] = json.loads(done.stdout)
-    assert diagnosis["checks"][0]["found"] == "Redis answers, workers alive: 2"
+    assert (
+        diagnosis["checks"][0]["found"] == "Redis answers, workers alive: 2, agent workers alive: 2"
+    )
 
 
 def test_a_killed_worker_is_missed_by_nobody(deployment: Deployment) -> None:

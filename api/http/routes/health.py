@@ -7,6 +7,7 @@ from api.errors import NotReady
 from api.http.auth import authenticated
 from api.http.dependencies import UsedParts
 from api.http.openapi.document import problems
+from api.problem_kinds import START_AGENT, START_WORKER, kind_of
 from api.schemas.answers import LiveAnswer, ReadyAnswer
 from segmenter.errors import TransportDown
 
@@ -40,13 +41,23 @@ async def get_live() -> LiveAnswer:
     responses=problems(503, keyed=False),
 )
 async def get_ready(parts: UsedParts) -> ReadyAnswer:
-    """Queue reachable, a live worker, a loaded model; needs no key."""
+    """The queue takes jobs, and workers and agent workers live; needs no key."""
     try:
-        workers = await parts.live_workers()
+        workers, agent_workers = await parts.look_alive()
     except TransportDown as error:
-        raise NotReady("the queue cannot be reached") from error
-    if not workers:
-        raise NotReady("the queue is reachable, but no worker is alive")
+        kind = kind_of(error)
+        raise NotReady(f"{kind.title}: {kind.detail}") from error
+    if not workers or agent_workers == 0:
+        raise NotReady(_missing(len(workers), agent_workers))
     model = workers[0].model
     assert model is not None, "a worker of the segmenter holds a model"
-    return ReadyAnswer(workers=len(workers), model=model)
+    return ReadyAnswer(workers=len(workers), agent_workers=agent_workers, model=model)
+
+
+def _missing(workers: int, agent_workers: int) -> str:
+    """Say how many of each live, and what to start."""
+    starts = [START_WORKER] * (workers == 0) + [START_AGENT] * (agent_workers == 0)
+    return (
+        f"the queue takes jobs; workers alive: {workers}, agent workers alive: {agent_workers};"
+        f" start {'; and '.join(starts)}"
+    )

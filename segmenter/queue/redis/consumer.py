@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 # A finished job is worth waiting for Redis, but not for ever: its lease lapses and it runs again.
 ANSWER_TIMEOUT_S = 60.0
+# Whoever waits for a job of a dead worker waits for its lease, and little more.
+CLAIMS_A_LEASE = 4
 # A worker that is told to stop has seconds, not minutes.
 RELEASE_TIMEOUT_S = 5.0
 
@@ -114,6 +116,9 @@ class RedisWorker:
         leases: list[Lease] = []
         try:
             for entry in await self._claim(limit) or await self._read(limit, wait_s):
+                if self._keeper is not None and self._keeper.renews(entry.id):
+                    # Claimed from oneself after an outage: it is still being worked on.
+                    continue
                 if (lease := await self._admit(entry)) is not None:
                     leases.append(lease)
             self._backoff = Backoff()
@@ -165,7 +170,7 @@ class RedisWorker:
         return [to_entry(*row) for row in read_entries(reply)]
 
     async def _claim(self, limit: int) -> list[Entry]:
-        """Take over what silent workers hold, twice a lease; keep the cursor between calls."""
+        """Take over what silent workers hold, often; keep the cursor between calls."""
         if time.monotonic() < self._next_claim:
             return []
         lease_ms = round(self._settings.lease_s * 1000)
@@ -176,7 +181,7 @@ class RedisWorker:
         self._claim_from = bytes(reply[0]).decode()
         if not entries and self._claim_from == "0-0":
             # Spreads the workers' claims over time.
-            pause_s = self._settings.lease_s / 2 * random.uniform(0.8, 1.2)
+            pause_s = self._settings.lease_s / CLAIMS_A_LEASE * random.uniform(0.8, 1.2)
             self._next_claim = time.monotonic() + pause_s
         return entries
 
@@ -236,6 +241,8 @@ class RedisWorker:
         if isinstance(error, ResponseError) and str(error).startswith("NOGROUP"):
             await self._create_group()
             return
+        # Nobody could renew a lease while Redis was out: the heartbeats come first.
+        self._next_claim = time.monotonic() + self._settings.lease_s / 2
         # Also "UNBLOCKED": the stream was deleted under a blocking read.
         logger.warning("queue interrupted", extra={"error": type(error).__name__})
         await asyncio.sleep(self._backoff.next_s())

@@ -4,9 +4,9 @@ A thread with a client of its own, because a model that holds the event loop's t
 interpreter for long would starve a task, and its jobs would be given to others while they run.
 
 Shared: the table of held entries, under a lock, between this thread and the event loop. Guaranteed:
-when nothing was taken or let go for `max_hold_s` (a hanging model), `on_hang` is called; if it
-returns, nothing is renewed and the heartbeat stops, so that callers see no worker and the jobs go
-to others.
+when nothing was taken or let go for `max_step_s`, callers see no worker, but it keeps its jobs;
+for `max_hold_s` (a hanging model), `on_hang` is called; if it returns, nothing is renewed and the
+heartbeat stops, so that the jobs go to others.
 """
 
 import logging
@@ -26,8 +26,10 @@ logger = logging.getLogger(__name__)
 
 # Two beats may fail before the lease is lost.
 BEATS_A_LEASE = 3
-# After an outage callers should see the worker again before they turn requests away.
-RETRY_S = 1.0
+# After an outage leases should be renewed before others claim them.
+RETRY_S = 0.5
+# Tests have leases of a fraction of a second; no server answers always as fast as that.
+MIN_TIMEOUT_S = 1.0
 # Workers silent for so many leases are removed from the tables.
 FORGET_LEASES = 20
 
@@ -47,7 +49,9 @@ class Heartbeat:
         *,
         on_hang: Callable[[], None] | None = None,
     ) -> None:
-        self._client: redis.Redis = open_sync_client(url)
+        # A beat that hangs fails in time for the next one.
+        interval_s = settings.lease_s / BEATS_A_LEASE
+        self._client: redis.Redis = open_sync_client(url, timeout_s=max(interval_s, MIN_TIMEOUT_S))
         self._beat_script = self._client.register_script(BEAT)
         self._presence = presence
         self._settings = settings
@@ -90,6 +94,12 @@ class Heartbeat:
             self._held.discard(entry_id)
             self._moved_at = time.monotonic()
 
+    def renews(self, entry_id: str) -> bool:
+        """Tell whether this entry is held, and has not hung."""
+        with self._lock:
+            still_s = time.monotonic() - self._moved_at
+            return entry_id in self._held and still_s <= self._settings.max_hold_s
+
     def _run(self) -> None:
         interval_s = self._settings.lease_s / BEATS_A_LEASE
         pause_s = interval_s
@@ -105,15 +115,16 @@ class Heartbeat:
                 self._on_hang()
             return True
         try:
-            self._send(held)
+            self._send(held, counts=not held or still_s <= self._settings.max_step_s)
         except RedisError as error:
             logger.warning("heartbeat failed", extra={"error": type(error).__name__})
             return False
         return True
 
-    def _send(self, held: list[str]) -> None:
+    def _send(self, held: list[str], *, counts: bool) -> None:
         forget_ms = round(self._settings.lease_s * 1000) * FORGET_LEASES
-        worker_id, presence = self._presence.worker_id, self._presence.model_dump_json()
+        worker_id = self._presence.worker_id
+        presence = self._presence.model_dump_json() if counts else ""
         self._beat_script(
             keys=[self._keys.queue, self._keys.heartbeats, self._keys.presences],
             args=[GROUP, worker_id, presence, forget_ms, *held],

@@ -47,6 +47,8 @@ CANCEL_TIMEOUT_S = 1.0
 LOOK_TIMEOUT_S = 5.0
 # The answer of a job that another process queued is noticed there.
 LOOK_AGAIN_S = 5.0
+# What a probe writes is of no use a moment later.
+PROBE_TTL_MS = 60_000
 # Notices read at once; bounds one answer of Redis, nothing else.
 NOTICES_A_READ = 256
 
@@ -181,6 +183,12 @@ class RedisCaller:
             ),
         )
         return tuple(WorkerInfo.model_validate_json(row) for row in rows if row is not None)
+
+    async def probe(self, *, timeout_s: float) -> None:
+        """See `segmenter.queue.contract.Producer`."""
+        await retried(
+            lambda: self._commands.set(self._keys.probe, b"", px=PROBE_TTL_MS), timeout_s=timeout_s
+        )
 
     async def read_replies(self, stop: asyncio.Event) -> None:
         """Hand answers to their waiters until stopped; an outage is waited out."""

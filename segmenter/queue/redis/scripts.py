@@ -43,6 +43,11 @@ class Keys:
         """Hash: worker id to its presence as JSON."""
         return f"{{{self.prefix}}}:presences"
 
+    @property
+    def probe(self) -> str:
+        """String: written to see whether anything can be."""
+        return f"{{{self.prefix}}}:probe"
+
     def job(self, job_id: str) -> str:
         """Hash: deadline, attempts, state."""
         return f"{{{self.prefix}}}:job:{job_id}"
@@ -185,16 +190,22 @@ redis.call('XADD', KEYS[1], '*', 'id', ARGV[3], 'body', ARGV[4], 'caller', ARGV[
 return 1
 """
 
-# KEYS queue, heartbeats, presences. ARGV group, worker id, presence, forget ms, entry ids...
-# Renews only leases that are still this worker's; workers silent for long are forgotten.
+# KEYS queue, heartbeats, presences. ARGV group, worker id, presence ('' = not to be counted on),
+# forget ms, entry ids...
+# Renews only leases that are still this worker's; workers silent for long are forgotten. Removing
+# comes first: after a write that needs no memory Redis lets a script go on although it is full, so
+# that a full Redis does not look like one without workers.
 BEAT = (
     _NOW_MS
     + """
-redis.call('ZADD', KEYS[2], now, ARGV[2])
-redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[4])) do
-  redis.call('ZREM', KEYS[2], gone)
-  redis.call('HDEL', KEYS[3], gone)
+local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[4])
+redis.call('ZREM', KEYS[2], '', unpack(gone))
+redis.call('HDEL', KEYS[3], '', unpack(gone))
+if ARGV[3] == '' then
+  redis.call('ZREM', KEYS[2], ARGV[2])
+else
+  redis.call('ZADD', KEYS[2], now, ARGV[2])
+  redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
 end
 for i = 5, #ARGV do
   local rows = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)

@@ -309,6 +309,28 @@ def test_a_job_that_hangs_goes_to_another_worker_although_its_own_lives(over):
     over(scenario, lease_s=0.6, max_hold_s=0.5)
 
 
+def test_a_worker_long_at_one_job_keeps_it_and_is_not_counted_on(over):
+    async def scenario(queue: Queue):
+        busy, job = await queue.worker("busy"), new_job()
+        other = await queue.worker("other")
+        async with busy.alive(presence("busy")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            lease = await lease_one(busy)
+            await workers_seen(queue, ())
+            assert await lease_one(other, wait_s=1.0) is None
+            assert await busy.answer(lease, some_answer())
+            await workers_seen(queue, (presence("busy"),))
+
+    over(scenario, lease_s=0.6, max_step_s=0.3)
+
+
+def test_a_queue_that_takes_jobs_says_so(over):
+    async def scenario(queue: Queue):
+        await queue.caller.probe(timeout_s=PATIENCE_S)
+
+    over(scenario)
+
+
 async def workers_seen(queue: Queue, expected: tuple[WorkerInfo, ...]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:

@@ -62,18 +62,33 @@ def test_head_says_what_get_says_without_a_body(
     assert client.head(path).status_code == client.get(path).status_code
 
 
-def test_ready_means_a_worker_with_a_model(client: TestClient) -> None:
+def test_ready_means_a_worker_with_a_model_and_an_agent_worker(client: TestClient) -> None:
     assert client.get("/health/ready").json() == {
         "status": "ready",
         "workers": 1,
+        "agent_workers": 1,
         "model": MODEL.model_dump(),
     }
 
 
-def test_without_a_worker_it_is_not_ready(client: TestClient, service: ServiceUnderTest) -> None:
-    service.workers = ()
+@pytest.mark.parametrize(
+    ("workers", "agent_workers", "commands"),
+    [(0, 1, ["medsam3 worker"]), (1, 0, ["medsam3 agent-worker", "MEDSAM3_RUN_SLOTS"])],
+)
+def test_readiness_counts_who_lives_and_says_what_to_start(
+    client: TestClient,
+    service: ServiceUnderTest,
+    workers: int,
+    agent_workers: int,
+    commands: list[str],
+) -> None:
+    service.workers, service.agent_workers = service.workers[:workers], agent_workers
     response = client.get("/health/ready")
-    assert "no worker" in problem(response, 503, "not-ready")["detail"]
+    detail = problem(response, 503, "not-ready")["detail"]
+    assert f"workers alive: {workers}, agent workers alive: {agent_workers};" in detail
+    for command in commands:
+        assert command in detail
+    assert ("medsam3 worker" in detail) == (workers == 0)
     assert "retry-after" in response.headers
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any
@@ -361,3 +362,35 @@ def test_a_callers_connections_close_with_it(redis_server, prefix):
             assert len(await client.client_list()) < within
 
     asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_a_worker_whose_interpreter_is_crowded_keeps_its_lease(redis_server, prefix):
+    over = threading.Event()
+    crowd = [threading.Thread(target=spin, args=[over]) for _ in range(12)]
+
+    async def scenario(queue: Queue):
+        busy, job = await queue.worker("busy"), new_job()
+        other = await queue.worker("other")
+        async with busy.alive(presence("busy")):
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+            lease = await lease_one(busy)
+            for thread in crowd:
+                thread.start()
+            # Twice the lease that a deployment has.
+            assert await lease_one(other, wait_s=2 * QueueSettings().lease_s) is None
+            assert await queue.caller.workers(timeout_s=PATIENCE_S) == (presence("busy"),)
+            over.set()
+            assert await busy.answer(lease, some_answer())
+
+    try:
+        run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix)))
+    finally:
+        over.set()
+        for thread in crowd:
+            thread.join()
+
+
+def spin(over: threading.Event) -> None:
+    while not over.is_set():
+        sum(range(1000))
