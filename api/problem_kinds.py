@@ -110,6 +110,26 @@ KINDS: Mapping[type[Exception], Kind] = {
     segmenter.NoWorker: Kind(
         "no-worker", 503, "No worker is running", f"Start one: {START_WORKER}", retry=True
     ),
+    segmenter.BrokerDenied: Kind(
+        "queue-login-refused",
+        503,
+        "Redis refuses the login",
+        "Set user and password, and what they may do, as in MEDSAM3_REDIS_URL",
+    ),
+    segmenter.BrokerReadOnly: Kind(
+        "queue-read-only",
+        503,
+        "Redis takes no writes",
+        "It is a replica, misses replicas, or cannot write to its disk; see MEDSAM3_REDIS_URL",
+        retry=True,
+    ),
+    segmenter.BrokerFull: Kind(
+        "queue-out-of-memory",
+        503,
+        "Redis is full",
+        "Raise its maxmemory, or wait until what it keeps expires",
+        retry=True,
+    ),
     segmenter.TransportDown: Kind(
         "queue-unreachable", 503, "The queue cannot be reached", "Redis does not answer", retry=True
     ),

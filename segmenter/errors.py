@@ -14,6 +14,10 @@
       NoWorker                   nobody is there to do it
         NoAgentWorker            the same of an agent run
       TransportDown              the broker does not answer
+        BrokerRefusal            it answers, and refuses
+          BrokerDenied           the login
+          BrokerReadOnly         all writes
+          BrokerFull             whatever needs memory
       DeadlineExceeded           the caller's time is up
       JobCancelled               the caller gave up
       JobFailed                  the model failed, or every attempt died
@@ -96,6 +100,22 @@ class NoAgentWorker(NoWorker):
 
 class TransportDown(SegmenterError):
     """The broker cannot be reached."""
+
+
+class BrokerRefusal(TransportDown):
+    """The broker answers, and refuses; the message says what to do."""
+
+
+class BrokerDenied(BrokerRefusal):
+    """The broker refuses the login, or this user lacks a permission."""
+
+
+class BrokerReadOnly(BrokerRefusal):
+    """The broker takes no writes."""
+
+
+class BrokerFull(BrokerRefusal):
+    """The broker's memory is used up."""
 
 
 class DeadlineExceeded(SegmenterError):

@@ -1,4 +1,4 @@
-"""The connection to Redis: client settings, what counts as an outage, retries.
+"""The connection to Redis: client settings, what counts as an outage or a refusal, retries.
 
 redis-py retries by itself unless told otherwise and so could repeat a command that ran; here it
 never does. Every retry is ours, has a deadline, and repeats only commands that may run twice.
@@ -14,17 +14,58 @@ import redis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from segmenter.errors import TransportDown
+from segmenter.errors import (
+    BrokerDenied,
+    BrokerFull,
+    BrokerReadOnly,
+    BrokerRefusal,
+    TransportDown,
+)
 
 Value = TypeVar("Value")
 
-# The server is down, starting, or (read-only) just lost its role: the same command may work soon.
-OUTAGE = (RedisConnectionError, RedisTimeoutError, ReadOnlyError)
+# The server is down or starting: the same command may work soon.
+OUTAGE = (RedisConnectionError, RedisTimeoutError)
+# What the server refuses, by the class redis-py gives it or by a code in its words: redis-py has no
+# class for some, and Redis 6.2 wraps what a script meets.
+REFUSALS: tuple[tuple[type[BrokerRefusal], tuple[type[RedisError], ...], tuple[str, ...], str], ...]
+REFUSALS = (
+    (
+        BrokerDenied,
+        (AuthenticationError, NoPermissionError),
+        # Long commands are not even read before a login: "unauthenticated multibulk length".
+        ("NOAUTH", "WRONGPASS", "NOPERM", "unauthenticated"),
+        "Redis refuses the login: user or password are missing, wrong, or lack a permission;"
+        " correct them in its URL",
+    ),
+    (
+        BrokerReadOnly,
+        (ReadOnlyError, MasterDownError),
+        ("READONLY", "MASTERDOWN", "NOREPLICAS", "MISCONF"),
+        "Redis takes no writes: it is a replica, misses replicas, or cannot write to its disk;"
+        " name the primary in its URL, or see its log",
+    ),
+    (
+        BrokerFull,
+        (OutOfMemoryError,),
+        ("OOM command not allowed",),
+        "Redis is full: its maxmemory is used up; raise it, or wait until what it keeps expires",
+    ),
+)
+# A failover takes seconds, and until then the old primary takes no writes.
+READ_ONLY_PATIENCE_S = 3.0
 
 # A reachable server answers our commands within milliseconds; 20 MB of upload take 0.2 s.
 COMMAND_TIMEOUT_S = 5.0
@@ -79,16 +120,37 @@ async def retried(command: Callable[[], Awaitable[Value]], *, timeout_s: float) 
 
     Raises:
         TransportDown: still out after `timeout_s`.
+        BrokerRefusal: it answers, and refuses.
     """
-    deadline = time.monotonic() + timeout_s
+    started = time.monotonic()
     backoff = Backoff()
     while True:
         try:
             return await command()
-        except OUTAGE as error:
-            delay_s = backoff.next_s()
-            if time.monotonic() + delay_s >= deadline:
-                raise TransportDown(f"Redis was out for {timeout_s:.1f} s") from error
         except RedisError as error:
-            raise TransportDown(f"Redis refused: {type(error).__name__}") from error
+            delay_s = backoff.next_s()
+            patience_s, failure = _judge(error, timeout_s)
+            if time.monotonic() - started + delay_s >= patience_s:
+                raise failure from error
         await asyncio.sleep(delay_s)
+
+
+def refusal_of(error: RedisError) -> BrokerRefusal | None:
+    """Return what a server that answers refuses; None for other errors, such as outages."""
+    words = str(error)
+    for kind, classes, codes, message in REFUSALS:
+        if isinstance(error, classes) or any(code in words for code in codes):
+            return kind(message)
+    return None
+
+
+def _judge(error: RedisError, timeout_s: float) -> tuple[float, TransportDown]:
+    """Return for how many seconds a failed command is repeated, and what is raised then."""
+    refusal = refusal_of(error)
+    if isinstance(refusal, BrokerReadOnly):
+        return min(timeout_s, READ_ONLY_PATIENCE_S), refusal
+    if refusal is not None:
+        return 0.0, refusal
+    if isinstance(error, OUTAGE):
+        return timeout_s, TransportDown(f"Redis was out for {timeout_s:.1f} s")
+    return 0.0, TransportDown(f"Redis refused: {type(error).__name__}")

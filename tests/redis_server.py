@@ -15,15 +15,21 @@ MISSING = "redis-server is not installed: apt-get install redis-server (or brew 
 
 
 class RedisServer:
-    """Starts on construction; `durable` keeps the data over `kill` and `start`."""
+    """Starts on construction; `durable` keeps the data over `kill` and `start`.
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    With a `password` `url` holds it, and `stranger_url` does not.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = False, password: str = "") -> None:
         self._folder = folder
         self._durable = durable
+        self._password = password
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        login = f":{password}@" if password else ""
+        self.stranger_url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://{login}127.0.0.1:{self._port}/0"
         self.start()
 
     def start(self) -> None:
@@ -32,6 +38,8 @@ class RedisServer:
             raise RuntimeError(MISSING)
         command = [program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--dir", str(self._folder), "--logfile", "redis.log"]
+        if self._password:
+            command += ["--requirepass", self._password]
         if self._durable:
             command += ["--appendonly", "yes", "--appendfsync", "always"]
         self._process = subprocess.Popen(

@@ -6,7 +6,7 @@ from api.bootstrap.parts import decoder_of, open_agent, open_runs_of, open_servi
 from api.bootstrap.readiness import Alive, look_alive
 from api.bootstrap.setup import Setup
 from api.settings import SettingsError, redis_place, variable
-from segmenter.errors import TransportDown
+from segmenter.errors import BrokerRefusal, TransportDown
 from segmenter.services import new_worker_id, run_worker
 
 # A host that swallows packets lets a connection hang; the retries before end within the other.
@@ -41,7 +41,7 @@ async def live_workers(setup: Setup) -> Alive:
     """Ask Redis who is alive, and whether it takes jobs.
 
     Raises:
-        TransportDown: it does not answer; says where it should be.
+        TransportDown: it does not answer, or refuses; says where it is.
     """
     url = setup.settings.redis_url
     assert url is not None
@@ -52,6 +52,8 @@ async def live_workers(setup: Setup) -> Alive:
             open_runs_of(setup, new_worker_id()) as runs,
         ):
             return await look_alive(services.segmenter, runs.caller)
+    except BrokerRefusal as error:
+        raise type(error)(f"{error} ({redis_place(url)})") from error
     except (TransportDown, TimeoutError) as error:
         reason = f" ({error})" if str(error) else ""
         raise TransportDown(f"Redis at {redis_place(url)} does not answer{reason}") from error

@@ -20,11 +20,11 @@ from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show, tell
 from api.operations import describe_service
-from api.problem_kinds import START_AGENT
+from api.problem_kinds import START_AGENT, kind_of
 from api.settings import Settings, SettingsError, refuse_unguarded
 from segmenter.backends.contract import Backend, DescribedBackend
 from segmenter.contract import Prompt
-from segmenter.errors import SegmenterError
+from segmenter.errors import BrokerRefusal, SegmenterError
 
 PYTHONS = ((3, 11), (3, 12))
 # Large enough for every view that a model takes of a picture.
@@ -164,7 +164,10 @@ def _queue(setup: Setup, *, needs_worker: bool) -> Check:
     try:
         workers, agent_workers = asyncio.run(live_workers(setup))
     except SegmenterError as error:
-        return Check("queue", "fail", str(error), "start it, or check MEDSAM3_REDIS_URL")
+        advice = "start it, or check MEDSAM3_REDIS_URL"
+        if isinstance(error, BrokerRefusal):
+            advice = kind_of(error).detail or advice
+        return Check("queue", "fail", str(error), advice)
     found = f"Redis answers, workers alive: {len(workers)}, agent workers alive: {agent_workers}"
     if not workers:
         state: Literal["fail", "note"] = "fail" if needs_worker else "note"

@@ -22,6 +22,7 @@ from api.cli.server import CLOSE_S, DRAIN_S, Server, protocol
 from api.http.app import create_app
 from api.json_logs import set_up_logs
 from api.settings import Settings, SettingsError, check_settings, refuse_unguarded, variable
+from segmenter.errors import BrokerDenied, TransportDown
 
 WorkerProcess: TypeAlias = Callable[[Setup, asyncio.Event], Awaitable[None]]
 
@@ -45,6 +46,7 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
 
     Raises:
         SettingsError: a public address without a key.
+        BrokerDenied: Redis refuses the login.
         OSError: the address cannot be had.
     """
     given = {"host": arguments.host, "port": arguments.port}
@@ -55,6 +57,8 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
     # Before the server: what is missing is told in one line here, in a traceback there.
     setup = replace(setup, settings=settings).loaded()
     asyncio.run(close_all(build_mllms(settings).values()))
+    if settings.redis_url is not None:
+        _look_at_queue(setup)
     listener = _listen(settings)
     set_up_logs()
     app = create_app(settings, partial(open_parts, setup))
@@ -78,6 +82,20 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
     server = Server(config, on_stop=partial(app.state.stop.stop, DRAIN_S))
     server.run(sockets=[listener])
     return OK if server.started else FAILED
+
+
+def _look_at_queue(setup: Setup) -> None:
+    """Say at the start what is wrong with Redis; unless it must be changed here, it is waited for.
+
+    Raises:
+        BrokerDenied: it refuses the login.
+    """
+    try:
+        asyncio.run(live_workers(setup))
+    except BrokerDenied:
+        raise
+    except TransportDown as error:
+        say(f"warning: {error}; serving all the same, /health/ready tells when it works")
 
 
 def _overridden(settings: Settings, given: dict[str, object]) -> Settings:
