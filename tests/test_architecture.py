@@ -151,7 +151,8 @@ ROWS: Mapping[str, Row] = {
     ),
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
     "benchmarks": Row(
-        "api.* agent.* segmenter.*", "torch transformers PIL scipy nibabel fastapi uvicorn"
+        "api.* agent.* segmenter.*",
+        "torch transformers PIL scipy nibabel fastapi uvicorn httpx2 redis",
     ),
 }
 # Everybody's.
