@@ -25,12 +25,14 @@ class RunEntry:
             before one.
         thread_runs: runs that its conversation has in the end.
         refusal: problem that ended the request, where a retry is no use.
+        is_asked: whether it was sent before the benchmark's time was up.
     """
 
     key: str
     case: str
     is_async: bool
     kills_acceptor: bool = False
+    is_asked: bool = False
     ids: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     events: list[tuple[int, str]] = field(default_factory=list)
@@ -51,6 +53,7 @@ class CallEntry:
     case: str
     digests: list[str] = field(default_factory=list)
     refusal: str = ""
+    is_asked: bool = False
 
 
 @dataclass

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from benchmarks.chaos.scenario import Outcome
 
 MEANINGS = {
-    "lost": "lost: accepted, and gone or never ended",
+    "lost": "lost: accepted, and gone, never ended or without a result",
     "doubled": "doubled: done twice under one key",
     "wrong": "wrong: other masks than undisturbed",
-    "failed": "failed: ended in an error",
+    "failed": "failed: answered with an error",
     "unanswered": "unanswered: no answer, however often it was tried",
+    "unasked": "not asked, for the time was up",
     "unended": "streams of events without an end",
     "torn": "streams and runs that say different ends",
 }

@@ -22,7 +22,7 @@ from benchmarks.chaos.ledger import CallEntry, Ledger, RunEntry
 from benchmarks.chaos.processes import Fleet
 from benchmarks.chaos.verdict import Reference, Verdict, judge
 
-Entry = TypeVar("Entry")
+Entry = TypeVar("Entry", RunEntry, CallEntry)
 
 WORKERS = 2
 START_S = 120.0
@@ -170,6 +170,7 @@ async def _in_turn(
 
     async def ask_on() -> None:
         for entry in left:
+            entry.is_asked = True
             await ask(entry)
             done[type(entry).__name__] += 1
 

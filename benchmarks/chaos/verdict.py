@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from benchmarks.chaos.ledger import CallEntry, Ledger, RunEntry
 
-FINAL = ("done", "failed", "cancelled")
+ENDED = ("done", "failed", "cancelled")
 
 
 class Reference(NamedTuple):
@@ -20,12 +20,13 @@ class Verdict(NamedTuple):
     """Faults, by kind.
 
     Attributes:
-        lost: a run was accepted and is gone, or never ends.
+        lost: a run was accepted and is gone, never ends, or ends without a result.
         doubled: a key has two runs, a conversation another run than its own, a stream an event
             twice; or more runs are kept than were asked for.
         wrong: masks differ from those of the same request undisturbed.
-        failed: a request that nothing is wrong with ended in an error.
+        failed: a request that nothing is wrong with was answered with an error.
         unanswered: a request got no answer, however often it was tried.
+        unasked: the benchmark's time was up before; the machine is too slow for its size.
         unended: the stream of an accepted run does not end.
         torn: the stream and the run itself say different ends.
     """
@@ -35,6 +36,7 @@ class Verdict(NamedTuple):
     wrong: int
     failed: int
     unanswered: int
+    unasked: int
     unended: int
     torn: int
 
@@ -55,16 +57,17 @@ def judge(ledger: Ledger, reference: Reference, *, kept_runs: int) -> Verdict:
     runs, calls = ledger.runs, ledger.calls
     accepted = [run for run in runs if run.ids]
     return Verdict(
-        lost=sum(run.final not in FINAL for run in accepted),
+        lost=sum(run.final != "done" for run in accepted),
         doubled=sum(map(is_doubled, accepted)) + max(0, kept_runs - len(runs)),
         wrong=sum(_is_wrong(entry, reference.runs[entry.case]) for entry in runs)
         + sum(_is_wrong(entry, reference.calls[entry.case]) for entry in calls),
         failed=sum(bool(call.refusal) for call in calls)
-        + sum(bool(run.refusal) or run.final in ("failed", "cancelled") for run in runs),
-        unanswered=sum(not run.ids and not run.refusal for run in runs)
-        + sum(not call.digests and not call.refusal for call in calls),
+        + sum(bool(run.refusal) and not run.ids for run in runs),
+        unanswered=sum(run.is_asked and not run.ids and not run.refusal for run in runs)
+        + sum(call.is_asked and not call.digests and not call.refusal for call in calls),
+        unasked=sum(not run.is_asked for run in runs) + sum(not call.is_asked for call in calls),
         unended=sum(not run.end for run in accepted),
-        torn=sum(bool(run.end) and run.final in FINAL and run.end != run.final for run in accepted),
+        torn=sum(bool(run.end) and run.final in ENDED and run.end != run.final for run in accepted),
     )
 
 

@@ -11,7 +11,7 @@ from benchmarks.chaos.verdict import Reference, Verdict, judge
 
 REFERENCE = Reference(runs={"a": "right"}, calls={"a": "right"})
 STREAM = [(1, "run.created"), (2, "round.started"), (3, "run.completed")]
-GOOD = Verdict(0, 0, 0, 0, 0, 0, 0)
+GOOD = Verdict(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def entry(**changes: Any) -> RunEntry:
@@ -19,6 +19,7 @@ def entry(**changes: Any) -> RunEntry:
         "key": "k",
         "case": "a",
         "is_async": True,
+        "is_asked": True,
         "ids": ["run_1", "run_1"],
         "digests": ["right", "right"],
         "events": list(STREAM),
@@ -33,7 +34,7 @@ def verdict_of(*runs: RunEntry, calls: tuple[CallEntry, ...] = (), kept: int = 0
 
 
 def test_a_run_that_ends_as_it_should_is_no_fault() -> None:
-    assert verdict_of(entry(), calls=(CallEntry("a", ["right"]),), kept=1) == GOOD
+    assert verdict_of(entry(), calls=(CallEntry("a", ["right"], is_asked=True),), kept=1) == GOOD
     assert GOOD.is_good
 
 
@@ -73,7 +74,7 @@ def test_a_run_that_ends_as_it_should_is_no_fault() -> None:
         ),
         pytest.param(
             {"final": "failed", "refusal": "x", "events": [*STREAM[:2], (3, "run.failed")]},
-            {"failed": 1},
+            {"lost": 1},
             id="it failed, and all say so",
         ),
     ],
@@ -93,9 +94,10 @@ def test_more_kept_runs_than_were_asked_for_are_doubled_ones() -> None:
 @pytest.mark.parametrize(
     ("call", "faults"),
     [
-        (CallEntry("a"), {"unanswered": 1}),
-        (CallEntry("a", ["other"]), {"wrong": 1}),
-        (CallEntry("a", refusal="model-failed"), {"failed": 1}),
+        (CallEntry("a", is_asked=True), {"unanswered": 1}),
+        (CallEntry("a"), {"unasked": 1}),
+        (CallEntry("a", ["other"], is_asked=True), {"wrong": 1}),
+        (CallEntry("a", refusal="model-failed", is_asked=True), {"failed": 1}),
     ],
 )
 def test_faults_of_direct_segmentations_are_counted(
