@@ -23,8 +23,8 @@ NO_WORKER_GRACE_S = 2.0
 NO_WORKER = "no live worker"
 # Callers that wait look at the workers so often; all of them together, however many there are.
 LOOK_EVERY_S = 1.0
-# A worker that its supervisor starts again loads the bundled model within this.
-MISSED_S = 3.0
+# A worker that its supervisor starts again needs three to four seconds of a core to sign in.
+MISSED_S = 5.0
 
 
 class QueuedSegmenter:

@@ -1,6 +1,7 @@
 """What only the Redis queue promises: it survives processes and server, and trusts no entry."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -76,11 +77,19 @@ def test_a_job_of_a_killed_worker_process_is_answered_by_another(redis_server, p
                     services.segmenter.segment(request, timeout_s=DEADLINE_S)
                 )
                 await state_of_some_job(redis_server.url, settings, b"running")
-                victim.kill()
                 with worker_process(redis_server.url, settings):
+                    await workers_alive(services, 2)
+                    victim.kill()
                     assert (await call).results[0].masks[0].area_px == 64
 
     asyncio.run(scenario())
+
+
+async def out_of_the_way(worker: subprocess.Popen, settings: SegmenterSettings) -> None:
+    """Let a worker stand still that is to go on at once when it is needed."""
+    worker.send_signal(signal.SIGSTOP)
+    # The server still answers the read it was at.
+    await asyncio.sleep(2 * settings.queue.poll_s)
 
 
 async def state_of_some_job(url: str, settings: SegmenterSettings, state: bytes) -> None:
@@ -118,15 +127,19 @@ def test_a_stopped_worker_process_hands_its_jobs_to_another(redis_server, prefix
     async def scenario():
         async with open_redis(redis_server.url, decode_raw, settings) as services:
             request = await upload(services)
-            with worker_process(redis_server.url, settings, delay_s=1.0) as leaving:
-                await workers_alive(services, 1)
+            with (
+                worker_process(redis_server.url, settings) as other,
+                worker_process(redis_server.url, settings, delay_s=1.0) as leaving,
+            ):
+                await workers_alive(services, 2)
+                await out_of_the_way(other, settings)
                 calls = [services.segmenter.segment(request, timeout_s=15.0) for _ in range(4)]
                 waiting = asyncio.gather(*calls)
                 await state_of_some_job(redis_server.url, settings, b"running")
                 leaving.terminate()
-                with worker_process(redis_server.url, settings):
-                    # Well before the first worker's lease would lapse.
-                    assert len(await waiting) == 4
+                other.send_signal(signal.SIGCONT)
+                # Well before the first worker's lease would lapse.
+                assert len(await waiting) == 4
                 assert leaving.wait(PATIENCE_S) == 0
 
     asyncio.run(scenario())
@@ -294,11 +307,15 @@ def test_a_worker_process_whose_model_hangs_ends_and_its_job_goes_to_another(red
     async def scenario():
         async with open_redis(redis_server.url, decode_raw, settings) as services:
             request = await upload(services)
-            hanging = spawn("worker_process", redis_server.url, settings.model_dump_json(), 60)
-            await workers_alive(services, 1)
-            call = ask(services, request)
-            assert await asyncio.to_thread(hanging.wait, DEADLINE_S) == HANG_EXIT_STATUS
-            with worker_process(redis_server.url, settings):
+            with worker_process(redis_server.url, settings) as other:
+                await workers_alive(services, 1)
+                await out_of_the_way(other, settings)
+                await workers_alive(services, 0)
+                hanging = spawn("worker_process", redis_server.url, settings.model_dump_json(), 60)
+                await workers_alive(services, 1)
+                call = ask(services, request)
+                assert await asyncio.to_thread(hanging.wait, DEADLINE_S) == HANG_EXIT_STATUS
+                other.send_signal(signal.SIGCONT)
                 assert (await call).results[0].masks[0].area_px == 64
 
     asyncio.run(scenario())
