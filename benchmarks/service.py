@@ -5,7 +5,7 @@
 Starts `medsam3 serve` and `benchmarks.plain_service` on the loopback, each with the bundled model,
 and asks both in turns, so that whatever else the machine does meets both. Pictures are fresh (no
 two requests send the same bytes) or repeated (one picture; ours then keeps what it saw in it). The
-exit status is 0 when the goals for fresh pictures are met.
+exit status is 0 when the goals for fresh pictures are met. Linux only: it reads /proc.
 """
 
 import argparse
@@ -42,6 +42,7 @@ class Measured:
 
     latencies_ms: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def p50_ms(self) -> float:
@@ -58,6 +59,23 @@ class Measured:
         """Answers a second."""
         return len(self.latencies_ms) / self.seconds
 
+    @property
+    def cpu_ms(self) -> float:
+        """Of all cores together, for one answer; other work on the machine hardly moves it."""
+        return self.cpu_s * 1000 / len(self.latencies_ms)
+
+
+class Server(NamedTuple):
+    """A process that is asked."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the processor time it took so far."""
+        facts = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        return (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
+
 
 class Load(NamedTuple):
     """How many ask at once, and whether each picture is another one."""
@@ -67,7 +85,7 @@ class Load(NamedTuple):
 
 
 @contextmanager
-def served(name: str) -> Iterator[int]:
+def served(name: str) -> Iterator[Server]:
     """Start a server on a free port and wait until it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -77,7 +95,7 @@ def served(name: str) -> Iterator[int]:
     child = subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, cwd=ROOT)
     try:
         _await_listener(port)
-        yield port
+        yield Server(port, child.pid)
     finally:
         child.terminate()
         child.wait(STOP_S)
@@ -127,9 +145,10 @@ async def ask(port: int, requests: Iterable[bytes], spent_ms: list[float]) -> No
         writer.close()
 
 
-async def measure(port: int, load: Load, pictures: Iterator[bytes], each: int) -> Measured:
+async def measure(server: Server, load: Load, pictures: Iterator[bytes], each: int) -> Measured:
     """Let clients ask `each` times at once."""
-    measured, started = Measured(), time.perf_counter()
+    measured, started, port = Measured(), time.perf_counter(), server.port
+    cpu_s = server.cpu_s()
     asking = [
         ask(port, [request_of(port, next(pictures)) for _ in range(each)], measured.latencies_ms)
         for _ in range(load.clients)
@@ -137,6 +156,7 @@ async def measure(port: int, load: Load, pictures: Iterator[bytes], each: int) -
     async with asyncio.timeout(ANSWER_S * each):
         await asyncio.gather(*asking)
     measured.seconds = time.perf_counter() - started
+    measured.cpu_s = server.cpu_s() - cpu_s
     return measured
 
 
@@ -166,28 +186,29 @@ def run(contents: Sequence[bytes], rounds: int, requests: int) -> dict[tuple[str
     loads = [Load(clients, is_fresh) for clients in CLIENTS for is_fresh in (True, False)]
     streams = {True: fresh(contents), False: repeated(contents)}
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(served(name)) for name in COMMANDS}
+        servers = {name: stack.enter_context(served(name)) for name in COMMANDS}
         for number, load in ((number, load) for number in range(rounds + 1) for load in loads):
             each = max(1, requests // load.clients)
             # Each goes first in every other round.
-            for name in sorted(ports, reverse=number % 2 == 0):
-                one = asyncio.run(measure(ports[name], load, streams[load.fresh], each))
+            for name in sorted(servers, reverse=number % 2 == 0):
+                one = asyncio.run(measure(servers[name], load, streams[load.fresh], each))
                 if number:
                     kept = found.setdefault((name, load), Measured())
                     kept.latencies_ms += one.latencies_ms
                     kept.seconds += one.seconds
+                    kept.cpu_s += one.cpu_s
     return found
 
 
 def table(found: dict[tuple[str, Load], Measured]) -> Iterator[str]:
     """Yield the lines of the table in the docs."""
-    yield "| clients | pictures | | p50 ms | p95 ms | answers a second |"
-    yield "| --: | --- | --- | --: | --: | --: |"
+    yield "| clients | pictures | | p50 ms | p95 ms | answers a second | CPU ms each |"
+    yield "| --: | --- | --- | --: | --: | --: | --: |"
     for load in dict.fromkeys(load for _, load in found):
         for name in COMMANDS:
             one = found[name, load]
             kind = "fresh" if load.fresh else "repeated"
-            figures = f"{one.p50_ms:.1f} | {one.p95_ms:.1f} | {one.per_s:.1f}"
+            figures = f"{one.p50_ms:.1f} | {one.p95_ms:.1f} | {one.per_s:.1f} | {one.cpu_ms:.0f}"
             yield f"| {load.clients} | {kind} | {name} | {figures} |"
 
 
