@@ -20,6 +20,26 @@ Labels = npt.NDArray[np.uint16]
 SequenceFormat = Literal["nifti", "dicom-series", "dicom", "mp4", "tiff"]
 
 
+class StoredFrames(Protocol):
+    """Stored values of frames, read when they are asked for."""
+
+    def __getitem__(self, index: int, /) -> Stored:
+        """Return any number type, shape (H, W)."""
+        ...
+
+
+class LabelFrames(Protocol):
+    """Object numbers of frames; an array of shape (F, H, W) is one of these."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Labels:
+        """Return uint16, shape (H, W); 0 is background."""
+        ...
+
+
 @dataclass(frozen=True)
 class FrameGeometry:
     """Where shown frames are.
@@ -69,16 +89,40 @@ class SourceGrid:
         columns, rows, frames = self.axes
         return values.transpose(frames, rows, columns)[self._steps]
 
-    def to_source(self, labels: Labels) -> Labels:
-        """Return labels of shown frames, shape (F, H, W), in the source's own order.
+    def source_shape(self, shown: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of the source of frames, (F, H, W); missing slices count."""
+        count, height, width = shown
+        if self.places is not None:
+            count = self.places[-1] + 1
+        sides = dict(zip(self.axes, (width, height, count), strict=True))
+        return sides[0], sides[1], sides[2]
+
+    def slab_of(
+        self, labels: LabelFrames, shape: tuple[int, int, int], first: int, last: int
+    ) -> Labels:
+        """Return labels of shown frames in the source's own order, some planes of its last axis.
 
         Missing slices are 0, as where nothing was found.
+
+        Args:
+            labels: of all frames.
+            shape: of the source.
+            first: of the planes.
+            last: one behind the last of them.
         """
-        if self.places is not None:
-            whole = np.zeros((self.places[-1] + 1, *labels.shape[1:]), dtype=labels.dtype)
-            whole[list(self.places)] = labels
-            labels = whole
-        return np.ascontiguousarray(labels[self._steps].transpose(np.argsort(self.axes[::-1])))
+        slab = np.zeros((*shape[:2], last - first), dtype=np.uint16)
+        columns, rows, through = self.axes
+        for index, place in enumerate(self.places or range(len(labels))):
+            place = shape[through] - 1 - place if self.flipped[2] else place
+            if through == 2 and not first <= place < last:
+                continue
+            frame = labels[index][self._steps[1:]]
+            plane = frame if rows < columns else frame.T
+            if through == 2:
+                slab[..., place - first] = plane
+            else:
+                np.moveaxis(slab, through, 0)[place] = plane[:, first:last]
+        return slab
 
     @property
     def _steps(self) -> tuple[slice, ...]:
@@ -113,11 +157,13 @@ class Frames:
     frame: Callable[[int], RgbImage]
 
 
-def shown_grey(values: Stored, tone: Tone, *, inverted: bool = False) -> Callable[[int], RgbImage]:
-    """Return the `Frames.frame` of numbers in memory.
+def shown_grey(
+    values: StoredFrames, tone: Tone, *, inverted: bool = False
+) -> Callable[[int], RgbImage]:
+    """Return the `Frames.frame` of grey numbers.
 
     Args:
-        values: any number type, shape (F, H, W).
+        values: of each frame.
         tone: from values to grey.
         inverted: whether low values are white.
     """

@@ -2,13 +2,14 @@
 
 Frames run along the axis with the widest spacing, the thinner one of two alike. They are shown as
 radiology shows them: the patient's head or front up, right side (else front) at the left. Nothing
-is resampled.
+is resampled. Voxels stay in the file, as it came, and are read in their stored type when a frame is
+asked for.
 """
 
 import gzip
 import io
-import zlib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
@@ -22,6 +23,7 @@ from segmenter.formats.frames import (
     Affine,
     FrameGeometry,
     Frames,
+    LabelFrames,
     Labels,
     SourceGrid,
     shown_grey,
@@ -32,14 +34,16 @@ from segmenter.formats.grey_levels import (
     Ramp,
     Stored,
     exact_window,
-    non_zero_ramp,
     ramp,
 )
 from segmenter.formats.guard import guarded
-from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.inflate import GZIP, SPAN_BYTES, GzipReader
+from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
+from segmenter.formats.percentiles import PIECE_VALUES, non_zero_ramp
 from segmenter.formats.window_presets import preset_window
 
-GZIP = b"\x1f\x8b"
+# Copies of the decompressor, and what it gives at once.
+READER_BYTES = 16 * MEBIBYTE
 # The first four bytes are the header's size.
 KINDS: dict[bytes, Any] = {
     kind.header_class.sizeof_hdr.to_bytes(4, order): kind
@@ -50,6 +54,11 @@ KINDS: dict[bytes, Any] = {
 HEAD_BYTES = 540
 # Extensions and padding between header and voxels.
 SLACK_BYTES = 2**20
+# Frames that lie across the file are read so many bytes of them at once: each such read goes
+# through the whole file.
+GROUP_BYTES = 64 * MEBIBYTE
+# Planes of labels are put together so many bytes at once, for the same reason.
+PLANES_BYTES = 64 * MEBIBYTE
 # A file that names no unit means millimetres.
 MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
@@ -58,7 +67,7 @@ def is_nifti(content: bytes) -> bool:
     """Tell whether bytes begin like NIfTI, gzipped or not."""
     head = content[:4]
     if head.startswith(GZIP):
-        head = _inflate(content, 4)
+        head = bytes(GzipReader(content).read(0, 4))
     return head in KINDS
 
 
@@ -86,40 +95,148 @@ def open_nifti(
             raise BrokenImage("this NIfTI header contradicts itself") from None
 
 
+def working_bytes(content: bytes, limits: Limits) -> int:
+    """Return the memory that reading frames of a volume takes, beside the file.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    with guarded("NIfTI volume", ImageFileError, HeaderDataError):
+        header, dtype = _read_header(content, limits)
+    shape = header.get_data_shape()[:3]
+    # The largest frame, whatever it is cut along, as read and as laid out for showing.
+    frame: int = int(np.prod(shape, dtype=np.int64)) // int(min(shape)) * dtype.itemsize
+    if not content.startswith(GZIP):
+        return 2 * frame
+    return 2 * frame + min(GROUP_BYTES + frame, frame * int(max(shape))) + READER_BYTES
+
+
+class _Volume(NamedTuple):
+    """The first volume of a file, where its voxels are read from.
+
+    Attributes:
+        shape: of the source's axes; the first varies fastest in the file.
+        start: of the voxels in the inflated file.
+        end: of the voxels that the header declares, those of further volumes too.
+    """
+
+    source: bytes | GzipReader
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.number]
+    start: int
+    end: int
+
+    def pieces(self) -> Iterator[Stored]:
+        """Go through all voxels in their order in the file, each piece shape (N,)."""
+        total = int(np.prod(self.shape, dtype=np.int64))
+        for first in range(0, total, PIECE_VALUES):
+            yield self._run(first, min(PIECE_VALUES, total - first))
+
+    def slab(self, axis: int, first: int, last: int) -> Stored:
+        """Return the voxels from `first` up to `last` along an axis, in the source's order."""
+        cut = tuple(slice(first, last) if each == axis else slice(None) for each in range(3))
+        if not isinstance(self.source, GzipReader):
+            every = self._run(0, int(np.prod(self.shape, dtype=np.int64)))
+            return every.reshape(self.shape, order="F")[cut]
+        columns, rows, planes = self.shape
+        if axis == 2:
+            run = self._run(first * columns * rows, (last - first) * columns * rows)
+            return run.reshape((columns, rows, last - first), order="F")
+        found = np.empty(
+            [last - first if each == axis else self.shape[each] for each in range(3)],
+            self.dtype,
+            order="F",
+        )
+        step = max(1, PIECE_VALUES // (columns * rows))
+        for plane in range(0, planes, step):
+            end = min(plane + step, planes)
+            found[..., plane:end] = self.slab(2, plane, end)[cut[:2]]
+        return found
+
+    def _run(self, first: int, count: int) -> Stored:
+        """Return `count` voxels from the `first` of the file on, shape (N,)."""
+        start, size = self.start + first * self.dtype.itemsize, count * self.dtype.itemsize
+        if not isinstance(self.source, GzipReader):
+            return np.frombuffer(self.source, self.dtype, count, start)
+        raw = self.source.read(start, size)
+        if len(raw) < size:
+            raise _cut_short(start + len(raw), self.end)
+        return np.frombuffer(raw, self.dtype)
+
+
+class _GroupedFrames:
+    """Shown frames of a volume; what is read beside a frame is kept until another group is."""
+
+    def __init__(self, volume: _Volume, grid: SourceGrid) -> None:
+        self._volume, self._grid = volume, grid
+        self._through = grid.axes[2]
+        frame = int(np.prod(volume.shape, dtype=np.int64)) // volume.shape[self._through]
+        self._size = 1
+        if isinstance(volume.source, GzipReader):
+            # Where frames follow each other in the file, a group saves inflating them anew for
+            # each when they are wanted backwards.
+            group_bytes = SPAN_BYTES if self._through == 2 else GROUP_BYTES
+            self._size = max(1, group_bytes // (frame * volume.dtype.itemsize))
+        self._number, self._group = -1, np.empty(0, volume.dtype)
+
+    def __getitem__(self, index: int) -> Stored:
+        """Return a frame's stored values, shape (H, W)."""
+        number, within = divmod(index, self._size)
+        if number != self._number:
+            first = number * self._size
+            last = min(first + self._size, self._volume.shape[self._through])
+            # Let go of the one before, so that there are never two.
+            self._number, self._group = -1, self._group[:0]
+            self._group = self._grid.shown(self._volume.slab(self._through, first, last))  # type: ignore[assignment]
+            self._number = number
+        frame: Stored = self._group[within]
+        return frame
+
+
 def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
-    image = _image(content, limits)
-    header: Any = image.header
-    volumes = int(np.prod(image.shape[3:], dtype=np.int64))
-    raw = np.asanyarray(image.dataobj.get_unscaled())
-    first: Stored = raw.reshape(*image.shape[:3], -1, order="F")[..., 0]
-    grid = _grid(image.shape[:3], np.asarray(image.affine, np.float64), header)
-    slope, intercept = _scaling(image)
-    values: Stored = grid.shown(first)  # type: ignore[assignment]
-    low_high, rule = _window(values, slope, intercept, window)
+    header, dtype = _read_header(content, limits)
+    shape = header.get_data_shape()
+    volumes = int(np.prod(shape[3:], dtype=np.int64))
+    start = int(header["vox_offset"])
+    needed = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
+    zipped = content.startswith(GZIP)
+    if not zipped and len(content) < needed:
+        raise _cut_short(len(content), needed)
+    source = GzipReader(content) if zipped else content
+    volume = _Volume(source, shape[:3], dtype, start, needed)
+    grid = _grid(shape[:3], np.asarray(header.get_best_affine(), np.float64), header)
+    slope, intercept = _scaling(header)
+    low_high, rule = _window(volume, slope, intercept, window)
+    if isinstance(volume.source, GzipReader):
+        there = volume.source.reach(needed + SLACK_BYTES)
+        if there < needed:
+            raise _cut_short(there, needed)
     column_mm, row_mm, slice_mm = _sides_mm(grid)
-    count, height, width = values.shape
+    columns, rows, through = grid.axes
     return Frames(
-        count=count,
-        height=height,
-        width=width,
+        count=shape[through],
+        height=shape[rows],
+        width=shape[columns],
         format="nifti",
         modality=None,
         rendering=join_rules(rule, f"volume 1 of {volumes}" if volumes > 1 else None),
         geometry=FrameGeometry(
             axis="depth",
-            affine=_shown_affine(grid, image.shape[:3]),
+            affine=_shown_affine(grid, shape[:3]),
             spacing=Spacing(row_mm=row_mm, column_mm=column_mm, source="pixdim"),
             slice_mm=slice_mm,
         ),
         source=grid,
-        frame=shown_grey(values, lambda stored: ramp(stored * slope + intercept, *low_high)),
+        frame=shown_grey(
+            _GroupedFrames(volume, grid), lambda stored: ramp(stored * slope + intercept, *low_high)
+        ),
     )
 
 
-def _image(content: bytes, limits: Limits) -> Any:
-    """Check the header, inflate no more than it declares, and let nibabel read."""
+def _read_header(content: bytes, limits: Limits) -> tuple[Any, np.dtype[np.number]]:
+    """Return the checked header, and the type of the voxels."""
     zipped = content.startswith(GZIP)
-    head = _inflate(content, HEAD_BYTES) if zipped else content[:HEAD_BYTES]
+    head = bytes(GzipReader(content).read(0, HEAD_BYTES)) if zipped else content[:HEAD_BYTES]
     kind = KINDS.get(head[:4])
     if kind is None:
         raise UnsupportedImage("this is no NIfTI volume")
@@ -138,38 +255,28 @@ def _image(content: bytes, limits: Limits) -> Any:
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise UnsupportedImage("NIfTI voxels that are no plain numbers are not read")
     check_frames(max(shape[:3]), int(np.prod(shape, dtype=object)), limits)
-    needed = int(header["vox_offset"]) + int(np.prod(shape, dtype=object)) * dtype.itemsize
-    raw = _inflate(content, needed + SLACK_BYTES) if zipped else content
-    if len(raw) < needed:
-        raise BrokenImage(f"{len(raw)} bytes where the NIfTI header declares {needed}")
-    return kind.from_bytes(raw)
+    return header, dtype
 
 
-def _inflate(content: bytes, limit: int) -> bytes:
-    """Return the first bytes of gzipped content, at most `limit`; shorter if it ends."""
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        return stream.decompress(content, limit)
-    except zlib.error:
-        raise BrokenImage("this gzip file does not inflate: damaged") from None
+def _cut_short(there: int, needed: int) -> BrokenImage:
+    return BrokenImage(f"{there} bytes where the NIfTI header declares {needed}")
 
 
-def _scaling(image: Any) -> tuple[float, float]:
-    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+def _scaling(header: Any) -> tuple[float, float]:
+    slope, intercept = header.get_slope_inter()
+    slope = 1.0 if slope is None else float(slope)
+    intercept = 0.0 if intercept is None else float(intercept)
     if not np.isfinite([slope, intercept]).all() or slope == 0.0:
         raise BrokenImage("a NIfTI scale that is 0 or no number")
     return slope, intercept
 
 
 def _window(
-    values: Stored, slope: float, intercept: float, window: Window | None
+    volume: _Volume, slope: float, intercept: float, window: Window | None
 ) -> tuple[Ramp, str]:
     if window is not None:
         return exact_window(*window), AS_ASKED
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        raise BrokenImage("no voxel has a finite value")
-    stored, rule = non_zero_ramp(finite)
+    stored, rule = non_zero_ramp(volume.pieces, "voxel")
     return Ramp(*sorted(end * slope + intercept for end in stored)), rule
 
 
@@ -227,11 +334,12 @@ def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:
     return columns, rows, frames
 
 
-def write_labels(labels: Labels, frames: Frames) -> bytes:
+def write_labels(labels: LabelFrames, frames: Frames) -> bytes:
     """Write object numbers as ``.nii.gz`` in the grid of their source, whatever that is.
 
     Args:
-        labels: uint16, shape (F, H, W) of the shown frames; 0 is background.
+        labels: uint16, shape (F, H, W) of the shown frames, or such frames one by one; 0 is
+            background.
         frames: that they belong to.
 
     Returns:
@@ -239,10 +347,13 @@ def write_labels(labels: Labels, frames: Frames) -> bytes:
         columns, rows, slices in millimetres of the patient; of a video columns, rows, frames, with
         the pixel size alone and codes that say that no orientation is known.
     """
-    assert labels.shape == (frames.count, frames.height, frames.width)
+    assert len(labels) == frames.count
     grid = frames.source
+    shape = grid.source_shape((frames.count, frames.height, frames.width))
     affine = grid.affine if grid.affine is not None else _plain_affine(frames.geometry)
-    image: Any = nibabel.Nifti1Image(grid.to_source(labels), affine)  # type: ignore[no-untyped-call]
+    # Of no memory: one number stands for all, until the planes are written in its place.
+    blank = np.broadcast_to(np.uint16(0), shape)
+    image: Any = nibabel.Nifti1Image(blank, affine)  # type: ignore[no-untyped-call]
     known = grid.affine is not None
     qform, sform = grid.codes if any(grid.codes) else ((1, 1) if known else (0, 0))
     image.header.set_xyzt_units(grid.unit if known or frames.geometry.spacing else None)
@@ -251,8 +362,19 @@ def write_labels(labels: Labels, frames: Frames) -> bytes:
     image.header.set_zooms(grid.pixdim or spacings(affine))
     stream = io.BytesIO()
     with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as zipped:
-        zipped.write(image.to_bytes())
+        image.update_header()
+        image.header.set_slope_inter(1.0, 0.0)
+        image.header.write_to(zipped)
+        for planes in _planes(labels, grid, shape):
+            zipped.write(planes.tobytes(order="F"))
     return stream.getvalue()
+
+
+def _planes(labels: LabelFrames, grid: SourceGrid, shape: tuple[int, int, int]) -> Iterator[Labels]:
+    """Put labels together in the source's order, some planes of its last axis at a time."""
+    step = max(1, PLANES_BYTES // (2 * shape[0] * shape[1]))
+    for first in range(0, shape[2], step):
+        yield grid.slab_of(labels, shape, first, min(first + step, shape[2]))
 
 
 def _plain_affine(geometry: FrameGeometry) -> Affine:

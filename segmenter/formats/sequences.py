@@ -4,9 +4,11 @@ Formats are told by content, never by name.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
+from segmenter.formats.archive import ReadFile
 from segmenter.formats.decoded import Window
 from segmenter.formats.dicom.series import open_dicom
 from segmenter.formats.frames import Frames
@@ -38,12 +40,10 @@ def open_frames(
         UnsupportedImage, BrokenImage, ImageTooLarge.
         InvalidPrompt: a preset that does not exist or does not fit.
     """
-    files = _files(files, limits)
-    if len(files) == 1:
-        return _open_one(files[0], limits, window, preset)
-    if any(sniff(file) != "dicom" for file in files):
-        raise UnsupportedImage("several files are a series only if all are DICOM")
-    return open_dicom(files, limits, window=window, preset=preset)
+    readers = _readers(files, limits)
+    if len(readers) == 1:
+        return _open_one(readers[0](), limits, window, preset)
+    return open_dicom(readers, limits, window=window, preset=preset)
 
 
 def is_sequence(content: bytes) -> bool:
@@ -51,7 +51,7 @@ def is_sequence(content: bytes) -> bool:
     return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_nifti(content)
 
 
-def _files(content: bytes | Sequence[bytes], limits: Limits) -> list[bytes]:
+def _readers(content: bytes | Sequence[bytes], limits: Limits) -> list[ReadFile]:
     files = [content] if isinstance(content, bytes) else list(content)
     if not files:
         raise UnsupportedImage("the upload is empty")
@@ -61,8 +61,8 @@ def _files(content: bytes | Sequence[bytes], limits: Limits) -> list[bytes]:
     if total > limits.max_bytes:
         raise ImageTooLarge(f"{total} bytes in all files, over the limit of {limits.max_bytes}")
     if len(files) == 1 and files[0].startswith(archive.MAGIC):
-        return archive.unzip(files[0], limits)
-    return files
+        return archive.members(files[0], limits)
+    return [partial(bytes, file) for file in files]
 
 
 def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str | None) -> Frames:
@@ -73,7 +73,7 @@ def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str
         return open_nifti(content, limits, window=window, preset=preset)
     kind = sniff(content)
     if kind == "dicom":
-        return open_dicom([content], limits, window=window, preset=preset)
+        return open_dicom([lambda: content], limits, window=window, preset=preset)
     if kind == "tiff":
         _refuse_preset(preset)
         return open_tiff(content, limits, window=window)

@@ -3,7 +3,7 @@
 Source: PS3.4, N.2 (pixel transformation sequence).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,14 @@ from segmenter.formats.grey_levels import (
     Stored,
     Tone,
     Values,
+    bands,
     exact_window,
     in_bands,
     linear_window,
-    percentile_ramp,
     ramp,
     sigmoid,
 )
+from segmenter.formats.percentiles import Piece, cut, streamed_ramp
 
 FROM_TAGS = "window from tags"
 FROM_LUT = "VOI LUT from tags"
@@ -54,7 +55,10 @@ def render_grey(
 def modality_values(stored: Stored, header: Dataset) -> npt.NDArray[np.float32]:
     """Return modality values (Hounsfield for CT) of stored ones: float32, same shape."""
     values, rescale = _modality(stored, header)
-    return rescale(values.astype(np.float64)).astype(np.float32)
+    rescaled = np.empty(values.shape, np.float32)
+    for rows in bands(values.shape):
+        rescaled[rows] = rescale(values[rows].astype(np.float64))
+    return rescaled
 
 
 def tag_window(header: Dataset) -> tuple[float, float] | None:
@@ -87,8 +91,14 @@ def _tone(
         return tone, FROM_TAGS
     # Padding is a stored value, so nothing can be told behind a modality LUT.
     told = "PixelPaddingValue" in header and not header.get("ModalityLUTSequence")
-    picture = values[is_picture(values, header)] if told else values.ravel()
-    (low, high), rule = percentile_ramp(picture, values)
+
+    def pieces() -> Iterator[Piece]:
+        for some in cut(values.ravel()):
+            yield Piece(some[is_picture(some, header)] if told else some, some)
+
+    found = streamed_ramp(pieces)
+    assert found is not None, "a picture has pixels"
+    (low, high), rule = found
     ends = rescale(np.array([low, high]))
     return _along(Ramp(float(ends.min()), float(ends.max()))), rule
 

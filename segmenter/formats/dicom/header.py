@@ -6,6 +6,7 @@ transfer syntax is read first, so that a deflated file is refused before anythin
 
 from collections.abc import Callable
 from io import BytesIO
+from typing import NamedTuple
 
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -61,6 +62,13 @@ _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _Stop = Callable[[BaseTag, str | None, int], bool]
 
 
+class Attributes(NamedTuple):
+    """The listed attributes of a file, and where its pixel data begin."""
+
+    header: Dataset
+    pixels_at: int
+
+
 def read_dicom(content: bytes, limits: Limits) -> Dataset:
     """Read the listed attributes and the pixel data (still encoded) of a DICOM file.
 
@@ -68,21 +76,38 @@ def read_dicom(content: bytes, limits: Limits) -> Dataset:
         BrokenImage, ImageTooLarge.
         UnsupportedImage: a transfer syntax or a kind of object that is not read here.
     """
+    attributes = read_attributes(content, limits)
+    with guarded("DICOM file"):
+        add_pixels(attributes, content)
+    return attributes.header
+
+
+def read_attributes(content: bytes, limits: Limits) -> Attributes:
+    """Read the listed attributes alone; raises what `read_dicom` does."""
     with guarded("DICOM file"):
         start, syntax = _read_meta(content[: limits.max_header_bytes])
         header, pixels_at = _read_header(content, start, syntax, limits)
         if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":
             raise UnsupportedImage("a DICOM segmentation holds masks, not a picture")
-        wanted = [*_FLOAT_PIXELS, _PIXEL_DATA]
-        stream = _at(content, pixels_at)
-        pixels = _read(stream, syntax, wanted, lambda tag, *_: int(tag) > _PIXEL_DATA)
-        if "PixelData" not in pixels:
-            raise _no_picture(header, pixels)
-        header.PixelData = pixels.PixelData
-        header["PixelData"].is_undefined_length = pixels["PixelData"].is_undefined_length
         header.file_meta = FileMetaDataset()
         header.file_meta.TransferSyntaxUID = syntax
-        return header
+        return Attributes(header, pixels_at)
+
+
+def add_pixels(attributes: Attributes, content: bytes) -> None:
+    """Add the pixel data of a file, still encoded, to its attributes.
+
+    Raises:
+        BrokenImage, UnsupportedImage.
+    """
+    header, wanted = attributes.header, [*_FLOAT_PIXELS, _PIXEL_DATA]
+    syntax = header.file_meta.TransferSyntaxUID
+    stream = _at(content, attributes.pixels_at)
+    pixels = _read(stream, syntax, wanted, lambda tag, *_: int(tag) > _PIXEL_DATA)
+    if "PixelData" not in pixels:
+        raise _no_picture(header, pixels)
+    header.PixelData = pixels.PixelData
+    header["PixelData"].is_undefined_length = pixels["PixelData"].is_undefined_length
 
 
 def _read_meta(head: bytes) -> tuple[int, uid.UID]:

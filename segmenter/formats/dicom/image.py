@@ -106,8 +106,10 @@ def render_colour(stored: Stored, photometric: str, layout: Layout) -> tuple[Rgb
     if layout.bits_stored > 8:
         if photometric in _YBR or layout.bits_stored > 16:
             raise UnsupportedImage(f"{layout.bits_stored}-bit colour of this kind is not read")
-        shift = layout.bits_stored - 8
-        return np.right_shift(stored.astype(np.uint16), shift).astype(np.uint8), HIGH_BYTE
+        shift, pixels = layout.bits_stored - 8, np.empty(stored.shape, np.uint8)
+        for rows in bands(stored.shape):
+            pixels[rows] = np.right_shift(stored[rows].astype(np.uint16), shift).astype(np.uint8)
+        return pixels, HIGH_BYTE
     colour = stored.astype(np.uint8, copy=False)
     if photometric not in _YBR:
         return colour, join_rules()
@@ -128,7 +130,10 @@ def _through_palette(stored: Stored, header: Dataset) -> RgbImage:
     table = (colours >> 8 if bits == 16 and colours.dtype == np.uint16 else colours).astype(
         np.uint8
     )
-    pixels: RgbImage = table[np.clip(stored.astype(np.int64) - first, 0, len(table) - 1)]
+    pixels = np.empty((*stored.shape, 3), np.uint8)
+    for rows in bands(stored.shape):
+        index = np.clip(stored[rows].astype(np.int64) - first, 0, len(table) - 1)
+        pixels[rows] = table[index]
     return pixels
 
 

@@ -2,9 +2,10 @@
 
 Slices are put in order by their position along the normal of the image plane, never by name or
 number. All are shown through one window: the tags' if every slice has the same, else percentiles.
+Pixels stay in the files, as they came, and are decoded when a frame is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from segmenter.contract import RgbImage
-from segmenter.errors import UnsupportedImage
+from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.formats.archive import ReadFile
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.dicom.grey_pipeline import (
     FROM_TAGS,
@@ -21,7 +23,7 @@ from segmenter.formats.dicom.grey_pipeline import (
     modality_values,
     tag_window,
 )
-from segmenter.formats.dicom.header import read_dicom
+from segmenter.formats.dicom.header import Attributes, add_pixels, read_attributes
 from segmenter.formats.dicom.image import decode_frame, read_modality, render_colour
 from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
@@ -38,13 +40,15 @@ from segmenter.formats.frames import (
 from segmenter.formats.grey_levels import (
     AS_ASKED,
     Ramp,
+    Stored,
     exact_window,
     linear_window,
-    percentile_ramp,
     ramp,
 )
 from segmenter.formats.guard import guarded
-from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
+from segmenter.formats.percentiles import Piece, cut, streamed_ramp
+from segmenter.formats.sniff import sniff
 from segmenter.formats.window_presets import preset_window
 
 # Slices may be off an even grid by this share of its step.
@@ -52,6 +56,9 @@ UNEVEN = 0.05
 SAME_PLACE_MM = 1e-3
 # Cosines of one plane, written with few digits.
 SAME_PLANE = 1e-3
+# Stored values of compressed slices that are kept once decoded: those of 128 slices of 512 x 512.
+# Some decoders take a third of a second for each.
+KEPT_BYTES = 64 * MEBIBYTE
 # LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -76,16 +83,37 @@ class Plane(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """One picture of the sequence: where to find it, and where it is in the patient."""
+    """One picture of the sequence: where to find it, and where it is in the patient.
 
-    header: Dataset
+    Attributes:
+        read: its file; None if the header has the pixel data already.
+    """
+
+    attributes: Attributes
+    read: ReadFile | None
     layout: Layout
     frame: int
     plane: Plane | None
 
+    @property
+    def header(self) -> Dataset:
+        """The attributes alone."""
+        return self.attributes.header
+
+    def decode(self) -> tuple[Stored, str]:
+        """Return the stored values, and the photometric they are in."""
+        if self.read is None:
+            return decode_frame(self.header, self.layout, self.frame)
+        add_pixels(self.attributes, self.read())
+        try:
+            return decode_frame(self.header, self.layout, self.frame)
+        finally:
+            # One slice at a time is in memory twice.
+            del self.header.PixelData
+
 
 def open_dicom(
-    files: Sequence[bytes], limits: Limits, *, window: Window | None, preset: str | None
+    files: Sequence[ReadFile], limits: Limits, *, window: Window | None, preset: str | None
 ) -> Frames:
     """Open one multi-frame file, or the single-frame files of one series.
 
@@ -94,11 +122,13 @@ def open_dicom(
         InvalidPrompt: no such preset, or not for this modality.
     """
     with guarded("DICOM series"):
-        slices = [found for content in files for found in _slices(content, limits)]
         kind: SequenceFormat = "dicom" if len(files) == 1 else "dicom-series"
         if kind == "dicom-series":
+            slices = [_slice(read, limits) for read in files]
             _check_alike(slices)
             slices = sorted(slices, key=lambda slice_: slice_.plane.along if slice_.plane else 0.0)
+        else:
+            slices = _frames(files[0](), limits)
         first = slices[0]
         voxels = len(slices) * first.layout.rows * first.layout.columns
         check_frames(len(slices), voxels, limits)
@@ -107,11 +137,26 @@ def open_dicom(
         return _open_grey(slices, kind, window, preset)
 
 
-def _slices(content: bytes, limits: Limits) -> list[Slice]:
-    header = read_dicom(content, limits)
-    layout = read_layout(header, limits)
+def _slice(read: ReadFile, limits: Limits) -> Slice:
+    """Return a file of a series."""
+    content = read()
+    if sniff(content) != "dicom":
+        raise UnsupportedImage("several files are a series only if all are DICOM")
+    attributes = read_attributes(content, limits)
+    layout = read_layout(attributes.header, limits)
+    return Slice(attributes, read, layout, 0, _plane(attributes.header, 0))
+
+
+def _frames(content: bytes, limits: Limits) -> list[Slice]:
+    """Return the frames of a file that stands alone."""
+    attributes = read_attributes(content, limits)
+    layout = read_layout(attributes.header, limits)
     check_frames(layout.frames, layout.frames * layout.rows * layout.columns, limits)
-    return [Slice(header, layout, i, _plane(header, i)) for i in range(layout.frames)]
+    add_pixels(attributes, content)
+    return [
+        Slice(attributes, None, layout, i, _plane(attributes.header, i))
+        for i in range(layout.frames)
+    ]
 
 
 def _plane(header: Dataset, index: int) -> Plane | None:
@@ -172,22 +217,16 @@ def _open_grey(
     modality = read_modality(first.header)
     if window is None and preset is not None:
         window = preset_window(preset, modality)
-    shape = (len(slices), first.layout.rows, first.layout.columns)
-    values, picture = np.empty(shape, np.float32), np.empty(shape, np.bool_)
-    for place, slice_ in enumerate(slices):
-        stored, photometric = decode_frame(slice_.header, slice_.layout, slice_.frame)
-        values[place] = modality_values(stored, slice_.header)
-        picture[place] = is_picture(stored, slice_.header)
-    low_high, rule = _window(slices, values, picture, window)
-    inverted = photometric == "MONOCHROME1"
+    values = _GreyFrames(slices)
+    low_high, rule = _window(slices, values, window)
+    inverted = values.photometric == "MONOCHROME1"
     places, step_mm = _places(slices)
     affine = _affine(slices, places, step_mm)
     missing = places[-1] + 1 - len(places)
-    count, height, width = shape
     return Frames(
-        count=count,
-        height=height,
-        width=width,
+        count=len(slices),
+        height=first.layout.rows,
+        width=first.layout.columns,
         format=kind,
         modality=modality,
         rendering=join_rules(
@@ -205,11 +244,50 @@ def _open_grey(
     )
 
 
+class _GreyFrames:
+    """Modality values of slices, decoded when they are asked for.
+
+    Attributes:
+        photometric: of the last slice.
+    """
+
+    def __init__(self, slices: Sequence[Slice]) -> None:
+        """Decode all slices once, and keep of compressed ones what fits `KEPT_BYTES`."""
+        self._slices = slices
+        self._kept: dict[int, Stored] = {}
+        self._kept_bytes = 0
+        self.photometric = ""
+        for index, slice_ in enumerate(slices):
+            stored, self.photometric = slice_.decode()
+            if slice_.header.file_meta.TransferSyntaxUID.is_encapsulated:
+                self._keep(index, stored)
+
+    def __getitem__(self, index: int) -> Stored:
+        """Return float32, shape (H, W)."""
+        with guarded("DICOM frame"):
+            return modality_values(self._stored(index), self._slices[index].header)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Go through all values; padding is background."""
+        for index, slice_ in enumerate(self._slices):
+            stored = self._stored(index)
+            values = modality_values(stored, slice_.header)
+            for some, as_stored in zip(cut(values.ravel()), cut(stored.ravel()), strict=True):
+                yield Piece(some[is_picture(as_stored, slice_.header)], some)
+
+    def _stored(self, index: int) -> Stored:
+        kept = self._kept.get(index)
+        return self._slices[index].decode()[0] if kept is None else kept
+
+    def _keep(self, index: int, stored: Stored) -> None:
+        if self._kept_bytes + stored.nbytes <= KEPT_BYTES:
+            # What was decoded may be a view of something larger.
+            self._kept[index] = np.ascontiguousarray(stored)
+            self._kept_bytes += stored.nbytes
+
+
 def _window(
-    slices: Sequence[Slice],
-    values: npt.NDArray[np.float32],
-    picture: npt.NDArray[np.bool_],
-    window: Window | None,
+    slices: Sequence[Slice], values: _GreyFrames, window: Window | None
 ) -> tuple[Ramp, str]:
     if window is not None:
         return exact_window(*window), AS_ASKED
@@ -217,7 +295,10 @@ def _window(
     common = windows.pop() if len(windows) == 1 else None
     if common is not None:
         return linear_window(*common), FROM_TAGS
-    return percentile_ramp(values[picture], values.ravel())
+    found = streamed_ramp(values.pieces)
+    if found is None:
+        raise BrokenImage("no pixel has a value")
+    return found
 
 
 def _affine(slices: Sequence[Slice], places: Sequence[int], step_mm: float) -> Affine | None:
@@ -286,5 +367,5 @@ def _open_colour(slices: Sequence[Slice], kind: SequenceFormat) -> Frames:
 def _colour(slice_: Slice) -> tuple[RgbImage, str]:
     if slice_.layout.samples == 1:
         raise UnsupportedImage("a sequence in palette colours is not read")
-    stored, photometric = decode_frame(slice_.header, slice_.layout, slice_.frame)
+    stored, photometric = slice_.decode()
     return render_colour(stored, photometric, slice_.layout)

@@ -15,22 +15,23 @@ import numpy.typing as npt
 from PIL import Image
 
 from segmenter.contract import BinaryMask, RgbImage
-from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
+from segmenter.errors import ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
 from segmenter.formats.grey_levels import (
     AS_ASKED,
+    BAND_VALUES,
     HIGH_BYTE,
     Ramp,
     Stored,
     bands,
     exact_window,
     in_bands,
-    non_zero_ramp,
     ramp,
     to_rgb,
 )
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes, check_size
+from segmenter.formats.percentiles import cut, non_zero_ramp
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
 from segmenter.formats.sniff import RasterFormat, sniff
 
@@ -120,40 +121,64 @@ def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[
     return numbers
 
 
-def read_pages(content: bytes, limits: Limits) -> list[Stored]:
-    """Read the stored numbers of all pages of a grey TIFF, each shape (H, W), upright.
+class TiffPages:
+    """The stored numbers of all pages of a grey TIFF, each decoded when it is asked for."""
 
-    Raises:
-        BrokenImage, ImageTooLarge.
-        UnsupportedImage: colour.
-    """
-    pages = []
-    with _opened(content, "tiff", limits) as (image, header):
-        for number in range(header.pages):
-            image.seek(number)
+    def __init__(self, content: bytes, limits: Limits) -> None:
+        """Open and decode all pages once.
+
+        Raises:
+            BrokenImage, ImageTooLarge.
+            UnsupportedImage: colour, or pages of different sizes.
+        """
+        self.count = read_raster_header(content, "tiff").pages
+        with _reading("tiff"):
+            # Stays open: it reads from memory.
+            self._image = Image.open(BytesIO(content), formats=("TIFF",))
+            self.height, self.width = self._decoded(0, limits).shape
+            dtypes = {self._alike(number, limits) for number in range(self.count)}
+        self.dtype = np.result_type(*dtypes)
+
+    def __getitem__(self, index: int) -> Stored:
+        """Return a page as it is stored, of one number type for all, shape (H, W), upright."""
+        with _reading("tiff"):
+            page: Stored = self._decoded(index, None).astype(self.dtype, copy=False)
+        return page
+
+    def pieces(self) -> Iterator[Stored]:
+        """Go through all stored numbers, each piece shape (N,)."""
+        for number in range(self.count):
+            yield from cut(self[number].ravel())
+
+    def _alike(self, number: int, limits: Limits) -> np.dtype[np.number]:
+        """Decode a page; return its number type."""
+        page = self._decoded(number, limits)
+        if page.shape != (self.height, self.width):
+            raise UnsupportedImage("the pages of the TIFF are of different sizes")
+        return page.dtype
+
+    def _decoded(self, number: int, limits: Limits | None) -> Stored:
+        image = self._image
+        image.seek(number)
+        if limits is not None:
             check_size(*image.size, limits)
-            if image.mode not in _GREY:
-                raise UnsupportedImage("a TIFF of several pages in colour is not read")
-            if _is_inverted(image):
-                raise UnsupportedImage(
-                    "a TIFF of several deep pages with white as zero is not read"
-                )
-            pages.append(np.array(image.convert("L") if image.mode == "1" else image))
-    return pages
+        if image.mode not in _GREY:
+            raise UnsupportedImage("a TIFF of several pages in colour is not read")
+        if _is_inverted(image):
+            raise UnsupportedImage("a TIFF of several deep pages with white as zero is not read")
+        page: Stored = np.array(image.convert("L") if image.mode == "1" else image)
+        return page
 
 
-def stored_slope(stored: Stored, window: Window | None) -> tuple[Ramp, str | None]:
-    """Return the ramp that shows stored numbers, and its rule; 8-bit ones stay as they are.
+def _stored_slope(stored: Stored, window: Window | None) -> tuple[Ramp, str | None]:
+    """Return the ramp that shows stored numbers, and its rule.
 
     Raises:
         BrokenImage: no number is finite.
     """
-    if stored.dtype == np.uint8 and window is None:
-        return Ramp(0.0, 255.0), None
-    finite = stored[np.isfinite(stored)]
-    if finite.size == 0:
-        raise BrokenImage("no pixel has a finite value")
-    return (exact_window(*window), AS_ASKED) if window is not None else non_zero_ramp(finite)
+    if window is not None:
+        return exact_window(*window), AS_ASKED
+    return non_zero_ramp(lambda: cut(stored.ravel()), "pixel")
 
 
 def encode_mask_png(mask: BinaryMask) -> bytes:
@@ -183,14 +208,20 @@ def _opened(
     """Check, open, load and turn upright."""
     header = read_raster_header(content, name)
     check_size(header.width, header.height, limits)
+    # An allow-list: Pillow knows forty formats, some of which run other programs.
+    with _reading(name), Image.open(BytesIO(content), formats=(name.upper(),)) as image:
+        # A GIF's first frame may be larger than its header says.
+        check_size(*image.size, limits)
+        image.load()
+        yield image, header
+
+
+@contextmanager
+def _reading(name: RasterFormat) -> Iterator[None]:
+    """Translate what Pillow raises."""
     with guarded(f"{name} image"):
         try:
-            # An allow-list: Pillow knows forty formats, some of which run other programs.
-            with Image.open(BytesIO(content), formats=(name.upper(),)) as image:
-                # A GIF's first frame may be larger than its header says.
-                check_size(*image.size, limits)
-                image.load()
-                yield image, header
+            yield
         except Image.DecompressionBombError:
             raise ImageTooLarge("more pixels than the decoder's own limit") from None
 
@@ -204,8 +235,8 @@ def _render(
     upright = image.transpose(turn) if turn is not None else image
     if image.mode in _DEEP:
         # Pillow's own conversion clips 16-bit values at 255 and so turns most of them white.
-        stored = np.asarray(upright)
-        slope, shown = stored_slope(stored, window)
+        stored = _to_array(upright)
+        slope, shown = _stored_slope(stored, window)
         grey = in_bands(stored, lambda values: ramp(values, *slope), inverted=inverted)
         return to_rgb(grey), join_rules(shown, "inverted (white is zero)" * inverted)
     if image.mode not in _PLAIN:
@@ -213,7 +244,31 @@ def _render(
     rule = join_rules(HIGH_BYTE if header.bits > 8 else None, _FORMULA.get(image.mode))
     if image.has_transparency_data:
         return _render_alpha(upright, rule)
-    return np.asarray(upright.convert("RGB")), rule
+    pixels = np.empty((upright.height, upright.width, 3), np.uint8)
+    for rows, band in _in_strips(upright):
+        pixels[rows] = np.asarray(band.convert("RGB"))
+    return pixels, rule
+
+
+def _to_array(image: Image.Image) -> Stored:
+    """Copy stored numbers; whole, Pillow would hold them three times."""
+    strips = _in_strips(image)
+    rows, band = next(strips)
+    first = np.asarray(band)
+    stored = np.empty((image.height, image.width), first.dtype)
+    stored[rows] = first
+    for rows, band in strips:
+        stored[rows] = np.asarray(band)
+    return stored
+
+
+def _in_strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Cut a picture into strips of rows, so that what is made of it exists once."""
+    if image.width * image.height <= BAND_VALUES:
+        yield slice(0, image.height), image
+        return
+    for rows in bands((image.height, image.width)):
+        yield rows, image.crop((0, rows.start, image.width, rows.stop))
 
 
 def _is_inverted(image: Image.Image) -> bool:
@@ -224,12 +279,12 @@ def _is_inverted(image: Image.Image) -> bool:
 
 def _render_alpha(image: Image.Image, rule: str) -> tuple[RgbImage, str]:
     """Composite over black, unless every pixel is opaque anyway."""
-    rgba = np.asarray(image.convert("RGBA"))
-    colour, alpha = rgba[:, :, :3], rgba[:, :, 3:]
-    if alpha.min() == 255:
-        return colour, rule
-    pixels = np.empty_like(colour)
-    for rows in bands(colour.shape):
-        shaded = colour[rows].astype(np.uint16) * alpha[rows] + 127
+    pixels, opaque = np.empty((image.height, image.width, 3), np.uint8), True
+    for rows, band in _in_strips(image):
+        rgba = np.asarray(band.convert("RGBA"))
+        alpha = rgba[:, :, 3:]
+        # Opaque ones come out as they are.
+        shaded = rgba[:, :, :3].astype(np.uint16) * alpha + 127
         pixels[rows] = (shaded // 255).astype(np.uint8)
-    return pixels, join_rules(rule, _ALPHA)
+        opaque = opaque and int(alpha.min()) == 255
+    return pixels, rule if opaque else join_rules(rule, _ALPHA)

@@ -1,14 +1,14 @@
-"""Pages of a TIFF as frames; all pages of one size."""
+"""Pages of a TIFF as frames, each decoded when it is asked for; all pages of one size."""
 
 import numpy as np
 
-from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid, shown_grey
-from segmenter.formats.grey_levels import ramp
+from segmenter.formats.grey_levels import AS_ASKED, Ramp, exact_window, ramp
 from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.percentiles import non_zero_ramp
 from segmenter.formats.raster.header import read_raster_header
-from segmenter.formats.raster.image import read_pages, stored_slope
+from segmenter.formats.raster.image import TiffPages
 
 
 def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> Frames:
@@ -21,20 +21,25 @@ def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> Frame
     header = read_raster_header(content, "tiff")
     pixels = header.width * header.height
     check_frames(header.pages, header.pages * pixels, limits)
-    pages = read_pages(content, limits)
-    if len({page.shape for page in pages}) > 1:
-        raise UnsupportedImage("the pages of the TIFF are of different sizes")
-    values = np.stack(pages)
-    slope, rule = stored_slope(values, window)
-    count, height, width = values.shape
+    pages = TiffPages(content, limits)
+    slope, rule = _slope(pages, window)
     return Frames(
-        count=count,
-        height=height,
-        width=width,
+        count=pages.count,
+        height=pages.height,
+        width=pages.width,
         format="tiff",
         modality=None,
         rendering=join_rules(rule),
         geometry=FrameGeometry(axis="depth"),
         source=SourceGrid(),
-        frame=shown_grey(values, lambda band: ramp(band, *slope)),
+        frame=shown_grey(pages, lambda band: ramp(band, *slope)),
     )
+
+
+def _slope(pages: TiffPages, window: Window | None) -> tuple[Ramp, str | None]:
+    """Do for all pages what `segmenter.formats.raster.image` does for a picture."""
+    if window is not None:
+        return exact_window(*window), AS_ASKED
+    if pages.dtype == np.uint8:
+        return Ramp(0.0, 255.0), None
+    return non_zero_ramp(pages.pieces, "pixel")
