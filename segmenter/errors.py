@@ -11,6 +11,7 @@
       VolumeNotDone              the job has no result yet, or will never have one
       QueueFull                  nothing was stored, try later
       StoreFull                  nothing was stored: what others work on leaves no room
+      MemoryBusy                 others use the memory it needs, try later
       NoWorker                   nobody is there to do it
         NoAgentWorker            the same of an agent run
       TransportDown              the broker does not answer
@@ -88,6 +89,10 @@ class QueueFull(SegmenterError):
 
 class StoreFull(SegmenterError):
     """What is being worked on takes all the room of a store; nothing was stored."""
+
+
+class MemoryBusy(SegmenterError):
+    """Others kept the memory that this needs for too long; nothing was begun."""
 
 
 class NoWorker(SegmenterError):

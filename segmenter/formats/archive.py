@@ -6,25 +6,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
+from typing import NamedTuple
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.limits import Limits
 
-# Reads one file of an upload.
-ReadFile = Callable[[], bytes]
 MAGIC = b"PK\x03\x04"
 # An index of files that exporters put beside the slices.
 PASSED_OVER = ("DICOMDIR",)
 HIDDEN = ("__MACOSX/", ".")
 
 
-def members(content: bytes, limits: Limits) -> list[ReadFile]:
-    """Return readers of the files of an archive, in its order; each inflates one file.
+# Reads one file of an upload.
+ReadFile = Callable[[], bytes]
+
+
+class Member(NamedTuple):
+    """A file of an upload: its bytes, and how to read them."""
+
+    size: int
+    read: ReadFile
+
+
+def members(content: bytes, limits: Limits) -> list[Member]:
+    """Return the files of an archive, in its order; each is inflated when it is read.
 
     Folders and hidden files are passed over.
 
     Raises:
-        BrokenImage: damaged; readers raise it too.
+        BrokenImage: damaged; reading a file raises it too.
         ImageTooLarge: too many files, or too many bytes when inflated.
         UnsupportedImage: encrypted, or nothing in it.
     """
@@ -43,7 +53,7 @@ def members(content: bytes, limits: Limits) -> list[ReadFile]:
         raise UnsupportedImage("an encrypted ZIP archive is not read")
     if not found:
         raise UnsupportedImage("the ZIP archive holds no file")
-    return [partial(_read, archive, each) for each in found]
+    return [Member(each.file_size, partial(_read, archive, each)) for each in found]
 
 
 def _wanted(member: zipfile.ZipInfo) -> bool:

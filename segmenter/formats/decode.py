@@ -7,17 +7,17 @@ the readers: results hold pixels, size, spacing, modality and rule names, errors
 import hashlib
 
 from segmenter.contract import ImageRef
-from segmenter.formats.decoded import DecodedImage, Window
-from segmenter.formats.dicom.image import decode_dicom
+from segmenter.formats.decoded import DecodedImage, Undecoded, Window
+from segmenter.formats.dicom.image import read_dicom_image
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes
-from segmenter.formats.raster.image import decode_raster
+from segmenter.formats.raster.image import read_raster
 from segmenter.formats.sniff import sniff
 
 
-def decode(
+def read_header(
     content: bytes, limits: Limits = DEFAULT_LIMITS, *, window: Window | None = None
-) -> DecodedImage:
-    """Decode PNG, JPEG, TIFF, WebP, BMP, GIF or DICOM.
+) -> Undecoded:
+    """Read what a PNG, JPEG, TIFF, WebP, BMP, GIF or DICOM file declares, and decode nothing.
 
     Args:
         content: the whole file.
@@ -33,8 +33,15 @@ def decode(
     check_bytes(content, limits)
     name = sniff(content)
     if name == "dicom":
-        return decode_dicom(content, limits, window=window)
-    return decode_raster(content, name, limits, window=window)
+        return read_dicom_image(content, limits, window=window)
+    return read_raster(content, name, limits, window=window)
+
+
+def decode(
+    content: bytes, limits: Limits = DEFAULT_LIMITS, *, window: Window | None = None
+) -> DecodedImage:
+    """Decode an image; see `read_header`, for the errors too."""
+    return read_header(content, limits, window=window).decode()
 
 
 def describe(content: bytes, decoded: DecodedImage) -> ImageRef:

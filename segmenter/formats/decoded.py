@@ -1,5 +1,6 @@
 """What every reader returns, and the window a caller may ask for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +37,19 @@ class DecodedImage:
     rendering: str = IDENTITY
     may_show_name: bool = False
     region: tuple[int, int, int, int] | None = None
+
+
+class Undecoded(NamedTuple):
+    """A picture whose header was read and checked.
+
+    Attributes:
+        working_bytes: memory that decoding it takes at its peak, the picture itself and further
+            copies of the file included; the file as it came is not.
+        decode: decodes it; raises what the reader raises.
+    """
+
+    working_bytes: int
+    decode: Callable[[], DecodedImage]
 
 
 def join_rules(*rules: str | None) -> str:

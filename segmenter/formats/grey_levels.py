@@ -23,6 +23,9 @@ HIGH_BYTE = "high byte of 16-bit samples"
 # Work in float64 on so many values at a time: with the copies that a rule makes some 20 MiB, where
 # the largest image whole would take 1.6 GiB. Fewer are no faster.
 BAND_VALUES = 500_000
+STRIPS_BYTES = 24 * 2**20
+# A shown pixel: its grey and three channels of it.
+SHOWN_BYTES = 4
 
 
 class Ramp(NamedTuple):

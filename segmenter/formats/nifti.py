@@ -31,6 +31,8 @@ from segmenter.formats.frames import (
 )
 from segmenter.formats.grey_levels import (
     AS_ASKED,
+    SHOWN_BYTES,
+    STRIPS_BYTES,
     Ramp,
     Stored,
     exact_window,
@@ -104,11 +106,14 @@ def working_bytes(content: bytes, limits: Limits) -> int:
     with guarded("NIfTI volume", ImageFileError, HeaderDataError):
         header, dtype = _read_header(content, limits)
     shape = header.get_data_shape()[:3]
-    # The largest frame, whatever it is cut along, as read and as laid out for showing.
-    frame: int = int(np.prod(shape, dtype=np.int64)) // int(min(shape)) * dtype.itemsize
+    # The largest frame, whatever the volume is cut along.
+    pixels = int(np.prod(shape, dtype=np.int64)) // int(min(shape))
+    frame = pixels * dtype.itemsize
+    shown = pixels * SHOWN_BYTES + STRIPS_BYTES
     if not content.startswith(GZIP):
-        return 2 * frame
-    return 2 * frame + min(GROUP_BYTES + frame, frame * int(max(shape))) + READER_BYTES
+        return shown
+    # A group of frames, and what it is read from.
+    return shown + min(GROUP_BYTES + frame, frame * int(max(shape))) + frame + READER_BYTES
 
 
 class _Volume(NamedTuple):

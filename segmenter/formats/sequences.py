@@ -8,15 +8,19 @@ from functools import partial
 
 from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
-from segmenter.formats.archive import ReadFile
+from segmenter.formats.archive import Member
 from segmenter.formats.decoded import Window
 from segmenter.formats.dicom.series import open_dicom
+from segmenter.formats.dicom.series import working_bytes as dicom_bytes
 from segmenter.formats.frames import Frames
 from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.nifti import is_nifti, open_nifti
+from segmenter.formats.nifti import working_bytes as nifti_bytes
 from segmenter.formats.raster.tiff_pages import open_tiff
+from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
 from segmenter.formats.sniff import sniff
 from segmenter.formats.video import open_video
+from segmenter.formats.video import working_bytes as video_bytes
 
 READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
 
@@ -40,10 +44,41 @@ def open_frames(
         UnsupportedImage, BrokenImage, ImageTooLarge.
         InvalidPrompt: a preset that does not exist or does not fit.
     """
-    readers = _readers(files, limits)
-    if len(readers) == 1:
-        return _open_one(readers[0](), limits, window, preset)
-    return open_dicom(readers, limits, window=window, preset=preset)
+    members = _members(files, limits)
+    if len(members) == 1:
+        return _open_one(members[0].read(), limits, window, preset)
+    return open_dicom([member.read for member in members], limits, window=window, preset=preset)
+
+
+def working_bytes(files: bytes | Sequence[bytes], limits: Limits) -> int:
+    """Return the memory that opening a sequence and reading its frames takes, beside its files.
+
+    Reads the header of the first file only: what the others declare is checked against it.
+
+    Raises:
+        UnsupportedImage, BrokenImage, ImageTooLarge.
+    """
+    members = _members(files, limits)
+    first, largest = members[0].read(), max(member.size for member in members)
+    if len(members) > 1:
+        return dicom_bytes(first, limits, files=len(members), largest=2 * largest)
+    # What lies in an archive is inflated beside it.
+    inflated = largest if _is_archive(files) else 0
+    if first[4:8] == b"ftyp":
+        return inflated + video_bytes(first, limits)
+    if is_nifti(first):
+        return inflated + nifti_bytes(first, limits)
+    kind = sniff(first)
+    if kind == "dicom":
+        return inflated + dicom_bytes(first, limits, files=1, largest=largest)
+    if kind == "tiff":
+        return inflated + tiff_bytes(first, limits)
+    raise _single(kind)
+
+
+def _is_archive(files: bytes | Sequence[bytes]) -> bool:
+    first = files if isinstance(files, bytes) else files[0]
+    return first.startswith(archive.MAGIC)
 
 
 def is_sequence(content: bytes) -> bool:
@@ -51,7 +86,7 @@ def is_sequence(content: bytes) -> bool:
     return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_nifti(content)
 
 
-def _readers(content: bytes | Sequence[bytes], limits: Limits) -> list[ReadFile]:
+def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
     files = [content] if isinstance(content, bytes) else list(content)
     if not files:
         raise UnsupportedImage("the upload is empty")
@@ -62,7 +97,7 @@ def _readers(content: bytes | Sequence[bytes], limits: Limits) -> list[ReadFile]
         raise ImageTooLarge(f"{total} bytes in all files, over the limit of {limits.max_bytes}")
     if len(files) == 1 and files[0].startswith(archive.MAGIC):
         return archive.members(files[0], limits)
-    return [partial(bytes, file) for file in files]
+    return [Member(len(file), partial(bytes, file)) for file in files]
 
 
 def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str | None) -> Frames:
@@ -77,7 +112,11 @@ def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str
     if kind == "tiff":
         _refuse_preset(preset)
         return open_tiff(content, limits, window=window)
-    raise UnsupportedImage(f"this is {kind}, a single picture; {READ_HERE}")
+    raise _single(kind)
+
+
+def _single(kind: str) -> UnsupportedImage:
+    return UnsupportedImage(f"this is {kind}, a single picture; {READ_HERE}")
 
 
 def _refuse_preset(preset: str | None) -> None:

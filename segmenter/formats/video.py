@@ -15,6 +15,8 @@ from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
 
 CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1"})
+# Frames that a decoder keeps to predict others from, and those under way. Source: ITU-T H.264, A.3.1.
+HELD_FRAMES = 18
 # Rotation of the display matrix, degrees counter-clockwise, to quarter turns.
 QUARTERS = {0: 0, 90: 1, 180: 2, -180: 2, -90: 3, 270: 3, -270: 1}
 
@@ -48,6 +50,20 @@ def open_video(content: bytes, limits: Limits) -> Frames:
     )
 
 
+def working_bytes(content: bytes, limits: Limits) -> int:
+    """Return the memory that decoding frames takes, beside the file.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    with guarded("video", FFmpegError), av.open(BytesIO(content), mode="r") as container:
+        context = _stream(container, limits).codec_context
+        deep = "10" in (context.pix_fmt or "") or "12" in (context.pix_fmt or "")
+        # Three samples a pixel at most; then three channels, turned and laid out anew.
+        frame = 3 * (2 if deep else 1)
+        return int(context.width * context.height * (HELD_FRAMES * frame + 9))
+
+
 class _Decoder:
     """Decodes in order and starts anew for an earlier frame; holds at most one decoded frame."""
 
@@ -75,13 +91,8 @@ class _Decoder:
 def _survey(content: bytes, limits: Limits) -> tuple[int, int, float | None]:
     """Return packets, declared frames and frames per second of the first video stream."""
     with av.open(BytesIO(content), mode="r") as container:
-        if not container.streams.video:
-            raise UnsupportedImage("a video file without pictures")
-        stream: Any = container.streams.video[0]
+        stream = _stream(container, limits)
         context = stream.codec_context
-        if context.name not in CODECS:
-            raise UnsupportedImage("a video codec that is not read; H.264 is")
-        check_size(context.width, context.height, limits)
         pixels = context.width * context.height
         count = 0
         for packet in container.demux(stream):
@@ -89,6 +100,18 @@ def _survey(content: bytes, limits: Limits) -> tuple[int, int, float | None]:
             check_frames(count, count * pixels if count == 1 else 0, limits)
         rate = stream.average_rate
         return count, stream.frames, float(rate) if rate else None
+
+
+def _stream(container: Any, limits: Limits) -> Any:
+    """Return the first video stream, checked."""
+    if not container.streams.video:
+        raise UnsupportedImage("a video file without pictures")
+    stream: Any = container.streams.video[0]
+    context = stream.codec_context
+    if context.name not in CODECS:
+        raise UnsupportedImage("a video codec that is not read; H.264 is")
+    check_size(context.width, context.height, limits)
+    return stream
 
 
 def _upright(frame: Any) -> RgbImage:

@@ -12,7 +12,7 @@ from pydicom.uid import JPEG2000TransferSyntaxes, RLELossless
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.dicom.layout import Layout
-from segmenter.formats.raster.jpeg_header import check_scans, read_jpeg_header
+from segmenter.formats.raster.jpeg_header import count_scans, read_jpeg_header
 
 _SIZ = b"\xff\x4f\xff\x51"
 # Plain codestreams begin with it; some writers wrap them in JP2 boxes, which are short.
@@ -37,7 +37,7 @@ def check_frame(header: Dataset, layout: Layout, index: int = 0) -> None:
         _check_agreement(_j2k_size(frame), layout)
     else:
         jpeg = read_jpeg_header(frame)
-        check_scans(frame)
+        count_scans(frame)
         _check_agreement((jpeg.width, jpeg.height, jpeg.components, jpeg.bits), layout)
 
 

@@ -52,6 +52,16 @@ _KEYWORDS = (
     # The same of the frames of enhanced objects.
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
+# Sequences among them that are looked into for each frame. Read, they take 28 times their bytes.
+_PER_FRAME = tuple(
+    Tag(keyword)
+    for keyword in (
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "ModalityLUTSequence",
+    )
+)
+NESTED_FACTOR = 28
 _META_START = 132
 # Little and big endian.
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
@@ -69,21 +79,13 @@ class Attributes(NamedTuple):
     pixels_at: int
 
 
-def read_dicom(content: bytes, limits: Limits) -> Dataset:
-    """Read the listed attributes and the pixel data (still encoded) of a DICOM file.
+def read_attributes(content: bytes, limits: Limits) -> Attributes:
+    """Read the listed attributes of a DICOM file.
 
     Raises:
         BrokenImage, ImageTooLarge.
         UnsupportedImage: a transfer syntax or a kind of object that is not read here.
     """
-    attributes = read_attributes(content, limits)
-    with guarded("DICOM file"):
-        add_pixels(attributes, content)
-    return attributes.header
-
-
-def read_attributes(content: bytes, limits: Limits) -> Attributes:
-    """Read the listed attributes alone; raises what `read_dicom` does."""
     with guarded("DICOM file"):
         start, syntax = _read_meta(content[: limits.max_header_bytes])
         header, pixels_at = _read_header(content, start, syntax, limits)
@@ -108,6 +110,12 @@ def add_pixels(attributes: Attributes, content: bytes) -> None:
         raise _no_picture(header, pixels)
     header.PixelData = pixels.PixelData
     header["PixelData"].is_undefined_length = pixels["PixelData"].is_undefined_length
+
+
+def nested_bytes(header: Dataset) -> int:
+    """Return the bytes of the sequences that are looked into for each frame, as stored."""
+    found = (header.get_item(tag) for tag in _PER_FRAME if tag in header)
+    return sum(int(getattr(each, "length", 0)) for each in found)
 
 
 def _read_meta(head: bytes) -> tuple[int, uid.UID]:

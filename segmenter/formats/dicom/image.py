@@ -5,6 +5,7 @@ C.7.6.3.1.2 (Photometric Interpretation) and C.7.6.3.1.5 (Palette Color).
 """
 
 import re
+from functools import partial
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -13,26 +14,28 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
-from segmenter.formats.decoded import DecodedImage, Window, join_rules
+from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.dicom.burned_in import may_show_name, picture_region
 from segmenter.formats.dicom.codestream import check_frame
 from segmenter.formats.dicom.gdcm_process import decode_isolated
 from segmenter.formats.dicom.grey_pipeline import render_grey
-from segmenter.formats.dicom.header import DECODERS, read_dicom
+from segmenter.formats.dicom.header import DECODERS, Attributes, add_pixels, read_attributes
 from segmenter.formats.dicom.layout import Layout, check_native_length, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
-from segmenter.formats.grey_levels import HIGH_BYTE, Stored, bands, to_rgb
+from segmenter.formats.grey_levels import HIGH_BYTE, STRIPS_BYTES, Stored, bands, to_rgb
 from segmenter.formats.guard import guarded
-from segmenter.formats.limits import DEFAULT_LIMITS, Limits
+from segmenter.formats.limits import DEFAULT_LIMITS, MEBIBYTE, Limits
 
 _CODE = re.compile(r"[A-Z]{2,16}")
+# The child process with its libraries, before it decodes.
+CHILD_BYTES = 64 * MEBIBYTE
 _YBR = ("YBR_FULL", "YBR_FULL_422")
 
 
-def decode_dicom(
+def read_dicom_image(
     content: bytes, limits: Limits = DEFAULT_LIMITS, *, window: Window | None = None
-) -> DecodedImage:
-    """Decode the first frame of a DICOM image.
+) -> Undecoded:
+    """Read and check the attributes of a DICOM image, of whose frames the first is taken.
 
     Args:
         content: the whole file, with preamble and prefix.
@@ -42,9 +45,27 @@ def decode_dicom(
     Raises:
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
+    attributes = read_attributes(content, limits)
     with guarded("DICOM image"):
-        header = read_dicom(content, limits)
-        layout = read_layout(header, limits)
+        layout = read_layout(attributes.header, limits)
+    # The pixel data are copied out of the file.
+    needed = len(content) + working_bytes(attributes.header, layout)
+    return Undecoded(needed, partial(_decode, attributes, content, layout, window))
+
+
+def decode_dicom(
+    content: bytes, limits: Limits = DEFAULT_LIMITS, *, window: Window | None = None
+) -> DecodedImage:
+    """Decode the first frame of a DICOM image; see `read_dicom_image`."""
+    return read_dicom_image(content, limits, window=window).decode()
+
+
+def _decode(
+    attributes: Attributes, content: bytes, layout: Layout, window: Window | None
+) -> DecodedImage:
+    with guarded("DICOM image"):
+        add_pixels(attributes, content)
+        header = attributes.header
         stored, photometric = decode_frame(header, layout)
         pixels, rule = _render(stored, photometric, header, layout, window)
         frame = f"frame 1 of {layout.frames}" if layout.frames > 1 else None
@@ -57,6 +78,26 @@ def decode_dicom(
             may_show_name=may_show_name(header),
             region=picture_region(header, layout),
         )
+
+
+def working_bytes(header: Dataset, layout: Layout) -> int:
+    """Return the memory that decoding and showing a frame takes at its peak, beside the file.
+
+    Source: measured for every transfer syntax, rounded up.
+    """
+    size = max(1, layout.bits_allocated // 8)
+    stored = layout.samples * size
+    # Grey levels and three channels of them, through a table of 16 bits; or colour, converted.
+    shown = 5 + size if layout.samples == 1 else 6
+    syntax = header.file_meta.TransferSyntaxUID
+    if DECODERS[syntax] == "gdcm":
+        # Exists three times in the child process, and twice here on the way from it.
+        shown = max(shown, 4 * stored)
+    elif syntax.is_encapsulated:
+        # Decoders work in 32 bits a sample.
+        shown = max(shown, 4 * layout.samples)
+    child = CHILD_BYTES if DECODERS[syntax] == "gdcm" else 0
+    return layout.rows * layout.columns * (stored + shown + 1) + STRIPS_BYTES + child
 
 
 def decode_frame(header: Dataset, layout: Layout, index: int = 0) -> tuple[Stored, str]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from segmenter.contract import RgbImage
-from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.archive import ReadFile
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.dicom.grey_pipeline import (
@@ -23,8 +23,15 @@ from segmenter.formats.dicom.grey_pipeline import (
     modality_values,
     tag_window,
 )
-from segmenter.formats.dicom.header import Attributes, add_pixels, read_attributes
+from segmenter.formats.dicom.header import (
+    NESTED_FACTOR,
+    Attributes,
+    add_pixels,
+    nested_bytes,
+    read_attributes,
+)
 from segmenter.formats.dicom.image import decode_frame, read_modality, render_colour
+from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
 from segmenter.formats.dicom.values import numbers, of_frame
@@ -59,6 +66,10 @@ SAME_PLANE = 1e-3
 # Stored values of compressed slices that are kept once decoded: those of 128 slices of 512 x 512.
 # Some decoders take a third of a second for each.
 KEPT_BYTES = 64 * MEBIBYTE
+# Of the sequences in the headers of a series: 7 KiB for each of 300 slices.
+MAX_NESTED_BYTES = 2 * MEBIBYTE
+# What is kept of a file's header otherwise.
+HEADER_BYTES = 5_000
 # LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -80,6 +91,28 @@ class Plane(NamedTuple):
     def along(self) -> float:
         """Millimetres along the normal of the plane."""
         return float(np.cross(self.across, self.down) @ self.position)
+
+
+def working_bytes(first: bytes, limits: Limits, *, files: int, largest: int) -> int:
+    """Return the memory that opening a sequence and reading its frames takes, beside its files.
+
+    Args:
+        first: of its files.
+        limits: checked on its attributes.
+        files: number of files.
+        largest: bytes of the largest file.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    header = read_attributes(first, limits).header
+    with guarded("DICOM series"):
+        layout = read_layout(header, limits)
+    nested = nested_bytes(header) if files == 1 else MAX_NESTED_BYTES
+    kept = KEPT_BYTES if header.file_meta.TransferSyntaxUID.is_encapsulated else 0
+    # Pixel data are copied out of a file: of one that stands alone for good.
+    frame = frame_bytes(header, layout) + largest
+    return frame + kept + nested * NESTED_FACTOR + files * HEADER_BYTES
 
 
 class Slice(NamedTuple):
@@ -125,6 +158,8 @@ def open_dicom(
         kind: SequenceFormat = "dicom" if len(files) == 1 else "dicom-series"
         if kind == "dicom-series":
             slices = [_slice(read, limits) for read in files]
+            _check_nested(slices)
+            slices = [each._replace(plane=_plane(each.header, 0)) for each in slices]
             _check_alike(slices)
             slices = sorted(slices, key=lambda slice_: slice_.plane.along if slice_.plane else 0.0)
         else:
@@ -137,14 +172,22 @@ def open_dicom(
         return _open_grey(slices, kind, window, preset)
 
 
+def _check_nested(slices: Sequence[Slice]) -> None:
+    nested = sum(nested_bytes(slice_.header) for slice_ in slices)
+    if nested > MAX_NESTED_BYTES:
+        raise ImageTooLarge(
+            f"{nested} bytes of sequences in the files, over the limit of {MAX_NESTED_BYTES}"
+        )
+
+
 def _slice(read: ReadFile, limits: Limits) -> Slice:
-    """Return a file of a series."""
+    """Return a file of a series; its place is not looked up yet."""
     content = read()
     if sniff(content) != "dicom":
         raise UnsupportedImage("several files are a series only if all are DICOM")
     attributes = read_attributes(content, limits)
     layout = read_layout(attributes.header, limits)
-    return Slice(attributes, read, layout, 0, _plane(attributes.header, 0))
+    return Slice(attributes, read, layout, 0, None)
 
 
 def _frames(content: bytes, limits: Limits) -> list[Slice]:

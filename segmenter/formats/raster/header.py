@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
-from segmenter.formats.raster.jpeg_header import check_scans, read_jpeg_header
+from segmenter.formats.raster.jpeg_header import count_scans, read_jpeg_header
 from segmenter.formats.raster.tiff_directory import (
     BITS,
     HEIGHT,
@@ -30,6 +30,7 @@ class RasterHeader(NamedTuple):
         bits: per sample, as stored.
         orientation: EXIF orientation, 1 to 8; Pillow applies that of a TIFF itself.
         pages: number of pages (TIFF).
+        scans: passes over the picture that it is stored in (JPEG).
     """
 
     width: int
@@ -37,6 +38,7 @@ class RasterHeader(NamedTuple):
     bits: int = 8
     orientation: int = 1
     pages: int = 1
+    scans: int = 1
 
 
 def read_raster_header(content: bytes, name: RasterFormat) -> RasterHeader:
@@ -83,12 +85,12 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _jpeg(content: bytes) -> RasterHeader:
     header = read_jpeg_header(content)
-    check_scans(content)
+    scans = count_scans(content)
     # Of indices nothing is wanted, but Pillow reads them.
     orientation, *_ = map(_orientation, (header.exif, *header.indices))
     if header.bits != 8:
         raise UnsupportedImage(f"a JPEG of {header.bits} bits per sample; 8 are read")
-    return RasterHeader(header.width, header.height, orientation=orientation)
+    return RasterHeader(header.width, header.height, orientation=orientation, scans=scans)
 
 
 def _tiff(content: bytes) -> RasterHeader:

@@ -56,8 +56,8 @@ def read_jpeg_header(content: bytes) -> JpegHeader:
     return JpegHeader(width, height, components, bits, exif, tuple(indices))
 
 
-def check_scans(content: bytes) -> None:
-    """Refuse a stream with more scans than any real image.
+def count_scans(content: bytes) -> int:
+    """Count the scans of a stream; may count one too many.
 
     Raises:
         ImageTooLarge.
@@ -66,6 +66,7 @@ def check_scans(content: bytes) -> None:
     scans = content.count(b"\xff\xda")
     if scans > MAX_SCANS:
         raise ImageTooLarge(f"a JPEG of {scans} scans, over the limit of {MAX_SCANS}")
+    return scans
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:

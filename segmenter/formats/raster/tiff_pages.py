@@ -5,10 +5,11 @@ import numpy as np
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid, shown_grey
 from segmenter.formats.grey_levels import AS_ASKED, Ramp, exact_window, ramp
-from segmenter.formats.limits import Limits, check_frames
+from segmenter.formats.limits import Limits, check_frames, check_size
 from segmenter.formats.percentiles import non_zero_ramp
 from segmenter.formats.raster.header import read_raster_header
 from segmenter.formats.raster.image import TiffPages
+from segmenter.formats.raster.image import working_bytes as page_bytes
 
 
 def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> Frames:
@@ -34,6 +35,17 @@ def open_tiff(content: bytes, limits: Limits, *, window: Window | None) -> Frame
         source=SourceGrid(),
         frame=shown_grey(pages, lambda band: ramp(band, *slope)),
     )
+
+
+def working_bytes(content: bytes, limits: Limits) -> int:
+    """Return the memory that reading pages takes, beside the file.
+
+    Raises:
+        BrokenImage, ImageTooLarge.
+    """
+    header = read_raster_header(content, "tiff")
+    check_size(header.width, header.height, limits)
+    return page_bytes(header, "tiff")
 
 
 def _slope(pages: TiffPages, window: Window | None) -> tuple[Ramp, str | None]:

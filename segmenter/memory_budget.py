@@ -1,0 +1,180 @@
+"""How much memory a process may take beside the model and the libraries, and who takes it.
+
+A budget is shared out once: to stores and caches, which make room in their own share, to what the
+model computes with, and the rest to `WorkingMemory`, out of which whatever decodes, draws or
+searches a picture takes what it needs before it begins.
+
+Shared: one `WorkingMemory` by all tasks of one event loop. Guaranteed: what is held at once stays
+within its bound; who came first is served first; every wait ends. What stays for minutes (a run's
+picture, a volume that is being looked at) never takes more than half, so that whatever ends by
+itself always finds the other half.
+"""
+
+import asyncio
+import ctypes
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
+from typing import NamedTuple
+
+from segmenter.errors import ImageTooLarge, MemoryBusy
+
+MEBIBYTE = 2**20
+# Below it nothing but small pictures would fit.
+LEAST_BUDGET_BYTES = 512 * MEBIBYTE
+# What the bundled model computes with, beside the picture: measured with 16 prompts at once.
+MODEL_BYTES = 192 * MEBIBYTE
+# Decoding the largest picture takes about 2 s, and two do so at once.
+WAIT_S = 20.0
+# Freed in pieces of the size of a picture's rows, memory stays with the process until it is asked
+# to hand it back, which takes some milliseconds.
+_WORTH_TRIMMING_BYTES = 32 * MEBIBYTE
+
+SETTING = "MEDSAM3_MEMORY_MIB"
+
+
+class Shares(NamedTuple):
+    """Bytes of a budget, by what they are for.
+
+    Attributes:
+        working: decoding, drawing and looking at pictures.
+        model: what the model computes with; 0 where none is in the process.
+        images: uploads as they came; 0 where another process keeps them.
+        volumes: the same of volumes.
+        records: runs and jobs; `volume_records` those of volumes.
+        pixels: decoded pictures.
+        embeddings: what the model keeps of pictures.
+    """
+
+    working: int
+    model: int
+    images: int
+    volumes: int
+    records: int
+    volume_records: int
+    pixels: int
+    embeddings: int
+
+
+def share_out(
+    budget_bytes: int, *, stores_inside: bool, model_inside: bool, most: Shares
+) -> Shares:
+    """Share a budget out.
+
+    Args:
+        budget_bytes: at least `LEAST_BUDGET_BYTES`.
+        stores_inside: whether this process keeps uploads and records itself.
+        model_inside: whether it holds a model.
+        most: no share but `working` becomes larger.
+    """
+
+    def part(of: int, largest: int, *, inside: bool = True) -> int:
+        return min(budget_bytes // of, largest) if inside else 0
+
+    kept = Shares(
+        working=0,
+        model=most.model if model_inside else 0,
+        images=part(8, most.images, inside=stores_inside),
+        volumes=part(8, most.volumes, inside=stores_inside),
+        records=part(32, most.records, inside=stores_inside),
+        volume_records=part(32, most.volume_records, inside=stores_inside),
+        pixels=part(16, most.pixels),
+        embeddings=part(16, most.embeddings, inside=model_inside),
+    )
+    return kept._replace(working=budget_bytes - sum(kept))
+
+
+class WorkingMemory:
+    """Hands out bytes of one share, first come, first served.
+
+    Args:
+        max_bytes: held at once.
+        wait_s: longest wait for a share.
+    """
+
+    def __init__(self, max_bytes: int, *, wait_s: float = WAIT_S) -> None:
+        self.max_bytes = max_bytes
+        self._wait_s = wait_s
+        self._used = self._used_long = 0
+        self._turn, self._long_turn = asyncio.Lock(), asyncio.Lock()
+        self._freed = asyncio.Event()
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes held now."""
+        return self._used
+
+    def hold(self, size: int, *, what: str) -> AbstractAsyncContextManager[None]:
+        """Hold bytes for work that ends by itself, waiting for them if need be.
+
+        Args:
+            size: bytes.
+            what: needs them, for the message; never text from a request.
+
+        Raises:
+            ImageTooLarge: more than there will ever be.
+            MemoryBusy: others kept it for too long.
+        """
+        return self._hold(size, what, is_long=False)
+
+    def hold_long(self, size: int, *, what: str) -> AbstractAsyncContextManager[None]:
+        """Hold bytes for minutes; all that do so share one half. See `hold`."""
+        return self._hold(size, what, is_long=True)
+
+    @asynccontextmanager
+    async def _hold(self, size: int, what: str, *, is_long: bool) -> AsyncIterator[None]:
+        limit = self.max_bytes // 2 if is_long else self.max_bytes
+        if size > limit:
+            raise ImageTooLarge(
+                f"{what} takes {_mib(size)} MiB of memory, of which this service has {_mib(limit)} "
+                f"for it ({SETTING})"
+            )
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._take(size, limit, is_long=is_long)
+        except TimeoutError:
+            raise MemoryBusy(
+                f"{what} takes {_mib(size)} MiB of memory, and others kept too much of the "
+                f"{_mib(limit)} MiB for {self._wait_s:.0f} s"
+            ) from None
+        try:
+            yield
+        finally:
+            self._give_back(size, is_long=is_long)
+
+    async def _take(self, size: int, limit: int, *, is_long: bool) -> None:
+        async with self._long_turn if is_long else self._turn:
+            while self._used + size > self.max_bytes or (
+                is_long and self._used_long + size > limit
+            ):
+                self._freed.clear()
+                await self._freed.wait()
+            self._used += size
+            self._used_long += size if is_long else 0
+
+    def _give_back(self, size: int, *, is_long: bool) -> None:
+        self._used -= size
+        self._used_long -= size if is_long else 0
+        if size >= _WORTH_TRIMMING_BYTES:
+            trim()
+        self._freed.set()
+
+
+def trim() -> None:
+    """Hand freed memory back to the system, where the C library can do so."""
+    release = _malloc_trim()
+    if release is not None:
+        release(0)
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    try:
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return None
+    return found
+
+
+def _mib(size: int) -> int:
+    return -(-size // MEBIBYTE)
