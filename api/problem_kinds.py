@@ -89,6 +89,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     segmenter.JobFailed: Kind(
         "model-failed", 502, "The model failed", "Nothing can be said of the image"
     ),
+    segmenter.MemoryBusy: Kind("memory-busy", 429, "No memory for it now", retry=True),
     agent.MllmError: Kind("mllm-failed", 502, "The MLLM failed", "It gave no usable answer"),
     errors.NotReady: Kind("not-ready", 503, "Not ready", retry=True),
     errors.Stopping: Kind(

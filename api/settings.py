@@ -2,13 +2,16 @@
 
 import difflib
 from collections.abc import Mapping, MutableMapping
+from functools import cache
 from ipaddress import ip_address
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 
+from api.machine_memory import default_budget_mib
 from segmenter.contract import Frozen
+from segmenter.memory_budget import LEAST_BUDGET_BYTES, MODEL_BYTES, Shares, share_out
 from segmenter.settings import (
     HOUR_S,
     MEBIBYTE,
@@ -19,6 +22,7 @@ from segmenter.settings import (
     SegmenterSettings,
     StoreSettings,
     VolumeSettings,
+    WorkerSettings,
 )
 
 PREFIX = "MEDSAM3_"
@@ -39,6 +43,11 @@ REDIS_PORT = 6379
 STATE_SCHEMES = ("sqlite", "postgres", "postgresql")
 # Uploads of volumes that a service without Redis keeps; the oldest make room for new ones.
 VOLUMES_AT_ONCE = 4
+# What a process does: answer requests, or run a model for those that do.
+Role = Literal["serve", "worker"]
+LEAST_MEMORY_MIB = LEAST_BUDGET_BYTES // MEBIBYTE
+# Bodies that arrive or are read at once, of the largest size.
+BODIES_AT_ONCE = 2
 # A shorter key can be guessed over the network.
 MIN_KEY_CHARS = 16
 
@@ -77,6 +86,11 @@ def _state_address(url: SecretStr) -> SecretStr:
     return url
 
 
+@cache
+def _own_memory_mib() -> int:
+    return max(default_budget_mib(), LEAST_MEMORY_MIB)
+
+
 StateUrl = Annotated[SecretStr, AfterValidator(_state_address)]
 Price = Annotated[float, Field(ge=0.0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -107,6 +121,9 @@ class Settings(Frozen):
             alone, so that beside `redis_url` it stays unused; ``postgresql://`` serves many.
         backend: the bundled model, or SAM 3 with or without MedSAM-3's LoRA.
         sam3: which SAM 3, and how it runs; its fields are read from ``MEDSAM3_SAM3_NAME``.
+        memory_mib: what this process may take beside the libraries and the bundled model, some
+            400 MiB: pictures while they are decoded and looked at, stores and caches; None for half
+            of what the machine or the container has.
         max_upload_bytes: of one image, as sent.
         max_volume_bytes: of one volume or video, all its files together.
         max_requests: with a body, worked on at once by one process.
@@ -144,6 +161,7 @@ class Settings(Frozen):
     state_url: StateUrl | None = None
     backend: Literal["compact", "sam3"] = "compact"
     sam3: Sam3Options = Sam3Options()
+    memory_mib: Annotated[int, Field(ge=LEAST_MEMORY_MIB)] | None = None
     max_upload_bytes: Count = 64 * MEBIBYTE
     max_volume_bytes: Count = 256 * MEBIBYTE
     max_requests: Count = 64
@@ -168,22 +186,58 @@ class Settings(Frozen):
         except ValueError:
             return True
 
-    def for_segmenter(self) -> SegmenterSettings:
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes this process may take beside the libraries and the bundled model."""
+        return (self.memory_mib or _own_memory_mib()) * MEBIBYTE
+
+    def memory_shares(self, role: Role = "serve") -> Shares:
+        """Share the memory of a process out among what takes it."""
+        store, worker = StoreSettings(), WorkerSettings()
+        return share_out(
+            self.memory_bytes,
+            bodies_inside=role == "serve",
+            stores_inside=self.redis_url is None and self.state_url is None,
+            model_inside=self.redis_url is None or role == "worker",
+            most=Shares(
+                working=0,
+                bodies=BODIES_AT_ONCE * max(self.max_upload_bytes, self.max_volume_bytes),
+                model=MODEL_BYTES,
+                images=store.max_images_bytes,
+                # Room for a few, whatever the size of one.
+                volumes=VOLUMES_AT_ONCE * self.max_volume_bytes,
+                records=store.max_records_bytes,
+                volume_records=store.max_records_bytes,
+                pixels=store.max_pixels_bytes,
+                embeddings=worker.max_embeddings_bytes,
+            ),
+        )
+
+    def for_segmenter(self, role: Role = "serve") -> SegmenterSettings:
         """Hand on what the segmenter needs to know."""
+        shares, store = self.memory_shares(role), StoreSettings()
+        # Redis and databases keep what they keep outside of the memory of this process.
+        inside = shares.images > 0
+        volumes_bytes = shares.volumes if inside else VOLUMES_AT_ONCE * self.max_volume_bytes
         return SegmenterSettings(
+            working_bytes=shares.working,
             queue=QueueSettings(
                 prefix=self.redis_prefix,
                 max_depth=self.queue_depth,
                 max_step_s=max(QueueSettings().max_step_s, self.segment_timeout_s),
             ),
             store=StoreSettings(
-                image_ttl_s=self.image_ttl_s, max_image_bytes=self.max_upload_bytes
+                image_ttl_s=self.image_ttl_s,
+                max_image_bytes=self.max_upload_bytes,
+                max_images_bytes=shares.images or store.max_images_bytes,
+                max_records_bytes=shares.records or store.max_records_bytes,
+                max_pixels_bytes=shares.pixels,
             ),
+            worker=WorkerSettings(max_embeddings_bytes=max(shares.embeddings, 1)),
             volume=VolumeSettings(
-                max_bytes=self.max_volume_bytes,
+                max_bytes=min(self.max_volume_bytes, volumes_bytes),
                 ttl_s=self.record_ttl_s,
-                # Room for a few, whatever the size of one.
-                max_volumes_bytes=VOLUMES_AT_ONCE * self.max_volume_bytes,
+                max_volumes_bytes=volumes_bytes,
             ),
         )
 

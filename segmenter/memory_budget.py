@@ -13,7 +13,7 @@ itself always finds the other half.
 import asyncio
 import ctypes
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import NamedTuple
 
@@ -24,6 +24,10 @@ MEBIBYTE = 2**20
 LEAST_BUDGET_BYTES = 512 * MEBIBYTE
 # What the bundled model computes with, beside the picture: measured with 16 prompts at once.
 MODEL_BYTES = 192 * MEBIBYTE
+# Bytes per pixel that a model takes to look at a picture: the picture, and logits of what it sees
+# at its own size, twice while they are laid over each other. A mask is one more for each box.
+LOOKING_BYTES = 22
+LOOKING = "looking at this picture"
 # Decoding the largest picture takes about 2 s, and two do so at once.
 WAIT_S = 20.0
 # Freed in pieces of the size of a picture's rows, memory stays with the process until it is asked
@@ -38,6 +42,7 @@ class Shares(NamedTuple):
 
     Attributes:
         working: decoding, drawing and looking at pictures.
+        bodies: of requests, while they arrive and are read.
         model: what the model computes with; 0 where none is in the process.
         images: uploads as they came; 0 where another process keeps them.
         volumes: the same of volumes.
@@ -47,6 +52,7 @@ class Shares(NamedTuple):
     """
 
     working: int
+    bodies: int
     model: int
     images: int
     volumes: int
@@ -57,12 +63,18 @@ class Shares(NamedTuple):
 
 
 def share_out(
-    budget_bytes: int, *, stores_inside: bool, model_inside: bool, most: Shares
+    budget_bytes: int,
+    *,
+    bodies_inside: bool,
+    stores_inside: bool,
+    model_inside: bool,
+    most: Shares,
 ) -> Shares:
     """Share a budget out.
 
     Args:
         budget_bytes: at least `LEAST_BUDGET_BYTES`.
+        bodies_inside: whether it receives requests.
         stores_inside: whether this process keeps uploads and records itself.
         model_inside: whether it holds a model.
         most: no share but `working` becomes larger.
@@ -73,12 +85,13 @@ def share_out(
 
     kept = Shares(
         working=0,
+        bodies=part(8, most.bodies, inside=bodies_inside),
         model=most.model if model_inside else 0,
-        images=part(8, most.images, inside=stores_inside),
+        images=part(16, most.images, inside=stores_inside),
         volumes=part(8, most.volumes, inside=stores_inside),
-        records=part(32, most.records, inside=stores_inside),
-        volume_records=part(32, most.volume_records, inside=stores_inside),
-        pixels=part(16, most.pixels),
+        records=part(64, most.records, inside=stores_inside),
+        volume_records=part(64, most.volume_records, inside=stores_inside),
+        pixels=part(32, most.pixels),
         embeddings=part(16, most.embeddings, inside=model_inside),
     )
     return kept._replace(working=budget_bytes - sum(kept))
@@ -104,60 +117,84 @@ class WorkingMemory:
         """Bytes held now."""
         return self._used
 
-    def hold(self, size: int, *, what: str) -> AbstractAsyncContextManager[None]:
-        """Hold bytes for work that ends by itself, waiting for them if need be.
+    @asynccontextmanager
+    async def hold(self, size: int, *, what: str, long: bool = False) -> AsyncIterator["Held"]:
+        """Hold bytes, waiting for them if need be.
 
         Args:
             size: bytes.
             what: needs them, for the message; never text from a request.
+            long: for work that does not end by itself within seconds.
 
         Raises:
             ImageTooLarge: more than there will ever be.
             MemoryBusy: others kept it for too long.
         """
-        return self._hold(size, what, is_long=False)
+        held = Held(self, what, is_long=long)
+        try:
+            await held.grow(size)
+            yield held
+        finally:
+            self._give_back(held)
 
-    def hold_long(self, size: int, *, what: str) -> AbstractAsyncContextManager[None]:
-        """Hold bytes for minutes; all that do so share one half. See `hold`."""
-        return self._hold(size, what, is_long=True)
-
-    @asynccontextmanager
-    async def _hold(self, size: int, what: str, *, is_long: bool) -> AsyncIterator[None]:
-        limit = self.max_bytes // 2 if is_long else self.max_bytes
-        if size > limit:
+    async def take(self, size: int, held: "Held") -> None:
+        """Add bytes to what is held; for `Held.grow`."""
+        limit = self.max_bytes // 2 if held.is_long else self.max_bytes
+        if held.size + size > limit:
             raise ImageTooLarge(
-                f"{what} takes {_mib(size)} MiB of memory, of which this service has {_mib(limit)} "
-                f"for it ({SETTING})"
+                f"{held.what} takes {_mib(held.size + size)} MiB of memory, and this service has "
+                f"{_mib(limit)} MiB for it ({SETTING})"
             )
         try:
             async with asyncio.timeout(self._wait_s):
-                await self._take(size, limit, is_long=is_long)
+                await self._wait_for(size, held, limit)
         except TimeoutError:
             raise MemoryBusy(
-                f"{what} takes {_mib(size)} MiB of memory, and others kept too much of the "
-                f"{_mib(limit)} MiB for {self._wait_s:.0f} s"
+                f"{held.what} takes {_mib(held.size + size)} MiB of memory, and of {_mib(limit)} "
+                f"MiB others kept too much for {self._wait_s:.0f} s"
             ) from None
-        try:
-            yield
-        finally:
-            self._give_back(size, is_long=is_long)
 
-    async def _take(self, size: int, limit: int, *, is_long: bool) -> None:
-        async with self._long_turn if is_long else self._turn:
+    async def _wait_for(self, size: int, held: "Held", limit: int) -> None:
+        async with self._long_turn if held.is_long else self._turn:
             while self._used + size > self.max_bytes or (
-                is_long and self._used_long + size > limit
+                held.is_long and self._used_long + size > limit
             ):
                 self._freed.clear()
                 await self._freed.wait()
             self._used += size
-            self._used_long += size if is_long else 0
+            self._used_long += size if held.is_long else 0
+            held.size += size
 
-    def _give_back(self, size: int, *, is_long: bool) -> None:
-        self._used -= size
-        self._used_long -= size if is_long else 0
-        if size >= _WORTH_TRIMMING_BYTES:
+    def _give_back(self, held: "Held") -> None:
+        self._used -= held.size
+        self._used_long -= held.size if held.is_long else 0
+        if held.size >= _WORTH_TRIMMING_BYTES:
             trim()
         self._freed.set()
+
+
+class Held:
+    """What one piece of work holds of a `WorkingMemory`."""
+
+    def __init__(self, memory: WorkingMemory, what: str, *, is_long: bool) -> None:
+        self.what = what
+        self.is_long = is_long
+        self.size = 0
+        self._memory = memory
+
+    async def grow(self, size: int) -> None:
+        """Hold so many bytes more; raises what `WorkingMemory.hold` does."""
+        await self._memory.take(size, self)
+
+
+def looking_bytes(pixels: int, *, boxes: int) -> int:
+    """Return the memory that a model takes to look at a picture.
+
+    Args:
+        pixels: of it.
+        boxes: of the prompt that has most; each gives a mask of the picture's size.
+    """
+    return pixels * (LOOKING_BYTES + max(boxes, 1))
 
 
 def trim() -> None:

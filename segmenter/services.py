@@ -18,10 +18,11 @@ from segmenter.backends.contract import Backend, Embedding
 from segmenter.backends.sequence import sequence_backend
 from segmenter.client import QueuedSegmenter
 from segmenter.contract import ImageRef, ImageStore, RecordStore, RgbImage
-from segmenter.formats.decode import decode, describe
-from segmenter.formats.frames import OpenFrames
+from segmenter.formats.decode import describe, read_header
+from segmenter.formats.frames import SequenceReader
 from segmenter.formats.limits import Limits
-from segmenter.formats.sequences import open_frames
+from segmenter.formats.sequences import open_frames, working_bytes
+from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Accept, Consumer, Producer, RunQueue
 from segmenter.queue.jobs import StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
@@ -29,7 +30,7 @@ from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import RedisCaller, open_caller
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.storage.contract import BlobStore, Bounds, Room, Store
-from segmenter.storage.images import MAX_HOLDERS_BYTES, Decode, StoredImages
+from segmenter.storage.images import MAX_HOLDERS_BYTES, ReadHeader, StoredImages, Undecoded
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
 from segmenter.storage.sql import SqlStore, is_file, open_database
@@ -52,36 +53,46 @@ class SegmenterServices(NamedTuple):
     images: ImageStore
     records: RecordStore
     volumes: Volumes
+    memory: WorkingMemory
 
 
 class _Stores(NamedTuple):
     images: StoredImages
     records: RecordStore
     volumes: VolumeStore
+    memory: WorkingMemory
 
 
-def decoder(limits: Limits) -> Decode:
-    """Return the decoder of all formats under these limits."""
+def decoder(limits: Limits) -> ReadHeader:
+    """Return the reader of all formats under these limits."""
 
-    def read(content: bytes) -> tuple[ImageRef, RgbImage]:
-        decoded = decode(content, limits)
-        return describe(content, decoded), decoded.pixels
+    def read(content: bytes) -> Undecoded:
+        upload = read_header(content, limits)
+
+        def decode() -> tuple[ImageRef, RgbImage]:
+            decoded = upload.decode()
+            return describe(content, decoded), decoded.pixels
+
+        return Undecoded(upload.working_bytes, decode)
 
     return read
 
 
-def frames_opener(settings: VolumeSettings) -> OpenFrames:
+def frames_opener(settings: VolumeSettings) -> SequenceReader:
     """Return the reader of all sequence formats under the bounds of volume jobs."""
-    return partial(open_frames, limits=Limits(max_bytes=settings.max_bytes))
+    limits = Limits(max_bytes=settings.max_bytes)
+    return SequenceReader(
+        partial(working_bytes, limits=limits), partial(open_frames, limits=limits)
+    )
 
 
 @asynccontextmanager
 async def open_embedded(
     backend: Backend[Embedding],
-    read: Decode,
+    read: ReadHeader,
     settings: SegmenterSettings,
     *,
-    opener: OpenFrames | None = None,
+    opener: SequenceReader | None = None,
     state_url: str | None = None,
 ) -> AsyncIterator[SegmenterServices]:
     """Run the worker in this process; without a `state_url` nothing outlives the context.
@@ -107,10 +118,10 @@ async def open_embedded(
 @asynccontextmanager
 async def open_redis(
     url: str,
-    read: Decode,
+    read: ReadHeader,
     settings: SegmenterSettings,
     *,
-    opener: OpenFrames | None = None,
+    opener: SequenceReader | None = None,
     state_url: str | None = None,
 ) -> AsyncIterator[SegmenterServices]:
     """Connect an API process; workers run elsewhere. Does not wait for Redis to be there.
@@ -128,12 +139,12 @@ async def open_redis(
 async def run_worker(
     url: str,
     backend: Backend[Embedding],
-    read: Decode,
+    read: ReadHeader,
     settings: SegmenterSettings,
     *,
     stop: asyncio.Event,
     worker_id: str | None = None,
-    opener: OpenFrames | None = None,
+    opener: SequenceReader | None = None,
     state_url: str | None = None,
 ) -> None:
     """Answer jobs from Redis until `stop` is set; the caller sets it on SIGTERM.
@@ -189,7 +200,7 @@ def _report(running: asyncio.Task[None]) -> None:
 
 @asynccontextmanager
 async def _open_stores(
-    read: Decode, settings: SegmenterSettings, redis_url: str | None, state_url: str | None
+    read: ReadHeader, settings: SegmenterSettings, redis_url: str | None, state_url: str | None
 ) -> AsyncIterator[_Stores]:
     async with AsyncExitStack() as stack:
         if state_url is not None and not (redis_url and is_file(state_url)):
@@ -207,15 +218,19 @@ def _in_memory(room: Room, bounds: Bounds) -> Store:
     return MemoryStore(max_bytes=bounds.max_bytes, max_item_bytes=bounds.max_item_bytes)
 
 
-def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _Stores:
+def _stores(open_room: OpenRoom, read: ReadHeader, settings: SegmenterSettings) -> _Stores:
     store, volume = settings.store, settings.volume
+    memory = WorkingMemory(settings.working_bytes)
     item_bytes = max(store.max_image_bytes, MAX_HOLDERS_BYTES)
     blobs = open_room("blobs", Bounds(store.max_images_bytes, item_bytes))
     pieces = open_room("volume_blobs", Bounds(volume.max_volumes_bytes, PIECE_BYTES))
     records = Bounds(store.max_records_bytes, store.max_record_bytes)
     return _Stores(
         images=StoredImages(
-            BlobStore(blobs, ttl_s=store.image_ttl_s), read, max_pixels_bytes=store.max_pixels_bytes
+            BlobStore(blobs, ttl_s=store.image_ttl_s),
+            read,
+            max_pixels_bytes=store.max_pixels_bytes,
+            memory=memory,
         ),
         records=open_room("records", records),
         volumes=VolumeStore(
@@ -224,6 +239,7 @@ def _stores(open_room: OpenRoom, read: Decode, settings: SegmenterSettings) -> _
             max_bytes=volume.max_bytes,
             ttl_s=volume.ttl_s,
         ),
+        memory=memory,
     )
 
 
@@ -238,11 +254,12 @@ def accept_in(queue: Producer, store: RecordStore) -> Accept:
 
 
 def _services(
-    queue: Producer, stores: _Stores, settings: SegmenterSettings, opener: OpenFrames
+    queue: Producer, stores: _Stores, settings: SegmenterSettings, opener: SequenceReader
 ) -> SegmenterServices:
     accepted = accept_in(queue, stores.volumes.jobs.records)
-    jobs = Volumes(queue, accepted, stores.volumes, opener, timeout_s=settings.volume.timeout_s)
-    return SegmenterServices(QueuedSegmenter(queue), stores.images, stores.records, jobs)
+    timeout_s, memory = settings.volume.timeout_s, stores.memory
+    jobs = Volumes(queue, accepted, stores.volumes, opener, timeout_s=timeout_s, memory=memory)
+    return SegmenterServices(QueuedSegmenter(queue), stores.images, stores.records, jobs, memory)
 
 
 def _make_worker(
@@ -250,7 +267,7 @@ def _make_worker(
     backend: Backend[Embedding],
     stores: _Stores,
     settings: SegmenterSettings,
-    opener: OpenFrames,
+    opener: SequenceReader,
     worker_id: str,
 ) -> Worker[Embedding]:
     model = backend.capabilities.model
@@ -259,7 +276,10 @@ def _make_worker(
         backend,
         stores.images,
         settings.worker,
-        volumes=VolumeRunner(stores.volumes, sequence_backend(backend), opener, model),
+        volumes=VolumeRunner(
+            stores.volumes, sequence_backend(backend), opener, model, stores.memory
+        ),
+        memory=stores.memory,
         worker_id=worker_id,
         poll_s=settings.queue.poll_s,
     )

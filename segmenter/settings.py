@@ -122,8 +122,13 @@ class Sam3Options(Frozen):
 
 
 class SegmenterSettings(Frozen):
-    """All of them."""
+    """All of them.
 
+    Attributes:
+        working_bytes: what decoding, drawing and looking at pictures may take at once.
+    """
+
+    working_bytes: Count = 2048 * MEBIBYTE
     queue: QueueSettings = QueueSettings()
     store: StoreSettings = StoreSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -9,12 +9,20 @@ other volume jobs are handed back.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic
 
 from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
 from segmenter.backends.postprocess import select
-from segmenter.contract import ImageRef, ImageStore, PromptResult, SegmentRequest, SegmentResult
+from segmenter.contract import (
+    ImageRef,
+    ImageStore,
+    Prompt,
+    PromptResult,
+    SegmentRequest,
+    SegmentResult,
+)
+from segmenter.memory_budget import LOOKING, MEBIBYTE, WorkingMemory, looking_bytes
 from segmenter.prompt_checks import check_asked
 from segmenter.queue.contract import Consumer, Lease, Requeue
 from segmenter.queue.messages import Answer, WorkerInfo
@@ -23,12 +31,17 @@ from segmenter.settings import WorkerSettings
 from segmenter.storage.lru import SizedLru
 from segmenter.volumes.runner import VolumeRunner
 
+# Masks, a byte a pixel, that one group of prompts may give before the next is begun: 16 prompts of
+# one box on a picture of 4 megapixels.
+GROUP_MASKS_BYTES = 64 * MEBIBYTE
+
 
 class Worker(Generic[Embedding]):
     """Answers jobs with one backend until told to stop.
 
     Args:
         poll_s: longest wait for a job, so also how late a stop is seen.
+        memory: that looking at pictures takes.
     """
 
     def __init__(
@@ -41,10 +54,12 @@ class Worker(Generic[Embedding]):
         volumes: VolumeRunner,
         worker_id: str,
         poll_s: float,
+        memory: WorkingMemory,
     ) -> None:
         self._queue = queue
         self._backend = backend
         self._images = images
+        self._memory = memory
         self._volumes = volumes
         self._max_batch = settings.max_batch
         self._poll_s = poll_s
@@ -104,7 +119,11 @@ class Worker(Generic[Embedding]):
             embedding = await asyncio.to_thread(backend.embed, await self._images.pixels(ref))
             self._embeddings.put(key, embedding, backend.embedding_bytes(embedding))
         embedded = time.monotonic()
-        results = await asyncio.to_thread(_predict, backend, embedding, request)
+        room = looking_bytes(
+            ref.width * ref.height, boxes=max(len(prompt.boxes) for prompt in request.prompts)
+        )
+        async with self._memory.hold(room, what=LOOKING):
+            results = await asyncio.to_thread(_predict, backend, embedding, request)
         return SegmentResult(
             image=ref,
             results=tuple(results),
@@ -136,19 +155,39 @@ async def _hand_back(lease: Lease) -> Answer:
 def _predict(
     backend: Backend[Embedding], embedding: Embedding, request: SegmentRequest
 ) -> list[PromptResult]:
-    threshold, own = request.threshold, backend.capabilities
-    predictions = backend.predict(embedding, request.prompts, threshold=threshold)
-    assert len(predictions) == len(request.prompts)
-    return [
-        select(
-            prediction,
-            threshold=own.threshold_of(prediction.concept) if threshold is None else threshold,
-            nms_iou=request.nms_iou,
-            max_masks=request.max_masks,
-            postprocess=request.postprocess or own.postprocess[0],
-        )
-        for prediction in predictions
-    ]
+    threshold, own, results = request.threshold, backend.capabilities, []
+    for prompts in in_groups(request):
+        predictions = backend.predict(embedding, prompts, threshold=threshold)
+        assert len(predictions) == len(prompts)
+        results += [
+            select(
+                prediction,
+                threshold=own.threshold_of(prediction.concept) if threshold is None else threshold,
+                nms_iou=request.nms_iou,
+                max_masks=request.max_masks,
+                postprocess=request.postprocess or own.postprocess[0],
+            )
+            for prediction in predictions
+        ]
+        # Before the next ones are made.
+        del predictions
+    return results
+
+
+def in_groups(request: SegmentRequest) -> Iterator[Sequence[Prompt]]:
+    """Cut prompts into groups that are answered together, by the size of the masks they may give.
+
+    A model answers a group in one go, with a mask of the image's size for each box.
+    """
+    pixels = request.image.width * request.image.height
+    group: list[Prompt] = []
+    for prompt in request.prompts:
+        group.append(prompt)
+        if pixels * sum(max(len(each.boxes), 1) for each in group) > GROUP_MASKS_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]) -> list[Lease]:

@@ -9,6 +9,7 @@ import numpy as np
 from segmenter.backends.contract import PredictedMask, Prediction
 from segmenter.contract import BinaryMask, Box, Capabilities, ImageRef, ModelInfo, Prompt, RgbImage
 from segmenter.errors import BrokenImage, InvalidPrompt
+from segmenter.storage.images import Undecoded
 
 BRIGHT, DARK, NOTHING = "bright region", "dark region", "unicorn"
 THRESHOLD = 0.5
@@ -100,10 +101,14 @@ def encode_raw(pixels: RgbImage) -> bytes:
     return b"RAW" + height.to_bytes(2, "big") + width.to_bytes(2, "big") + pixels.tobytes()
 
 
-def decode_raw(content: bytes) -> tuple[ImageRef, RgbImage]:
-    """A `segmenter.storage.images.Decode` for `encode_raw`."""
+def decode_raw(content: bytes) -> Undecoded:
+    """A `segmenter.storage.images.ReadHeader` for `encode_raw`."""
     if not content.startswith(b"RAW"):
         raise BrokenImage("no raw image")
+    return Undecoded(len(content), lambda: _pixels_of(content))
+
+
+def _pixels_of(content: bytes) -> tuple[ImageRef, RgbImage]:
     height, width = int.from_bytes(content[3:5], "big"), int.from_bytes(content[5:7], "big")
     pixels = np.frombuffer(content[7:], np.uint8).reshape(height, width, 3).copy()
     digest = hashlib.sha256(content).hexdigest()

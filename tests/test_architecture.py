@@ -36,6 +36,7 @@ ROWS: Mapping[str, Row] = {
     "segmenter.contract": Row(),
     "segmenter.errors": Row(),
     "segmenter.settings": Row("segmenter.contract"),
+    "segmenter.memory_budget": Row("segmenter.errors"),
     "segmenter.words": Row(owns="rapidfuzz"),
     "segmenter.masks": Row("segmenter.contract", "scipy"),
     "segmenter.redis_connection": Row("segmenter.errors", "redis"),
@@ -53,7 +54,9 @@ ROWS: Mapping[str, Row] = {
         " segmenter.storage",
         "redis",
     ),
-    "segmenter.storage": Row(f"{SEGMENTER} segmenter.redis_connection", "sqlalchemy redis"),
+    "segmenter.storage": Row(
+        f"{SEGMENTER} segmenter.memory_budget segmenter.redis_connection", "sqlalchemy redis"
+    ),
     "segmenter.backends": Row(f"{SEGMENTER} segmenter.masks segmenter.formats"),
     "segmenter.backends.compact": Row(
         f"{SEGMENTER} segmenter.backends segmenter.masks segmenter.words", "onnxruntime"
@@ -68,19 +71,19 @@ ROWS: Mapping[str, Row] = {
         "torch transformers safetensors peft huggingface_hub yaml",
     ),
     "segmenter.volumes": Row(
-        f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.masks segmenter.queue"
-        " segmenter.storage"
+        f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.masks"
+        " segmenter.memory_budget segmenter.queue segmenter.storage"
     ),
     "segmenter.prompt_checks": Row(f"{SEGMENTER} segmenter.masks"),
     "segmenter.client": Row(f"{SEGMENTER} segmenter.prompt_checks segmenter.queue"),
     "segmenter.worker": Row(
-        "segmenter.contract segmenter.backends segmenter.prompt_checks segmenter.queue"
-        " segmenter.settings segmenter.storage segmenter.volumes"
+        "segmenter.contract segmenter.backends segmenter.memory_budget segmenter.prompt_checks"
+        " segmenter.queue segmenter.settings segmenter.storage segmenter.volumes"
     ),
     "segmenter.services": Row(
-        "segmenter.contract segmenter.backends segmenter.client segmenter.formats segmenter.queue"
-        " segmenter.queue.redis segmenter.settings segmenter.storage segmenter.volumes"
-        " segmenter.worker"
+        "segmenter.contract segmenter.backends segmenter.client segmenter.formats"
+        " segmenter.memory_budget segmenter.queue segmenter.queue.redis segmenter.settings"
+        " segmenter.storage segmenter.volumes segmenter.worker"
     ),
     "segmenter.training": Row("segmenter.*"),
     "segmenter.training.compact": Row("segmenter.*", "torch onnx PIL scipy"),
@@ -122,7 +125,10 @@ ROWS: Mapping[str, Row] = {
     "api.__main__": Row("api.cli"),
     "api.errors": Row(),
     "api.json_logs": Row(),
-    "api.settings": Row("segmenter.contract segmenter.settings"),
+    "api.machine_memory": Row(),
+    "api.settings": Row(
+        "api.machine_memory segmenter.contract segmenter.memory_budget segmenter.settings"
+    ),
     "api.problem_kinds": Row("agent.errors api.errors segmenter.errors"),
     "api.bootstrap": Row("agent.* segmenter.* api.settings"),
     "api.schemas": Row("agent.schemas api.errors segmenter.contract segmenter.volumes"),

@@ -36,7 +36,7 @@ from segmenter.services import (
     open_redis,
     open_runs,
 )
-from segmenter.storage.images import Decode
+from segmenter.storage.images import ReadHeader
 from segmenter.volumes.jobs import Volumes
 
 logger = logging.getLogger(__name__)
@@ -235,6 +235,6 @@ def _prices(settings: Settings) -> Prices | None:
     )
 
 
-def decoder_of(settings: Settings) -> Decode:
+def decoder_of(settings: Settings) -> ReadHeader:
     """Return the decoder of all formats within the bounds of the settings."""
     return decoder(Limits(max_bytes=settings.max_upload_bytes))

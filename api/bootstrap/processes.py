@@ -31,7 +31,7 @@ async def run_worker_process(setup: Setup, stop: asyncio.Event) -> None:
         settings.redis_url.get_secret_value(),
         backend,
         decoder_of(settings),
-        settings.for_segmenter(),
+        settings.for_segmenter("worker"),
         stop=stop,
         state_url=secret(settings.state_url),
     )

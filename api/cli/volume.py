@@ -134,8 +134,8 @@ async def _segment(setup: Setup, body: VolumeBody, contents: list[bytes]) -> Fou
         status = await _follow(volumes, job)
         frames = await volumes.frames(job, record.first, record.last)
         label_map = await volumes.label_map(job)
-    open_frames = frames_opener(setup.settings.for_segmenter().volume)
-    opened = open_frames(contents, window=window_of(request), preset=request.preset)
+    reader = frames_opener(setup.settings.for_segmenter().volume)
+    opened = reader.open(contents, window=window_of(request), preset=request.preset)
     return Found(
         to_volume(status), to_frames(frames, None), label_map, draw_overview(opened, frames)
     )

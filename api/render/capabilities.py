@@ -5,7 +5,7 @@ from typing import get_args
 from agent.schemas.plan import MAX_ROUNDS, MAX_TARGETS
 from agent.schemas.runs import MAX_REQUEST_CHARS
 from api import DISCLAIMER, VERSION
-from api.schemas.answers import CapabilitiesAnswer, LimitsOut, PlannersOut
+from api.schemas.answers import CapabilitiesAnswer, LimitsOut, MemoryOut, PlannersOut
 from api.schemas.requests import MAX_EDITS
 from api.settings import Settings
 from segmenter.contract import (
@@ -34,6 +34,7 @@ def to_capabilities(
         image_formats=get_args(Format),
         mask_formats=MASK_FORMATS,
         limits=_limits(settings),
+        memory=MemoryOut(budget=settings.memory_bytes, **settings.memory_shares()._asdict()),
         disclaimer=DISCLAIMER,
     )
 

@@ -161,6 +161,26 @@ class LimitsOut(Answer):
     record_ttl_s: float
 
 
+class MemoryOut(Answer):
+    """What the answering process may take of memory, in bytes; the shares add up to the budget.
+
+    Beside it a process takes some 400 MiB for the libraries and the bundled model. A picture that
+    takes more than `working` is refused with 413, one that waited for its part in vain with 429. A
+    share of 0 is of what is kept or done elsewhere.
+    """
+
+    budget: int
+    working: int
+    bodies: int
+    model: int
+    images: int
+    volumes: int
+    records: int
+    volume_records: int
+    pixels: int
+    embeddings: int
+
+
 class PlannersOut(Answer):
     """Who can plan here."""
 
@@ -188,6 +208,7 @@ class CapabilitiesAnswer(Answer):
     image_formats: tuple[str, ...]
     mask_formats: tuple[str, ...]
     limits: LimitsOut
+    memory: MemoryOut
     disclaimer: str
 
 

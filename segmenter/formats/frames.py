@@ -6,7 +6,7 @@ grows to the patient's right, y to the front, z to the head.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -174,6 +174,19 @@ def spacings(affine: Affine) -> tuple[float, float, float]:
     """Return the distances of neighbouring columns, rows and frames, millimetres."""
     columns, rows, frames = np.linalg.norm(affine[:3, :3], axis=0)
     return float(columns), float(rows), float(frames)
+
+
+class SequenceReader(NamedTuple):
+    """Reads sequences; both are synchronous and slow.
+
+    Attributes:
+        working_bytes: of files, the memory that opening them and reading frames takes beside them;
+            raises what `open` raises.
+        open: opens them.
+    """
+
+    working_bytes: Callable[[Sequence[bytes]], int]
+    open: "OpenFrames"
 
 
 class OpenFrames(Protocol):

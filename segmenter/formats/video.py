@@ -15,7 +15,7 @@ from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
 
 CODECS = frozenset({"h264", "hevc", "mpeg4", "mjpeg", "vp9", "av1"})
-# Frames that a decoder keeps to predict others from, and those under way. Source: ITU-T H.264, A.3.1.
+# Frames that a decoder keeps to predict others from (16 in H.264, A.3.1), and those under way.
 HELD_FRAMES = 18
 # Rotation of the display matrix, degrees counter-clockwise, to quarter turns.
 QUARTERS = {0: 0, 90: 1, 180: 2, -180: 2, -90: 3, 270: 3, -270: 1}
@@ -58,10 +58,12 @@ def working_bytes(content: bytes, limits: Limits) -> int:
     """
     with guarded("video", FFmpegError), av.open(BytesIO(content), mode="r") as container:
         context = _stream(container, limits).codec_context
-        deep = "10" in (context.pix_fmt or "") or "12" in (context.pix_fmt or "")
-        # Three samples a pixel at most; then three channels, turned and laid out anew.
-        frame = 3 * (2 if deep else 1)
-        return int(context.width * context.height * (HELD_FRAMES * frame + 9))
+        kind = context.pix_fmt or ""
+        # Of colour there is a quarter as much in 4:2:0; the rest may have three samples a pixel.
+        samples = 1.5 if "420" in kind else 3.0
+        size = 2 if any(bits in kind for bits in ("10", "12", "14", "16")) else 1
+        # Then three channels, turned, and laid out anew.
+        return int(context.width * context.height * (HELD_FRAMES * samples * size + 9))
 
 
 class _Decoder:

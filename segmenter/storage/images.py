@@ -19,17 +19,32 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
 from segmenter.contract import Frozen, Hold, ImageRef, RgbImage
 from segmenter.errors import ImageNotFound, TransportDown
+from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore
 from segmenter.storage.lru import SizedLru
 
-# Reads bytes into their description and uint8 pixels, shape (H, W, 3); raises the input errors.
-Decode = Callable[[bytes], tuple[ImageRef, RgbImage]]
+
+class Undecoded(NamedTuple):
+    """An upload whose header was read.
+
+    Attributes:
+        working_bytes: memory that decoding it takes at its peak.
+        decode: returns its description and uint8 pixels, shape (H, W, 3); raises input errors.
+    """
+
+    working_bytes: int
+    decode: Callable[[], tuple[ImageRef, RgbImage]]
+
+
+# Reads the header of bytes; raises the input errors.
+ReadHeader = Callable[[bytes], Undecoded]
+
 Kept = TypeVar("Kept", bound=Frozen)
 Name = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -43,6 +58,7 @@ MAX_HOLDERS_BYTES = 67 * MAX_HOLDERS + 2048
 JOIN_TRIES = 8
 # A loser leaves because another upload joined, and at most so many can.
 LEAVE_TRIES = 2 * MAX_HOLDERS
+DECODING = "decoding this picture"
 _ID_PREFIX = "img_"
 
 
@@ -65,11 +81,20 @@ class StoredImages:
 
     Args:
         max_pixels_bytes: decoded images kept in this process.
+        memory: that decoding takes.
     """
 
-    def __init__(self, blobs: BlobStore, decode: Decode, *, max_pixels_bytes: int) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        read_header: ReadHeader,
+        *,
+        max_pixels_bytes: int,
+        memory: WorkingMemory,
+    ) -> None:
         self._blobs = blobs
-        self._decode = decode
+        self._read_header = read_header
+        self._memory = memory
         self._pixels: SizedLru[str, RgbImage] = SizedLru(max_pixels_bytes, clock=time.monotonic)
         self._decodes = asyncio.Semaphore(MAX_DECODES)
 
@@ -205,8 +230,9 @@ class StoredImages:
         return False
 
     async def _read(self, content: bytes) -> tuple[ImageRef, RgbImage]:
-        async with self._decodes:
-            return await asyncio.to_thread(self._decode, content)
+        upload = await asyncio.to_thread(self._read_header, content)
+        async with self._memory.hold(upload.working_bytes, what=DECODING), self._decodes:
+            return await asyncio.to_thread(upload.decode)
 
     def _keep(self, sha256: str, pixels: RgbImage) -> None:
         # Several requests share this array.

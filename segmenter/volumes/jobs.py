@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from segmenter.contract import JobEvent
 from segmenter.errors import InputError, TransportDown, VolumeNotDone, VolumeNotFound
-from segmenter.formats.frames import OpenFrames
+from segmenter.formats.frames import SequenceReader
+from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Accept, Producer
 from segmenter.queue.jobs import Jobs
 from segmenter.volumes.contract import (
@@ -24,11 +25,12 @@ from segmenter.volumes.contract import (
     VolumeShape,
     VolumeStatus,
 )
-from segmenter.volumes.plan import frame_range, shape_of, window_of
+from segmenter.volumes.opening import VolumeOpener
+from segmenter.volumes.plan import frame_range, shape_of
 from segmenter.volumes.store import ReadSome, VolumeStore
 from segmenter.volumes.summary import to_frame_result
 
-# An upload of the largest size takes twice its bytes while it is opened.
+# One keeps a core busy; more would only wait for memory.
 MAX_OPENINGS = 1
 # Fields of errors about the files themselves, which readers of one image call so.
 FILE_FIELD = "image"
@@ -52,6 +54,7 @@ class Volumes:
 
     Args:
         timeout_s: a job that has not ended by then is not begun again.
+        memory: that opening files takes.
     """
 
     def __init__(
@@ -59,13 +62,14 @@ class Volumes:
         queue: Producer,
         accepted: Accept,
         store: VolumeStore,
-        open_frames: OpenFrames,
+        reader: SequenceReader,
         *,
         timeout_s: float,
+        memory: WorkingMemory,
     ) -> None:
         self.jobs = Jobs(store.jobs, queue, accepted, timeout_s)
         self._store = store
-        self._open_frames = open_frames
+        self._opener = VolumeOpener(store, reader, memory)
         self._openings = asyncio.Semaphore(MAX_OPENINGS)
 
     async def create(self, job_id: str, files: Sequence[ReadSome], request: VolumeRequest) -> Taken:
@@ -191,15 +195,12 @@ class Volumes:
 
     async def _shape(self, upload: Upload, request: VolumeRequest) -> VolumeShape:
         async with self._openings:
-            files = await self._store.read_upload(upload)
             try:
-                frames = await asyncio.to_thread(
-                    self._open_frames, files, window=window_of(request), preset=request.preset
-                )
+                async with self._opener.opened(upload, request) as frames:
+                    return shape_of(frames)
             except InputError as error:
                 error.field = "files" if error.field == FILE_FIELD else error.field
                 raise
-            return shape_of(frames)
 
     async def _status(self, record: VolumeRecord, event: JobEvent | None) -> VolumeStatus:
         state = "queued" if event is None else event.state

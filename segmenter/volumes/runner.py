@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from segmenter.backends.sequence import FrameStep, SequenceBackend
 from segmenter.contract import FrameMasks, JobEvent, JobState, ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
-from segmenter.formats.frames import Frames, OpenFrames
+from segmenter.formats.frames import Frames, SequenceReader
 from segmenter.formats.nifti import write_labels
+from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Requeue
 from segmenter.queue.jobs import PREFIXES, JobWriter
 from segmenter.queue.messages import Answer, failed, to_failure
 from segmenter.volumes.contract import VolumeRecord
-from segmenter.volumes.plan import needed, plan, prompt_of, window_of
+from segmenter.volumes.opening import VolumeOpener
+from segmenter.volumes.plan import needed, plan, prompt_of
 from segmenter.volumes.store import VolumeStore
 from segmenter.volumes.summary import Findings
 
@@ -34,14 +36,16 @@ class VolumeRunner:
     """Runs volume jobs with one model.
 
     Attributes:
-        open_frames: reads the files of an upload.
+        reader: of the files of an upload.
         model: the weights that `backend` holds.
+        memory: that the files and the frame that is looked at take.
     """
 
     store: VolumeStore
     backend: SequenceBackend
-    open_frames: OpenFrames
+    reader: SequenceReader
     model: ModelInfo
+    memory: WorkingMemory
 
     async def answer(self, job_id: str, go_on: GoOn) -> Answer:
         """Run a job to its end.
@@ -71,23 +75,17 @@ class VolumeRunner:
         return await self.store.jobs.record(PREFIXES["volume"] + job_id, VolumeRecord)
 
     async def _run(self, record: VolumeRecord, go_on: GoOn) -> Answer:
-        frames = await self._open(record)
-        log = await self.store.jobs.writer(record.public_id)
-        finished = await self._look(record, frames, log, go_on)
-        finished = finished and await self._finish(record, frames, log)
+        opener = VolumeOpener(self.store, self.reader, self.memory)
+        async with opener.opened(record.upload, record.request) as frames:
+            log = await self.store.jobs.writer(record.public_id)
+            finished = await self._look(record, frames, log, go_on)
+            finished = finished and await self._finish(record, frames, log)
         if await self._record(record.id) is None:
             # What was written after the job was erased.
             await self.store.erase(record)
             await self.store.jobs.forget(record.public_id, events=len(log.events))
         given_up = failed(JobCancelled("the job was given up before it finished"))
         return Answer(volume=record.id) if finished else given_up
-
-    async def _open(self, record: VolumeRecord) -> Frames:
-        files = await self.store.read_upload(record.upload)
-        request = record.request
-        return await asyncio.to_thread(
-            self.open_frames, files, window=window_of(request), preset=request.preset
-        )
 
     async def _look(
         self, record: VolumeRecord, frames: Frames, log: JobWriter, go_on: GoOn

@@ -7,6 +7,7 @@ nothing, so a frame whose progress was lost costs time only.
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 from uuid import uuid4
@@ -158,13 +159,14 @@ class VolumeStore:
             await self._drop_upload(record.id, (result.label_map_bytes,))
 
     async def _join(self, owner: str, number: int, size: int) -> bytes:
-        pieces = []
+        # Joined at the end, pieces and file would be in memory together.
+        joined = io.BytesIO()
         for start in _starts(size):
             piece = await self._blobs.get(_piece(owner, number, start))
             if piece is None:
                 raise VolumeNotFound("the stored files have expired; send them again")
-            pieces.append(piece)
-        return b"".join(pieces)
+            joined.write(piece)
+        return joined.getvalue()
 
     async def _drop_upload(self, owner: str, sizes: Iterable[int]) -> None:
         for number, size in enumerate(sizes):

@@ -16,7 +16,6 @@ from segmenter.contract import (
     BinaryMask,
     Box,
     Capabilities,
-    ImageRef,
     ImageStore,
     Mask,
     ModelInfo,
@@ -27,13 +26,14 @@ from segmenter.contract import (
     SegmentResult,
 )
 from segmenter.errors import SegmenterError
-from segmenter.formats.decode import decode, describe
 from segmenter.formats.limits import Limits
 from segmenter.masks import rle
 from segmenter.masks.geometry import mask_box
+from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.jobs import StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import WorkerInfo
+from segmenter.services import decoder
 from segmenter.storage.contract import BlobStore
 from segmenter.storage.images import StoredImages
 from segmenter.storage.memory import MemoryStore
@@ -121,9 +121,7 @@ def _inside(box: Box, shape: tuple[int, ...]) -> BinaryMask:
     return inside
 
 
-def read(content: bytes) -> tuple[ImageRef, RgbImage]:
-    decoded = decode(content, Limits(max_bytes=200_000))
-    return describe(content, decoded), decoded.pixels
+read = decoder(Limits(max_bytes=200_000))
 
 
 @dataclass
@@ -139,6 +137,7 @@ class ServiceUnderTest:
     records: MemoryStore
     volumes: VolumeStore
     segmenter: ThresholdSegmenter
+    memory: WorkingMemory
     workers: tuple[WorkerInfo, ...] = (WorkerInfo(worker_id="w1", model=MODEL),)
     agent_workers: int = 1
     workers_failure: Exception | None = None
@@ -164,7 +163,9 @@ class ServiceUnderTest:
                 segmenter=self.segmenter,
                 images=self.images,
                 records=self.records,
-                volumes=Volumes(queue, accepted, self.volumes, open_raw, timeout_s=60.0),
+                volumes=Volumes(
+                    queue, accepted, self.volumes, open_raw, timeout_s=60.0, memory=self.memory
+                ),
                 agent=agent,
                 look_alive=self.look_alive,
                 planners=("rules",),
@@ -190,8 +191,8 @@ async def agent_with_worker(context: AgentContext) -> AsyncIterator[QueuedAgent]
 
 def new_service(*, image_ttl_s: float = 60.0) -> ServiceUnderTest:
     pictures = MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE)
-    blobs = BlobStore(pictures, ttl_s=image_ttl_s)
-    images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE)
+    blobs, memory = BlobStore(pictures, ttl_s=image_ttl_s), WorkingMemory(256 * MEBIBYTE)
+    images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE, memory=memory)
     records = MemoryStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
     return ServiceUnderTest(
         pictures=pictures,
@@ -199,4 +200,5 @@ def new_service(*, image_ttl_s: float = 60.0) -> ServiceUnderTest:
         records=records,
         volumes=VolumeStore(records, blobs, max_bytes=MEBIBYTE, ttl_s=60.0),
         segmenter=ThresholdSegmenter(images),
+        memory=memory,
     )

@@ -8,8 +8,9 @@ import pytest
 
 from segmenter.contract import ImageRef
 from segmenter.errors import BrokenImage, ImageNotFound
+from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore
-from segmenter.storage.images import MAX_DECODES, StoredImages
+from segmenter.storage.images import MAX_DECODES, StoredImages, Undecoded
 from segmenter.storage.memory import MemoryStore
 from tests.doubles import bright_square, decode_raw, encode_raw
 
@@ -26,7 +27,11 @@ class CountingDecode:
         self._running = 0
         self._lock = threading.Lock()
 
-    def __call__(self, content: bytes):
+    def __call__(self, content: bytes) -> Undecoded:
+        found = decode_raw(content)
+        return found._replace(decode=lambda: self._counted(found))
+
+    def _counted(self, found: Undecoded):
         with self._lock:
             self.calls += 1
             self._running += 1
@@ -34,15 +39,18 @@ class CountingDecode:
             self.threads.add(threading.get_ident())
         try:
             threading.Event().wait(0.01)
-            return decode_raw(content)
+            return found.decode()
         finally:
             with self._lock:
                 self._running -= 1
 
 
-def make_images(decode=decode_raw, *, blobs=None, max_pixels_bytes=10_000) -> StoredImages:
+def make_images(
+    decode=decode_raw, *, blobs=None, max_pixels_bytes=10_000, memory=None
+) -> StoredImages:
     blobs = blobs or BlobStore(MemoryStore(max_bytes=100_000, max_item_bytes=10_000), ttl_s=60)
-    return StoredImages(blobs, decode, max_pixels_bytes=max_pixels_bytes)
+    memory = memory or WorkingMemory(1_000_000)
+    return StoredImages(blobs, decode, max_pixels_bytes=max_pixels_bytes, memory=memory)
 
 
 def test_an_upload_is_described_with_its_digest_and_found_again():

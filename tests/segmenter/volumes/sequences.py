@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
 from segmenter.errors import BrokenImage, ImageTooLarge
-from segmenter.formats.frames import FrameGeometry, SourceGrid
+from segmenter.formats.frames import FrameGeometry, SequenceReader, SourceGrid
 
 MAX_FRAMES = 100
 SPACING = Spacing(row_mm=2.0, column_mm=1.5, source="test")
@@ -31,8 +31,8 @@ class ArrayFrames:
         return self._pixels[index]
 
 
-def open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
-    """A `segmenter.formats.frames.OpenFrames` for `encode_frames`."""
+def _open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
+    """Open what `encode_frames` wrote."""
     content = b"".join(files)
     if not content.startswith(b"SEQ"):
         raise BrokenImage("no raw sequence")
@@ -40,6 +40,9 @@ def open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> A
     if shape[0] > MAX_FRAMES:
         raise ImageTooLarge(f"{shape[0]} frames, the limit is {MAX_FRAMES}")
     return ArrayFrames(np.frombuffer(content[9:], np.uint8).reshape(*shape, 3))
+
+
+open_raw = SequenceReader(lambda files: sum(map(len, files)), _open_raw)
 
 
 def read_labels(content: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:

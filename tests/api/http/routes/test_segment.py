@@ -161,7 +161,7 @@ def test_areas_are_physical_only_where_the_file_states_its_spacing(
     from api.render.segment import area_mm2
     from tests.api.doubles import read, to_mask
 
-    ref, pixels = read(png)
+    ref, pixels = read(png).decode()
     mask = to_mask(pixels[..., 0] > 127)
     spaced = ref.model_copy(
         update={"spacing": Spacing(row_mm=0.5, column_mm=0.25, source="PixelSpacing")}
