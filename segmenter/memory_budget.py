@@ -24,9 +24,10 @@ MEBIBYTE = 2**20
 LEAST_BUDGET_BYTES = 512 * MEBIBYTE
 # What the bundled model computes with, beside the picture: measured with 16 prompts at once.
 MODEL_BYTES = 192 * MEBIBYTE
-# Bytes per pixel that a model takes to look at a picture: the picture, and logits of what it sees
-# at its own size, twice while they are laid over each other. A mask is one more for each box.
-LOOKING_BYTES = 22
+# Bytes per pixel that the bundled model takes to look at a picture: three of the picture, four of
+# the logits at its size, and where all of it is found, as many twice more while their score is made;
+# a mask is one for each box.
+LOOKING_BYTES = 18
 LOOKING = "looking at this picture"
 # Decoding the largest picture takes about 2 s, and two do so at once.
 WAIT_S = 20.0

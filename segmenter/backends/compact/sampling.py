@@ -14,6 +14,8 @@ FloatArray = npt.NDArray[np.float32]
 # Rows of the result computed together. Few enough that, up to 512 pixels, the product stays small:
 # the linear algebra library then starts no threads, which would fight the model's for the cores.
 BLOCK = 8
+# Columns that are pasted together: of an ordinary picture all.
+COLUMNS = 1024
 # A zoomed view is never of fewer source pixels than this share of the longer image side.
 MIN_ZOOM = 1 / 16
 
@@ -137,7 +139,11 @@ def paste_logits(
     columns, across = _back(logits.shape[1], rect.x, rect.width, shape[1])
     pasted = np.full(shape, outside, dtype=np.float32)
     tall = np.ascontiguousarray(_apply(down, logits).T)
-    pasted[rows, columns] = _apply(across, tall).T
+    shown = pasted[rows, columns]
+    # Some columns at a time, or the part that is seen would be there twice.
+    for start in range(0, across.shape[0], COLUMNS):
+        some = slice(start, start + COLUMNS)
+        shown[:, some] = _apply(across[some], tall).T
     return pasted
 
 
