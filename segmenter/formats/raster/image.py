@@ -40,6 +40,7 @@ from segmenter.formats.limits import (
 )
 from segmenter.formats.percentiles import cut, non_zero_ramp
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
+from segmenter.formats.raster.jpeg_end import check_end
 from segmenter.formats.sniff import RasterFormat, sniff
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
@@ -63,8 +64,9 @@ _UPRIGHT = {
 _TURNED_BY_PILLOW = "TIFF"
 # Bytes of memory per pixel: four canvases of four channels, ours and what is left of the file's.
 _WEBP_BYTES = 18
-# Of a JPEG in several scans, whose coefficients are gathered first: four channels of two bytes.
-_SCANS_BYTES = 13
+# Of a JPEG in several scans, whose coefficients are gathered first: four channels of two bytes. It
+# may be decoded a second time, to see that it is complete.
+_SCANS_BYTES = 17
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
@@ -273,6 +275,8 @@ def _opened(
         if image.width * image.height > header.width * header.height:
             raise BrokenImage(f"a {name} picture that is larger than its header says")
         image.load()
+        if name == "jpeg":
+            check_end(content, image)
         yield image
 
 

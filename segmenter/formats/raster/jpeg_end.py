@@ -1,0 +1,63 @@
+"""Tells a JPEG whose picture ends early although its end marker is there.
+
+The decoder goes on with the last colour to the bottom of what the header declares, and says nothing
+that Pillow hands on. Such a picture would be looked at as if all of it had been seen.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from io import BytesIO
+
+from PIL import Image
+
+from segmenter.errors import BrokenImage
+from segmenter.formats.grey_levels import bands
+
+# A block of coefficients: where a picture ends early, the last one is of one colour.
+BLOCK_PX = 8
+# Only where this share of the rows is of one colour is it worth a second look.
+FLAT_SHARE = 0.25
+END = b"\xff\xd9"
+# Bits that no picture begins with; without FF, so that they hold no marker.
+FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
+
+
+def check_end(content: bytes, image: Image.Image) -> None:
+    """Refuse a picture that ends before its bottom.
+
+    Where it looks as if it did, it is decoded once more with some bytes before its end: they change
+    nothing if the picture is complete, and are taken for its next part if it is not.
+
+    Args:
+        content: the whole file.
+        image: decoded from it, as it is stored.
+
+    Raises:
+        BrokenImage.
+    """
+    if not _is_flat(image, image.height - BLOCK_PX, image.width - BLOCK_PX):
+        return
+    end = content.rfind(END)
+    if end < 0 or not _is_flat(image, round(image.height * (1.0 - FLAT_SHARE)), 0):
+        return
+    with Image.open(BytesIO(content[:end] + FILLER + content[end:]), formats=("JPEG",)) as longer:
+        same = all(first == second for first, second in zip(_rows(image), _rows(longer), strict=True))
+    if not same:
+        raise BrokenImage(
+            f"the pixels of this jpeg image end before the {image.height} rows that its header "
+            "declares: cut short"
+        )
+
+
+def _is_flat(image: Image.Image, top: int, left: int) -> bool:
+    """Tell whether the picture is of one colour from a row and a column on."""
+    part = image.crop((max(left, 0), max(top, 0), image.width, image.height))
+    extrema = part.getextrema()
+    pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    return all(low == high for low, high in pairs)
+
+
+def _rows(image: Image.Image) -> Iterator[bytes]:
+    image.load()
+    for rows in bands((image.height, image.width)):
+        yield image.crop((0, rows.start, image.width, rows.stop)).tobytes()
