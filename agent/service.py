@@ -33,7 +33,7 @@ class AgentService:
         self._events = RunEvents(self._jobs)
         self._log = RunLog(context.records, ttl_s=ttl_s)
         self._threads = Threads(context.records, context.images, ttl_s=ttl_s)
-        self.pictures = Pictures(self._threads, context.images)
+        self.pictures = Pictures(self._threads, context.images, context.memory)
         self.carrier = RunCarrier(context, self._threads, self._log, self._events)
 
     async def run(

@@ -19,6 +19,7 @@ from segmenter.errors import TransportDown
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import clip_box
+from segmenter.memory_budget import DRAWING, drawing_bytes
 
 # A worker busy with a long job still answers within this.
 CAPABILITIES_TIMEOUT_S = 20.0
@@ -90,8 +91,14 @@ async def answer_prompts(
             raise InvalidFields(FieldFault("image", "an image or an image_id is needed"))
         asked = body.to_request(image)
         result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
-        pngs = await asyncio.to_thread(_pngs, result) if body.include_png else {}
+        pngs = await _drawn(parts, image, result) if body.include_png else {}
         return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
+
+
+async def _drawn(parts: AppServices, image: ImageRef, result: SegmentResult) -> dict[str, str]:
+    room = drawing_bytes(image.width * image.height, masks=1)
+    async with parts.memory.hold(room, what=DRAWING):
+        return await asyncio.to_thread(_pngs, result)
 
 
 async def describe_service(parts: AppServices, settings: Settings) -> CapabilitiesAnswer:

@@ -25,10 +25,21 @@ LEAST_BUDGET_BYTES = 512 * MEBIBYTE
 # What the bundled model computes with, beside the picture: measured with 16 prompts at once.
 MODEL_BYTES = 192 * MEBIBYTE
 # Bytes per pixel that the bundled model takes to look at a picture: three of the picture, four of
-# the logits at its size, and where all of it is found, as many twice more while their score is made;
-# a mask is one for each box.
+# the logits at its size, and where all of it is found as many twice more for their score. The mask
+# of each box is one.
 LOOKING_BYTES = 18
 LOOKING = "looking at this picture"
+# Bytes per pixel of a picture that is drawn: three, four of Pillow's and two of the mask at hand.
+DRAWING_BYTES = 9
+DRAWING = "drawing this picture"
+# Bytes per pixel of an agent run: three of the picture, eight of masks that are compared, and 40
+# candidates of one bit.
+RUN_BYTES = 16
+RUNNING = "an agent run on this picture"
+# A run has minutes, and others on large pictures take as long as it does.
+RUN_WAIT_S = 120.0
+# For whoever puts the parts together without a budget.
+PLENTY_BYTES = 2048 * MEBIBYTE
 # Decoding the largest picture takes about 2 s, and two do so at once.
 WAIT_S = 20.0
 # Freed in pieces of the size of a picture's rows, memory stays with the process until it is asked
@@ -119,19 +130,22 @@ class WorkingMemory:
         return self._used
 
     @asynccontextmanager
-    async def hold(self, size: int, *, what: str, long: bool = False) -> AsyncIterator["Held"]:
+    async def hold(
+        self, size: int, *, what: str, long: bool = False, wait_s: float | None = None
+    ) -> AsyncIterator["Held"]:
         """Hold bytes, waiting for them if need be.
 
         Args:
             size: bytes.
             what: needs them, for the message; never text from a request.
             long: for work that does not end by itself within seconds.
+            wait_s: longest wait, instead of the common one.
 
         Raises:
             ImageTooLarge: more than there will ever be.
             MemoryBusy: others kept it for too long.
         """
-        held = Held(self, what, is_long=long)
+        held = Held(self, what, is_long=long, wait_s=wait_s or self._wait_s)
         try:
             await held.grow(size)
             yield held
@@ -147,12 +161,12 @@ class WorkingMemory:
                 f"{_mib(limit)} MiB for it ({SETTING})"
             )
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(held.wait_s):
                 await self._wait_for(size, held, limit)
         except TimeoutError:
             raise MemoryBusy(
                 f"{held.what} takes {_mib(held.size + size)} MiB of memory, and of {_mib(limit)} "
-                f"MiB others kept too much for {self._wait_s:.0f} s"
+                f"MiB others kept too much for {held.wait_s:.0f} s"
             ) from None
 
     async def _wait_for(self, size: int, held: "Held", limit: int) -> None:
@@ -177,9 +191,10 @@ class WorkingMemory:
 class Held:
     """What one piece of work holds of a `WorkingMemory`."""
 
-    def __init__(self, memory: WorkingMemory, what: str, *, is_long: bool) -> None:
+    def __init__(self, memory: WorkingMemory, what: str, *, is_long: bool, wait_s: float) -> None:
         self.what = what
         self.is_long = is_long
+        self.wait_s = wait_s
         self.size = 0
         self._memory = memory
 
@@ -196,6 +211,16 @@ def looking_bytes(pixels: int, *, boxes: int) -> int:
         boxes: of the prompt that has most; each gives a mask of the picture's size.
     """
     return pixels * (LOOKING_BYTES + max(boxes, 1))
+
+
+def drawing_bytes(pixels: int, *, masks: int) -> int:
+    """Return the memory that drawing masks on a picture, or alone, takes."""
+    return pixels * (DRAWING_BYTES + masks)
+
+
+def run_bytes(pixels: int) -> int:
+    """Return the memory that an agent run on a picture takes while it goes on."""
+    return pixels * RUN_BYTES
 
 
 def trim() -> None:

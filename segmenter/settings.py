@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from segmenter.contract import Frozen
+from segmenter.memory_budget import PLENTY_BYTES
 
 MEBIBYTE = 2**20
 HOUR_S = 3600.0
@@ -128,7 +129,7 @@ class SegmenterSettings(Frozen):
         working_bytes: what decoding, drawing and looking at pictures may take at once.
     """
 
-    working_bytes: Count = 2048 * MEBIBYTE
+    working_bytes: Count = PLENTY_BYTES
     queue: QueueSettings = QueueSettings()
     store: StoreSettings = StoreSettings()
     worker: WorkerSettings = WorkerSettings()

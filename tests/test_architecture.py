@@ -35,7 +35,7 @@ ROWS: Mapping[str, Row] = {
     "prompts": Row(),
     "segmenter.contract": Row(),
     "segmenter.errors": Row(),
-    "segmenter.settings": Row("segmenter.contract"),
+    "segmenter.settings": Row("segmenter.contract segmenter.memory_budget"),
     "segmenter.memory_budget": Row("segmenter.errors"),
     "segmenter.words": Row(owns="rapidfuzz"),
     "segmenter.masks": Row("segmenter.contract", "scipy"),
@@ -117,7 +117,7 @@ ROWS: Mapping[str, Row] = {
     "agent.runs": Row(
         "agent.contract agent.conversation agent.drawing agent.errors agent.language agent.loop"
         f" agent.planners agent.schemas agent.settings {SEGMENTER} segmenter.masks"
-        " segmenter.formats.raster segmenter.queue"
+        " segmenter.formats.raster segmenter.memory_budget segmenter.queue"
     ),
     "agent.service": Row("agent.* segmenter.queue"),
     "agent.queued": Row(f"agent.* {SEGMENTER} segmenter.queue"),
@@ -138,7 +138,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "api.operations": Row(
         "api.bootstrap api.errors api.render api.schemas api.settings segmenter.contract"
-        " segmenter.errors segmenter.formats.raster segmenter.masks"
+        " segmenter.errors segmenter.formats.raster segmenter.masks segmenter.memory_budget"
     ),
     "api.http": Row(
         "agent.* api api.bootstrap api.errors api.http.openapi api.http.routes api.problem_kinds"

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from agent.contract import Planner
@@ -31,6 +31,7 @@ from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
 from segmenter.contract import Entry, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TEMPORARY, TransportDown
+from segmenter.memory_budget import PLENTY_BYTES, RUN_WAIT_S, RUNNING, WorkingMemory, run_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class AgentContext:
         default_planner: what ``auto`` means.
         clock: seconds, monotonic.
         now: the time of day, UTC.
+        memory: that runs and drawing take.
     """
 
     segmenter: Segmenter
@@ -56,6 +58,7 @@ class AgentContext:
     settings: AgentSettings = DEFAULT_SETTINGS
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    memory: WorkingMemory = field(default_factory=lambda: WorkingMemory(PLENTY_BYTES))
 
 
 async def _tell_nobody() -> None:
@@ -211,9 +214,12 @@ class RunCarrier:
         await run_context.tell("run.created")
         if live.ended.is_set():
             raise RunCancelled("the run was cancelled before it began")
+        image, memory = run_context.image, self._context.memory
+        room = run_bytes(image.width * image.height)
         try:
-            async for step in walk(run_context):
-                state = step
+            async with memory.hold(room, what=RUNNING, long=True, wait_s=RUN_WAIT_S):
+                async for step in walk(run_context):
+                    state = step
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and not final and not live.ended.is_set():

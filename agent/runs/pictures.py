@@ -1,6 +1,7 @@
 """Pictures of a run that is kept: single masks, the result on its image, a round."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 
 from agent.drawing.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
 from agent.errors import InvalidRequest, ThreadNotFound
@@ -10,14 +11,16 @@ from agent.schemas.runs import ResultMask, RunRecord
 from segmenter.contract import ImageStore
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks.rle import decode
+from segmenter.memory_budget import DRAWING, WorkingMemory, drawing_bytes
 
 
 class Pictures:
     """Draws what records hold."""
 
-    def __init__(self, threads: Threads, images: ImageStore) -> None:
+    def __init__(self, threads: Threads, images: ImageStore, memory: WorkingMemory) -> None:
         self._threads = threads
         self._images = images
+        self._memory = memory
 
     async def mask_png(self, run_id: str, mask_id: str) -> bytes:
         """Draw one mask of a run, 255 inside and 0 outside; raises RunNotFound, InvalidRequest."""
@@ -28,23 +31,31 @@ class Pictures:
         candidate = candidate or await self._earlier(run, mask_id)
         if candidate is None:
             raise InvalidRequest(f"run has no mask {mask_id[:40]!r}", field="mask")
-        return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
+        async with self._room(run, masks=1):
+            return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
 
     async def overlay_png(self, run_id: str) -> bytes:
         """Draw the result on its image; raises RunNotFound, ImageNotFound."""
         run = await self._threads.run(run_id)
-        pixels = await self._images.pixels(run.image)
         masks = [mask for result in run.targets for mask in result.masks]
-        return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
+        pixels = await self._images.pixels(run.image)
+        async with self._room(run, masks=len(masks)):
+            return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
 
     async def round_png(self, run_id: str, number: int) -> bytes:
         """Draw what a round gave; raises RunNotFound, InvalidRequest, ImageNotFound."""
         run = await self._threads.run(run_id)
         if not 1 <= number <= len(run.rounds):
             raise InvalidRequest(f"run has no round {number}", field="number")
-        pixels = await self._images.pixels(run.image)
         done = run.rounds[number - 1]
-        return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+        pixels = await self._images.pixels(run.image)
+        async with self._room(run, masks=len(done.candidates)):
+            return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+
+    def _room(self, run: RunRecord, *, masks: int) -> AbstractAsyncContextManager[object]:
+        """Hold what drawing masks of a run takes; raises ImageTooLarge, MemoryBusy."""
+        size = drawing_bytes(run.image.width * run.image.height, masks=masks)
+        return self._memory.hold(size, what=DRAWING)
 
     async def _earlier(self, run: RunRecord, mask_id: str) -> Candidate | None:
         """Return a mask of an earlier run: it keeps its id for the life of its thread."""

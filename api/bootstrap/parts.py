@@ -25,6 +25,7 @@ from api.settings import Settings
 from segmenter.contract import ImageStore, RecordStore, Segmenter
 from segmenter.errors import TEMPORARY
 from segmenter.formats.limits import Limits
+from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import RunQueue
 from segmenter.queue.jobs import StoredThenQueued
 from segmenter.services import (
@@ -58,6 +59,7 @@ class AppServices:
     Attributes:
         look_alive: who is alive now; raises TransportDown.
         planners: kinds that can be asked for; the first is the default.
+        memory: that drawing takes.
     """
 
     segmenter: Segmenter
@@ -67,6 +69,7 @@ class AppServices:
     agent: QueuedAgent
     look_alive: Callable[[], Awaitable[Alive]]
     planners: tuple[str, ...]
+    memory: WorkingMemory
 
 
 @asynccontextmanager
@@ -109,6 +112,7 @@ async def open_parts(setup: Setup) -> AsyncIterator[AppServices]:
             volumes=services.volumes,
             agent=agent,
             look_alive=Lookout(services.segmenter, agent.jobs.queue).look,
+            memory=services.memory,
             # A stable sort: the default first, the others as they are.
             planners=tuple(sorted(planners, key=lambda kind: kind != settings.planner)),
         )
@@ -134,6 +138,7 @@ async def open_agent(
                 planners=planners,
                 default_planner=settings.planner,
                 settings=_agent_settings(settings),
+                memory=services.memory,
             )
             accepted = accept_in(runs.caller, services.records)
             agent = QueuedAgent(context, runs.caller, accepted)

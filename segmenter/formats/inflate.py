@@ -27,8 +27,9 @@ class _Place(NamedTuple):
 class GzipReader:
     """Reads pieces of gzipped content, cheap in order; for one thread at a time."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, span_bytes: int = SPAN_BYTES) -> None:
         self._content = memoryview(content)
+        self._span_bytes = span_bytes
         self._places = [_Place(0, 0, zlib.decompressobj(wbits=31))]
         self._resume(self._places[0])
 
@@ -87,5 +88,5 @@ class GzipReader:
 
     def _note(self) -> None:
         """Keep a copy of the decompressor, if the last one is far behind."""
-        if self._given - self._places[-1].given >= SPAN_BYTES:
+        if self._given - self._places[-1].given >= self._span_bytes:
             self._places.append(_Place(self._taken, self._given, self._stream.copy()))

@@ -45,6 +45,14 @@ class Piece(NamedTuple):
 Pieces = Callable[[], Iterable[Piece]]
 
 
+class _Values(NamedTuple):
+    """The values of the picture: how to go through them anew, their type, and the bits of a key."""
+
+    read: Callable[[], Iterator[Stored]]
+    dtype: np.dtype[np.number]
+    bits: int
+
+
 class _Target(NamedTuple):
     """A value sought: what is known of its key, and its rank among those that share that."""
 
@@ -52,11 +60,12 @@ class _Target(NamedTuple):
     rank: int
 
 
-def streamed_ramp(pieces: Pieces) -> tuple[Ramp, str] | None:
+def streamed_ramp(pieces: Pieces, *, max_gathered: int = MAX_GATHERED) -> tuple[Ramp, str] | None:
     """Return what `grey_levels.percentile_ramp` does of all values; None if there is none.
 
     Args:
         pieces: goes through all values anew each time it is called.
+        max_gathered: values that are sorted at once.
     """
     extremes: list[tuple[float, float]] = []
 
@@ -66,7 +75,10 @@ def streamed_ramp(pieces: Pieces) -> tuple[Ramp, str] | None:
                 extremes.append((float(piece.everything.min()), float(piece.everything.max())))
             yield piece.picture
 
-    found = _percentiles(first_pass, lambda: (piece.picture for piece in pieces()))
+    def again() -> Iterator[Stored]:
+        return (piece.picture for piece in pieces())
+
+    found = _percentiles(first_pass, again, max_gathered)
     if not extremes:
         return None
     if found is not None and found[1] > found[0]:
@@ -105,7 +117,9 @@ def cut(values: Stored) -> Iterator[Stored]:
 
 
 def _percentiles(
-    first: Callable[[], Iterator[Stored]], again: Callable[[], Iterator[Stored]]
+    first: Callable[[], Iterator[Stored]],
+    again: Callable[[], Iterator[Stored]],
+    max_gathered: int,
 ) -> tuple[float, float] | None:
     """Return both percentiles, None without values."""
     counts, dtype = np.zeros(1 << DIGIT_BITS, np.int64), None
@@ -120,27 +134,23 @@ def _percentiles(
     places = (total - 1) * (np.array([LOW_PERCENT, HIGH_PERCENT]) / 100)
     below = np.floor(places).astype(np.int64)
     ranks = [int(rank) for each in below for rank in (each, min(each + 1, total - 1))]
-    values = _at_ranks(again, counts, ranks, bits, dtype)
+    values = _at_ranks(_Values(again, dtype, bits), counts, ranks, max_gathered)
     low, high = _between(values[0::2], values[1::2], places - below)
     return float(low), float(high)
 
 
 def _at_ranks(
-    again: Callable[[], Iterator[Stored]],
-    counts: npt.NDArray[np.int64],
-    ranks: list[int],
-    bits: int,
-    dtype: np.dtype[np.number],
+    source: _Values, counts: npt.NDArray[np.int64], ranks: list[int], max_gathered: int
 ) -> Stored:
     """Return the values of some ranks, counted from 0; `counts` is of their first digits."""
     narrowed = [_narrow(_Target(0, rank), counts) for rank in ranks]
     targets, size = [target for target, _ in narrowed], dict(narrowed)
-    left = bits - DIGIT_BITS
-    while left and _size(size) > MAX_GATHERED:
+    left = source.bits - DIGIT_BITS
+    while left and _size(size) > max_gathered:
         left -= DIGIT_BITS
         prefixes = {target.prefix for target in targets}
         by_prefix = {prefix: np.zeros(1 << DIGIT_BITS, np.int64) for prefix in prefixes}
-        for values in again():
+        for values in source.read():
             keys, _ = _keys(values)
             above = keys >> keys.dtype.type(left + DIGIT_BITS)
             for prefix, known in by_prefix.items():
@@ -148,9 +158,10 @@ def _at_ranks(
         narrowed = [_narrow(target, by_prefix[target.prefix]) for target in targets]
         targets, size = [target for target, _ in narrowed], dict(narrowed)
     if not left:
-        return _values(np.array([target.prefix for target in targets], np.uint64), bits, dtype)
-    gathered = _gather(again, {target.prefix for target in targets}, left)
-    return np.array([gathered[target.prefix][target.rank] for target in targets], dtype)
+        keys = np.array([target.prefix for target in targets], np.uint64)
+        return _values(keys, source.bits, source.dtype)
+    gathered = _gather(source.read, {target.prefix for target in targets}, left)
+    return np.array([gathered[target.prefix][target.rank] for target in targets], source.dtype)
 
 
 def _narrow(target: _Target, counts: npt.NDArray[np.int64]) -> tuple[_Target, int]:

@@ -3,11 +3,11 @@
 from collections import Counter
 
 import numpy as np
-import numpy.typing as npt
 
 from segmenter.contract import FrameMasks, ModelInfo
 from segmenter.errors import JobFailed
 from segmenter.volumes.contract import FrameObject, FrameResult, VolumeResult, VolumeShape
+from segmenter.volumes.label_frames import PackedLabels
 from segmenter.volumes.linking import SliceLinker, TooManyObjects, paint
 
 
@@ -16,8 +16,8 @@ class Findings:
 
     def __init__(self, shape: VolumeShape) -> None:
         self._voxel_ml = shape.voxel_ml
-        # Pages that nothing is painted on are never touched, so they take no memory.
-        self._labels = np.zeros((shape.frames, shape.height, shape.width), dtype=np.uint16)
+        self._size = shape.height, shape.width
+        self._labels = PackedLabels((shape.frames, *self._size))
         self._linker = SliceLinker()
         self._ids: list[tuple[int, ...]] = []
         self._concepts: Counter[str] = Counter()
@@ -35,7 +35,10 @@ class Findings:
             ids = self._linker.add(frame.index, found.masks)
         except TooManyObjects as error:
             raise JobFailed(str(error)) from error
-        paint(self._labels[frame.index], found.masks, ids)
+        if found.masks:
+            labels = np.zeros(self._size, dtype=np.uint16)
+            paint(labels, found.masks, ids)
+            self._labels.put(frame.index, labels)
         self._ids.append(ids)
         self._known = self._known or found.known
         self._concepts.update([found.concept] if found.concept else [])
@@ -47,8 +50,8 @@ class Findings:
         return self._ids
 
     @property
-    def labels(self) -> npt.NDArray[np.uint16]:
-        """Object ids: uint16, shape (F, H, W); 0 is background, and where nobody looked."""
+    def labels(self) -> PackedLabels:
+        """Object ids of all frames; 0 is background, and where nobody looked."""
         return self._labels
 
     def summary(self, *, label_map_bytes: int, model: ModelInfo, seconds: float) -> VolumeResult:

@@ -168,6 +168,7 @@ class ServiceUnderTest:
                 ),
                 agent=agent,
                 look_alive=self.look_alive,
+                memory=self.memory,
                 planners=("rules",),
             )
 

@@ -1,6 +1,7 @@
 """Files that are small to send and large to decode, all valid, made within seconds."""
 
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -20,7 +21,7 @@ LARGEST = (5000, 8000)
 def nifti_of_zeros(shape: tuple[int, int, int], zooms: tuple[float, float, float]) -> bytes:
     """A ``.nii.gz`` of float64 that inflates to a thousand times its size."""
     blank = np.broadcast_to(np.float64(0), shape)
-    image: Any = nibabel.Nifti1Image(blank, np.diag([*zooms, 1.0]))  # type: ignore[no-untyped-call]
+    image: Any = nibabel.Nifti1Image(blank, np.diag([*zooms, 1.0]))
     stream = BytesIO()
     image.update_header()
     image.header.write_to(stream)
@@ -66,9 +67,29 @@ def large_picture(kind: str, number: int) -> bytes:
 def many_pages(count: int) -> bytes:
     """A TIFF of deep pages of 4 megapixels."""
     page = Image.fromarray(np.zeros((2000, 2000), np.uint16))
-    return save(page, "TIFF", compression="tiff_deflate", save_all=True, append_images=[page] * count)
+    return save(
+        page, "TIFF", compression="tiff_deflate", save_all=True, append_images=[page] * count
+    )
 
 
 def many_frames(count: int) -> bytes:
     """A DICOM file of frames of 1 megapixel."""
     return dicom(np.zeros((count, 1000, 1000), np.uint16), NumberOfFrames=count)
+
+
+def zipped_series(count: int) -> bytes:
+    """A ZIP of DICOM slices of half a megabyte, all zeros."""
+    stream, blank = BytesIO(), np.zeros((512, 512), np.uint16)
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(count):
+            place = [0.0, 0.0, 3.0 * number]
+            archive.writestr(
+                f"{number}.dcm",
+                dicom(
+                    blank,
+                    ImagePositionPatient=place,
+                    ImageOrientationPatient=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+                    PixelSpacing=[1.0, 1.0],
+                ),
+            )
+    return stream.getvalue()

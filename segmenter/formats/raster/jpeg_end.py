@@ -41,7 +41,9 @@ def check_end(content: bytes, image: Image.Image) -> None:
     if end < 0 or not _is_flat(image, round(image.height * (1.0 - FLAT_SHARE)), 0):
         return
     with Image.open(BytesIO(content[:end] + FILLER + content[end:]), formats=("JPEG",)) as longer:
-        same = all(first == second for first, second in zip(_rows(image), _rows(longer), strict=True))
+        same = all(
+            first == second for first, second in zip(_rows(image), _rows(longer), strict=True)
+        )
     if not same:
         raise BrokenImage(
             f"the pixels of this jpeg image end before the {image.height} rows that its header "
