@@ -191,7 +191,7 @@ class _GroupedFrames:
             first = number * self._size
             last = min(first + self._size, self._volume.shape[self._through])
             # Let go of the one before, so that there are never two.
-            self._number, self._group = -1, self._group[:0]
+            self._number, self._group = -1, np.empty(0, self._volume.dtype)
             self._group = self._grid.shown(self._volume.slab(self._through, first, last))
             self._number = number
         frame: Stored = self._group[within]

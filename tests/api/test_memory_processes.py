@@ -17,15 +17,15 @@ import httpx2
 import pytest
 
 from api.machine_memory import OWN_BYTES
-from tests.api.hostile_uploads import (
+from tests.api.test_processes import free_port, process, until_ready
+from tests.paths import SAMPLES
+from tests.segmenter.formats.hostile import (
     large_picture,
     many_frames,
     many_pages,
     nifti_of_zeros,
     zipped_series,
 )
-from tests.api.test_processes import free_port, process, until_ready
-from tests.paths import SAMPLES
 
 MEBIBYTE = 2**20
 AT_ONCE = 8
@@ -106,7 +106,7 @@ def volume(content: bytes) -> Send:
 
 def many_boxes() -> str:
     """Four prompts of 16 boxes, each of which may give a mask of the picture's size."""
-    boxes = [[10 + 20 * number, 10, 7900, 4900] for number in range(16)]
+    boxes = [{"box": [10 + 20 * number, 10, 7900, 4900]} for number in range(16)]
     return json.dumps([{"boxes": boxes}] * 4)
 
 

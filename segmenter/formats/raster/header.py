@@ -161,7 +161,29 @@ def _bmp(content: bytes) -> RasterHeader:
 
 
 def _gif(content: bytes) -> RasterHeader:
-    return RasterHeader(*struct.unpack_from("<HH", content, 6))
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    position = 13 + _gif_table_bytes(flags)
+    # Decoders make the screen as large as the first picture, where that is larger.
+    for _ in range(MAX_CHUNKS):
+        if content[position : position + 1] == b",":
+            left, top, across, down = struct.unpack_from("<4H", content, position + 1)
+            return RasterHeader(max(width, left + across), max(height, top + down))
+        if content[position : position + 1] != b"!":
+            break
+        position = _after_gif_blocks(content, position + 2)
+    return RasterHeader(width, height)
+
+
+def _gif_table_bytes(flags: int) -> int:
+    """Return the length of a colour table."""
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _after_gif_blocks(content: bytes, position: int) -> int:
+    """Return the position behind an extension, which is in blocks that tell their length."""
+    while length := struct.unpack_from("B", content, position)[0]:
+        position += 1 + length
+    return position + 1
 
 
 def _orientation(exif: bytes | None) -> int:

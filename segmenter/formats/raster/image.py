@@ -270,7 +270,7 @@ def _opened(
     """Open and load a picture whose header was checked."""
     # An allow-list: Pillow knows forty formats, some of which run other programs.
     with _reading(name), Image.open(BytesIO(content), formats=(name.upper(),)) as image:
-        # A GIF's first frame may be larger than its header says.
+        # What was read of the header decides how much memory there is for it.
         check_size(*image.size, limits)
         if image.width * image.height > header.width * header.height:
             raise BrokenImage(f"a {name} picture that is larger than its header says")

@@ -1,5 +1,6 @@
 import gzip
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import SimpleITK
 from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats.decoded import Window
 from segmenter.formats.limits import Limits
-from segmenter.formats.nifti import is_nifti, open_nifti, write_labels
+from segmenter.formats.nifti import is_nifti, open_nifti, working_bytes, write_labels
 from tests.segmenter.formats.build import AS_STORED, shown_values
+from tests.segmenter.formats.hostile import nifti_of_zeros
 
 Sample = Callable[[str], bytes]
 SHAPE = (7, 6, 4)
@@ -226,3 +228,27 @@ def test_other_files_are_no_nifti() -> None:
     assert is_nifti(gzip.compress(volume(numbered())))
     assert not is_nifti(gzip.compress(b"a text that is longer than a header" * 20))
     assert not is_nifti(b"\x89PNG\r\n\x1a\n")
+
+
+@pytest.mark.parametrize("zooms", [(1.0, 1.0, 3.0), (3.0, 1.0, 1.0)], ids=["along", "across"])
+def test_a_volume_is_never_in_memory_as_a_whole(zooms: tuple[float, float, float]) -> None:
+    # Inflates to 173 MB, of which a frame is less than one.
+    content = nifti_of_zeros((300, 300, 240), zooms)
+    assert len(content) < 200_000
+    tracemalloc.start()
+    try:
+        frames = open_nifti(content, Limits())
+        for index in (0, 1, frames.count - 1, frames.count - 2):
+            assert not frames.frame(index).any()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < working_bytes(content, Limits()) < 120_000_000
+
+
+def test_frames_are_the_same_in_any_order_and_from_any_kind_of_file() -> None:
+    content = volume(numbered())
+    whole = shown_values(open_nifti(content, Limits(), window=AS_STORED))
+    zipped = open_nifti(gzip.compress(content), Limits(), window=AS_STORED)
+    for index in (*range(zipped.count)[::-1], *range(zipped.count)):
+        assert np.array_equal(zipped.frame(index)[:, :, 0], whole[index])

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from segmenter.contract import ImageRef
-from segmenter.errors import BrokenImage, ImageNotFound
+from segmenter.errors import BrokenImage, ImageNotFound, ImageTooLarge, MemoryBusy
 from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore
 from segmenter.storage.images import MAX_DECODES, StoredImages, Undecoded
@@ -103,6 +103,32 @@ def test_only_a_few_images_are_decoded_at_once():
 
     asyncio.run(scenario())
     assert decode.most_at_once <= MAX_DECODES
+
+
+def test_an_image_that_takes_more_memory_than_there_is_is_refused_before_it_is_decoded():
+    decode = CountingDecode()
+
+    async def scenario():
+        memory = WorkingMemory(len(CONTENT) - 1)
+        with pytest.raises(ImageTooLarge, match="decoding this picture takes 1 MiB"):
+            await make_images(decode, memory=memory).put(CONTENT)
+
+    asyncio.run(scenario())
+    assert decode.calls == 0
+
+
+def test_an_image_waits_for_the_memory_that_others_hold():
+    async def scenario():
+        memory = WorkingMemory(len(CONTENT), wait_s=0.05)
+        images = make_images(memory=memory)
+        async with memory.hold(1, what="work"):
+            with pytest.raises(MemoryBusy):
+                await images.put(CONTENT)
+        ref = await images.put(CONTENT)
+        assert (await images.pixels(ref) == bright_square()).all()
+        assert memory.used_bytes == 0
+
+    asyncio.run(scenario())
 
 
 def test_bytes_that_do_not_decode_are_not_stored():

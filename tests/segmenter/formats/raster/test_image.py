@@ -245,6 +245,7 @@ def test_a_gif_frame_larger_than_its_screen_is_held_to_the_limit() -> None:
     content[6:10] = struct.pack("<HH", 1, 1)
     with pytest.raises(ImageTooLarge):
         decode_raster(bytes(content), "gif", Limits(max_pixels=100))
+    assert decode_raster(bytes(content), "gif").pixels.shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "bmp", "gif"])
@@ -254,6 +255,41 @@ def test_a_file_cut_short_is_broken(name: Any) -> None:
     for share in (0.05, 0.3, 0.6, 0.9):
         with pytest.raises(BrokenImage):
             decode_raster(content[: int(share * len(content))], name)
+
+
+def textured(kind: str) -> Image.Image:
+    """A picture whose lower half is of one colour, of 200 x 160 pixels."""
+    noise = np.random.default_rng(3).integers(0, 255, (200, 160, 3), dtype=np.uint8)
+    noise[100:] = 0
+    return Image.fromarray(noise).convert(kind)
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"optimize": True}, {"progressive": True}],
+    ids=["plain", "4:4:4", "restarts", "optimized", "progressive"],
+)
+def test_a_jpeg_whose_pixels_end_early_is_broken_although_it_has_an_end(
+    kind: str, options: dict[str, Any]
+) -> None:
+    content = save(textured(kind), "jpeg", **options)
+    assert decode_raster(content, "jpeg").pixels.shape == (200, 160, 3)
+    scans = content.index(b"\xff\xda") + 14
+    # Of a progressive one the first scan has the colours of all blocks.
+    end = content.find(b"\xff\xc4", scans) if "progressive" in options else len(content)
+    for share in (0.01, 0.2, 0.5):
+        cut = content[: scans + int(share * (end - scans))]
+        with pytest.raises(BrokenImage, match="before the 200 rows"):
+            decode_raster(cut + b"\xff\xd9", "jpeg")
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+def test_a_jpeg_of_one_colour_is_complete(colour: int) -> None:
+    blank = np.full((200, 160, 3), colour, np.uint8)
+    for options in ({}, {"optimize": True}, {"progressive": True}):
+        content = save(Image.fromarray(blank), "jpeg", **options)
+        assert (decode_raster(content, "jpeg").pixels == colour).all()
 
 
 def test_a_wrong_checksum_is_broken_in_every_chunk() -> None:
