@@ -235,7 +235,8 @@ class Settings(Frozen):
             ),
             worker=WorkerSettings(max_embeddings_bytes=max(shares.embeddings, 1)),
             volume=VolumeSettings(
-                max_bytes=min(self.max_volume_bytes, volumes_bytes),
+                # Two fit, so that one that is sent does not push out one that is looked at.
+                max_bytes=min(self.max_volume_bytes, volumes_bytes // 2),
                 ttl_s=self.record_ttl_s,
                 max_volumes_bytes=volumes_bytes,
             ),

@@ -136,7 +136,7 @@ class JobFailed(SegmenterError):
 
 
 # What may be otherwise in a moment: no end of a job, and no answer that is kept.
-TEMPORARY = (NoWorker, QueueFull, TransportDown)
+TEMPORARY = (MemoryBusy, NoWorker, QueueFull, TransportDown)
 
 
 def error_class(name: str, root: type[Tree]) -> type[Tree] | None:

@@ -36,8 +36,6 @@ DRAWING = "drawing this picture"
 # candidates of one bit.
 RUN_BYTES = 16
 RUNNING = "an agent run on this picture"
-# A run has minutes, and others on large pictures take as long as it does.
-RUN_WAIT_S = 120.0
 # For whoever puts the parts together without a budget.
 PLENTY_BYTES = 2048 * MEBIBYTE
 # Decoding the largest picture takes about 2 s, and two do so at once.
@@ -130,22 +128,19 @@ class WorkingMemory:
         return self._used
 
     @asynccontextmanager
-    async def hold(
-        self, size: int, *, what: str, long: bool = False, wait_s: float | None = None
-    ) -> AsyncIterator["Held"]:
+    async def hold(self, size: int, *, what: str, long: bool = False) -> AsyncIterator["Held"]:
         """Hold bytes, waiting for them if need be.
 
         Args:
             size: bytes.
             what: needs them, for the message; never text from a request.
             long: for work that does not end by itself within seconds.
-            wait_s: longest wait, instead of the common one.
 
         Raises:
             ImageTooLarge: more than there will ever be.
             MemoryBusy: others kept it for too long.
         """
-        held = Held(self, what, is_long=long, wait_s=wait_s or self._wait_s)
+        held = Held(self, what, is_long=long)
         try:
             await held.grow(size)
             yield held
@@ -161,12 +156,12 @@ class WorkingMemory:
                 f"{_mib(limit)} MiB for it ({SETTING})"
             )
         try:
-            async with asyncio.timeout(held.wait_s):
+            async with asyncio.timeout(self._wait_s):
                 await self._wait_for(size, held, limit)
         except TimeoutError:
             raise MemoryBusy(
                 f"{held.what} takes {_mib(held.size + size)} MiB of memory, and of {_mib(limit)} "
-                f"MiB others kept too much for {held.wait_s:.0f} s"
+                f"MiB others kept too much for {self._wait_s:.0f} s"
             ) from None
 
     async def _wait_for(self, size: int, held: "Held", limit: int) -> None:
@@ -191,10 +186,9 @@ class WorkingMemory:
 class Held:
     """What one piece of work holds of a `WorkingMemory`."""
 
-    def __init__(self, memory: WorkingMemory, what: str, *, is_long: bool, wait_s: float) -> None:
+    def __init__(self, memory: WorkingMemory, what: str, *, is_long: bool) -> None:
         self.what = what
         self.is_long = is_long
-        self.wait_s = wait_s
         self.size = 0
         self._memory = memory
 

@@ -31,7 +31,7 @@ from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
 from segmenter.contract import Entry, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TEMPORARY, TransportDown
-from segmenter.memory_budget import PLENTY_BYTES, RUN_WAIT_S, RUNNING, WorkingMemory, run_bytes
+from segmenter.memory_budget import PLENTY_BYTES, RUNNING, WorkingMemory, run_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ class RunCarrier:
         image, memory = run_context.image, self._context.memory
         room = run_bytes(image.width * image.height)
         try:
-            async with memory.hold(room, what=RUNNING, long=True, wait_s=RUN_WAIT_S):
+            async with memory.hold(room, what=RUNNING, long=True):
                 async for step in walk(run_context):
                     state = step
         except BaseException as error:

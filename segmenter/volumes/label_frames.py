@@ -23,7 +23,7 @@ class PackedLabels:
 
     def put(self, index: int, labels: npt.NDArray[np.uint16]) -> None:
         """Keep a frame: uint16, shape (H, W); 0 is background."""
-        self._packed[index] = zlib.compress(np.ascontiguousarray(labels), LEVEL)
+        self._packed[index] = zlib.compress(labels.tobytes(), LEVEL)
 
     def __len__(self) -> int:
         """Return the number of frames."""

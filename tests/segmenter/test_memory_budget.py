@@ -81,12 +81,12 @@ def test_long_work_leaves_half_to_the_rest() -> None:
             with pytest.raises(ImageTooLarge, match="takes 51 MiB"):
                 await held.grow(1 * MEBIBYTE)
             with pytest.raises(MemoryBusy):
-                async with memory.hold(10 * MEBIBYTE, what="a run", long=True, wait_s=0.05):
+                async with memory.hold(10 * MEBIBYTE, what="a run", long=True):
                     pass
             async with memory.hold(50 * MEBIBYTE, what="work"):
                 pass
 
-    scenario(run)
+    scenario(run, wait_s=0.05)
 
 
 def test_a_waiter_that_gives_up_takes_nothing_with_it() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from pydicom.pixels import compress
+from pydicom.pixels.utils import compress
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from tests.segmenter.formats.build import dicom, dicom_bytes, dicom_dataset, dicom_jpeg, save

@@ -7,6 +7,7 @@ import pytest
 
 from segmenter.contract import Hold, ImageRef
 from segmenter.errors import ImageNotFound, StoreFull, TransportDown
+from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore, Bounds
 from segmenter.storage.images import MAX_HOLDERS, MAX_HOLDERS_BYTES, StoredImages
 from segmenter.storage.memory import OVERHEAD_BYTES, MemoryStore
@@ -18,7 +19,8 @@ BOUNDS = Bounds(1_000_000, MAX_HOLDERS_BYTES)
 
 
 def make_images(store, *, ttl_s=60.0) -> StoredImages:
-    return StoredImages(BlobStore(store, ttl_s=ttl_s), decode_raw, max_pixels_bytes=10_000)
+    blobs, memory = BlobStore(store, ttl_s=ttl_s), WorkingMemory(1_000_000)
+    return StoredImages(blobs, decode_raw, max_pixels_bytes=10_000, memory=memory)
 
 
 async def contents(store) -> list[str]:
