@@ -192,7 +192,10 @@ async def agent_with_worker(context: AgentContext) -> AsyncIterator[QueuedAgent]
 
 def new_service(*, image_ttl_s: float = 60.0) -> ServiceUnderTest:
     pictures = MemoryStore(max_item_bytes=MEBIBYTE, max_bytes=8 * MEBIBYTE)
-    blobs, memory = BlobStore(pictures, ttl_s=image_ttl_s), WorkingMemory(256 * MEBIBYTE)
+    blobs, memory = (
+        BlobStore(pictures, ttl_s=image_ttl_s),
+        WorkingMemory(256 * MEBIBYTE, wait_s=0.3),
+    )
     images = StoredImages(blobs, read, max_pixels_bytes=8 * MEBIBYTE, memory=memory)
     records = MemoryStore(max_bytes=MEBIBYTE, max_item_bytes=MEBIBYTE)
     return ServiceUnderTest(
