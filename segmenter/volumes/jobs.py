@@ -78,28 +78,18 @@ class Volumes:
         Raises:
             UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull, TransportDown.
         """
-        upload = await self._store.put_upload(files)
-        try:
-            taken = await self._take(job_id, upload, request)
-        except TransportDown:
-            # The job may have been taken on; if not, its files expire.
-            raise
-        except BaseException:
-            await self._store.drop_upload(upload)
-            raise
-        if taken.replayed:
-            await self._store.drop_upload(upload)
-        return taken
+        return await self._create(job_id, await self._store.put_upload(files), request)
 
     async def create_again(self, job_id: str, source: str, request: VolumeRequest) -> Taken:
-        """Queue a job on the files of another one, given by its public id.
+        """Queue a job on the files of another one, given by its public id: on its own copy.
 
         Raises:
             VolumeNotFound, UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull,
             TransportDown.
         """
-        record = await self.record(source)
-        return await self._take(job_id, record.upload, request)
+        upload = (await self.record(source)).upload
+        # Erasing either of the two takes nothing from the other.
+        return await self._create(job_id, await self._store.copy_upload(upload), request)
 
     async def status(self, public_id: str) -> VolumeStatus:
         """Return how far a job is.
@@ -163,6 +153,20 @@ class Volumes:
         record = await self.record(public_id)
         await self.jobs.queue.cancel(record.id)
         await self._store.erase(record)
+
+    async def _create(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
+        """Queue a job on files that are its own; they are dropped if it is not taken on."""
+        try:
+            taken = await self._take(job_id, upload, request)
+        except TransportDown:
+            # The job may have been taken on; if not, its files expire.
+            raise
+        except BaseException:
+            await self._store.drop_upload(upload)
+            raise
+        if taken.replayed:
+            await self._store.drop_upload(upload)
+        return taken
 
     async def _take(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
         record = await self._describe(job_id, upload, request)

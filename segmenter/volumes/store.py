@@ -72,6 +72,24 @@ class VolumeStore:
                 sizes[number] += len(piece)
         return Upload(id=upload_id, sizes=tuple(sizes), sha256=digest.hexdigest())
 
+    async def copy_upload(self, upload: Upload) -> Upload:
+        """Store the files of an upload again, piece by piece, as one of its own.
+
+        Raises:
+            VolumeNotFound: a piece has expired.
+            TransportDown.
+        """
+        copy = upload.model_copy(update={"id": uuid4().hex})
+        try:
+            for number, size in enumerate(upload.sizes):
+                for start in _starts(size):
+                    piece = await self._piece(upload.id, number, start)
+                    await self._blobs.put(_piece(copy.id, number, start), piece)
+        except VolumeNotFound:
+            await self.drop_upload(copy)
+            raise
+        return copy
+
     async def read_upload(self, upload: Upload) -> list[bytes]:
         """Return all files; that counts as a use.
 
@@ -162,11 +180,14 @@ class VolumeStore:
         # Joined at the end, pieces and file would be in memory together.
         joined = io.BytesIO()
         for start in _starts(size):
-            piece = await self._blobs.get(_piece(owner, number, start))
-            if piece is None:
-                raise VolumeNotFound("the stored files have expired; send them again")
-            joined.write(piece)
+            joined.write(await self._piece(owner, number, start))
         return joined.getvalue()
+
+    async def _piece(self, owner: str, number: int, start: int) -> bytes:
+        piece = await self._blobs.get(_piece(owner, number, start))
+        if piece is None:
+            raise VolumeNotFound("the stored files have expired; send them again")
+        return piece
 
     async def _drop_upload(self, owner: str, sizes: Iterable[int]) -> None:
         for number, size in enumerate(sizes):

@@ -289,6 +289,19 @@ def test_another_prompt_can_be_put_to_the_files_of_a_job():
     assert len(run_with(ThresholdBackend(), scenario).result.objects) == 1
 
 
+def test_erasing_a_job_takes_no_files_from_another_on_the_same_ones():
+    async def scenario(services):
+        job = await begin(services, moving_square(3))
+        taken = await services.volumes.create_again(uuid4().hex, job, WANTED)
+        await services.volumes.erase(job)
+        again = taken.record.public_id
+        await until(services, again, "done")
+        third = await services.volumes.create_again(uuid4().hex, again, WANTED)
+        return await until(services, third.record.public_id, "done")
+
+    assert len(run_with(ThresholdBackend(), scenario).result.objects) == 1
+
+
 def test_the_same_id_again_is_the_same_job_and_another_request_is_told():
     content, job = encode_frames(moving_square(2)), uuid4().hex
     backend = ThresholdBackend()
