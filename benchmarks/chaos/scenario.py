@@ -29,10 +29,13 @@ START_S = 120.0
 # Requests under way at once, of each kind; streams that are followed are not counted.
 AT_ONCE = 6
 # Between two random kills, in shares of what all processes together need to start here, so that
-# on a slow machine too the deployment is up most of the time.
+# on a slow machine too the deployment is up most of the time; and at most, in seconds.
 KILL_EVERY = (0.2, 0.6)
-# Of the asynchronous runs; the process that answers 202 is killed.
-KILLED_ON_202 = 0.15
+KILL_EVERY_S = (3.0, 10.0)
+# Every so many runs are asynchronous, and every so many of them have the process killed that
+# answers 202.
+ASYNC_EVERY = 2
+KILLS_EVERY = 12
 PROGRESS_S = 0.1
 # One that is lost is looked for to the end, and is not to keep others from being seen.
 LOOKS_AT_ONCE = 64
@@ -75,12 +78,23 @@ def plan(size: Size, cases: Iterable[str], rng: random.Random) -> Ledger:
         RunEntry(
             key=f"chaos-{number}-{rng.getrandbits(32):08x}",
             case=rng.choice(names),
-            is_async=number % 2 == 0,
-            kills_acceptor=number % 2 == 0 and rng.random() < KILLED_ON_202,
+            is_async=number % ASYNC_EVERY == 0,
+            kills_acceptor=number % KILLS_EVERY == 0,
         )
         for number in range(size.runs)
     ]
     return Ledger(runs, [CallEntry(rng.choice(names)) for _ in range(size.calls)])
+
+
+def pauses_s(start_s: float) -> tuple[float, float]:
+    """Return the shortest and the longest pause between two kills, in seconds.
+
+    Args:
+        start_s: what all processes together needed to start.
+    """
+    shares = zip(KILL_EVERY, KILL_EVERY_S, strict=True)
+    shortest, longest = (min(share * start_s, most_s) for share, most_s in shares)
+    return shortest, longest
 
 
 async def carry_out(size: Size, seed: int, logs: Path) -> Outcome:
@@ -97,8 +111,7 @@ async def carry_out(size: Size, seed: int, logs: Path) -> Outcome:
         reference = await _undisturbed(fleet, cases, rng)
         before = _kept_runs(fleet.redis_url)
         load_started = time.monotonic()
-        pauses_s = (KILL_EVERY[0] * start_s, KILL_EVERY[1] * start_s)
-        fire = partial(_kill_at_random, fleet, rng, pauses_s)
+        fire = partial(_kill_at_random, fleet, rng, pauses_s(start_s))
         await _under_fire(fleet, client, ledger, fire, started + size.limit_s - LOOK_S)
         load_s = time.monotonic() - load_started
         await _last_look(client, ledger, started + size.limit_s)
@@ -177,11 +190,11 @@ async def _in_turn(
     await asyncio.gather(*(ask_on() for _ in range(AT_ONCE)))
 
 
-async def _kill_at_random(fleet: Fleet, rng: random.Random, pauses_s: tuple[float, float]) -> None:
+async def _kill_at_random(fleet: Fleet, rng: random.Random, between_s: tuple[float, float]) -> None:
     """Kill one process after another, each before any comes again."""
     while True:
         for child in rng.sample(fleet.children, len(fleet.children)):
-            await asyncio.sleep(rng.uniform(*pauses_s))
+            await asyncio.sleep(rng.uniform(*between_s))
             fleet.kill(child)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks.chaos.ledger import CallEntry, Ledger, RunEntry, digest_of_call, digest_of_run
-from benchmarks.chaos.scenario import Size, plan
+from benchmarks.chaos.scenario import Size, pauses_s, plan
 from benchmarks.chaos.verdict import Reference, Verdict, judge
 
 REFERENCE = Reference(runs={"a": "right"}, calls={"a": "right"})
@@ -123,12 +123,19 @@ def test_a_digest_is_of_what_was_found_alone() -> None:
     )
 
 
+@pytest.mark.parametrize(("start_s", "between_s"), [(10.0, (2.0, 6.0)), (100.0, (3.0, 10.0))])
+def test_a_slow_machine_is_left_time_but_not_without_end(
+    start_s: float, between_s: tuple[float, float]
+) -> None:
+    assert pauses_s(start_s) == pytest.approx(between_s)
+
+
 def test_a_plan_depends_on_its_seed_alone_and_half_of_it_is_asynchronous() -> None:
     size = Size(runs=100, calls=10, limit_s=1.0)
     first, again, other = (plan(size, ["a", "b"], random.Random(seed)) for seed in (1, 1, 2))
     assert first == again != other
     assert sum(run.is_async for run in first.runs) == 50
     killing = [run for run in first.runs if run.kills_acceptor]
-    assert killing
+    assert len(killing) == 9
     assert all(run.is_async for run in killing)
     assert len({run.key for run in first.runs}) == 100
