@@ -143,10 +143,13 @@ class QueuedAgent(AgentService):
             InvalidRequest, ThreadNotFound, ThreadBusy, ImageNotFound, RunCancelled,
             DeadlineExceeded, JobFailed: it ended without a record.
         """
-        # In case that it was stored but not queued; else this changes nothing.
-        await self.jobs.submit(job)
         try:
-            answer = await self._wait(job)
+            try:
+                answer = await self._wait(job)
+            except JobFailed:
+                # It was stored, but not queued; if it was, this changes nothing.
+                await self.jobs.submit(job)
+                answer = await self._wait(job)
         except (DeadlineExceeded, JobFailed) as error:
             answer = failed(error)
         if answer.failure is None:

@@ -1,8 +1,9 @@
 """The worker: lease what is queued, embed each image once, answer every job.
 
 Shared: nothing; one `Worker` owns its backend, its embeddings and one event loop. The model runs in
-a thread, one call at a time. Guaranteed: every leased job is answered, or handed back on a stop; a
-job that fails is answered with its error, and what fails outside of a job ends the worker.
+threads: one call at a time, or several about different images if it takes them. Guaranteed: every
+leased job is answered, or handed back on a stop; a job that fails is answered with its error, and
+what fails outside of a job ends the worker.
 At most one volume job is under way; between its frames whatever else is queued is answered, and
 other volume jobs are handed back.
 """
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic
 
-from segmenter.backends.contract import Backend, Embedding, SwitchableBackend
+from segmenter.backends.contract import Backend, Embedding, ParallelBackend, SwitchableBackend
 from segmenter.backends.postprocess import select
 from segmenter.contract import (
     ImageRef,
@@ -63,6 +64,7 @@ class Worker(Generic[Embedding]):
         self._volumes = volumes
         self._max_batch = settings.max_batch
         self._poll_s = poll_s
+        self._lanes = backend.lanes if isinstance(backend, ParallelBackend) else 1
         self._model = backend.capabilities.model
         self._info = WorkerInfo(worker_id=worker_id, model=self._model)
         self._embeddings: SizedLru[tuple[str, str, str], Embedding] = SizedLru(
@@ -82,8 +84,24 @@ class Worker(Generic[Embedding]):
         for lease in long[volumes:]:
             await settle(self._queue, lease, _hand_back)
         short = [lease for lease in leases if lease.job.kind != "volume"]
-        for lease in (*in_order(short, self._has_embedding), *long[:volumes]):
-            await settle(self._queue, lease, self._perform(stop))
+        await self._answer(by_image(short, self._has_embedding), stop)
+        await self._answer([long[:volumes]], stop)
+
+    async def _answer(self, groups: Sequence[Sequence[Lease]], stop: asyncio.Event) -> None:
+        """Answer groups of jobs in their order: as many at once as the model takes calls."""
+        free = asyncio.Semaphore(self._lanes)
+
+        async def answer(group: Sequence[Lease]) -> None:
+            async with free:
+                for lease in group:
+                    await settle(self._queue, lease, self._perform(stop))
+
+        tasks = [asyncio.create_task(answer(group)) for group in groups]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def _perform(self, stop: asyncio.Event) -> Perform:
         async def perform(lease: Lease) -> Answer:
@@ -190,8 +208,10 @@ def in_groups(request: SegmentRequest) -> Iterator[Sequence[Prompt]]:
         yield group
 
 
-def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]) -> list[Lease]:
-    """Sort a batch: jobs without an image, then embedded images, then new ones image by image."""
+def by_image(
+    leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]
+) -> list[list[Lease]]:
+    """Group a batch: jobs without an image, then embedded images, then new ones, each image's."""
     groups: dict[str, list[Lease]] = {}
     for lease in leases:
         request = lease.job.request
@@ -203,4 +223,4 @@ def in_order(leases: Sequence[Lease], is_cheap: Callable[[SegmentRequest], bool]
             return 0
         return 1 if is_cheap(request) else 2
 
-    return [lease for group in sorted(groups.values(), key=rank) for lease in group]
+    return sorted(groups.values(), key=rank)

@@ -77,8 +77,8 @@ def run_serve(arguments: argparse.Namespace, setup: Setup) -> int:
         server_header=False,
         timeout_graceful_shutdown=math.ceil(DRAIN_S + CLOSE_S),
     )
-    # uvicorn raises the signal again when it is done; for us that is a good end.
-    signal.signal(signal.SIGTERM, _ignore)
+    # uvicorn raises the signal again when it is done; for us that is a good end, as it is before.
+    signal.signal(signal.SIGTERM, _end)
     server = Server(config, on_stop=partial(app.state.stop.stop, DRAIN_S))
     server.run(sockets=[listener])
     return OK if server.started else FAILED
@@ -177,5 +177,6 @@ def _listen(settings: Settings) -> socket.socket:
     return socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=made.detach())
 
 
-def _ignore(number: int, frame: object) -> None:
-    """Let uvicorn's own handler be the only one that counts."""
+def _end(number: int, frame: object) -> None:
+    """End well; while it serves, uvicorn's own handler stands in its place."""
+    raise SystemExit(OK)

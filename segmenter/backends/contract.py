@@ -59,7 +59,7 @@ def box_on_image(box: Box, shape: tuple[int, int]) -> Box:
 
 
 class Backend(Protocol[Embedding]):
-    """A loaded model. Calls are synchronous and come from one thread at a time."""
+    """A loaded model. Calls are synchronous; one at a time, unless it takes more."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -96,6 +96,16 @@ class SwitchableBackend(Backend[Embedding], Protocol[Embedding]):
 
         Its embeddings are of the adapter alone: what one adapter embedded, another must not read.
         """
+        ...
+
+
+@runtime_checkable
+class ParallelBackend(Protocol):
+    """A model that takes calls about different images from several threads at once."""
+
+    @property
+    def lanes(self) -> int:
+        """How many."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import threading
+import time
 from uuid import uuid4
 
 import pytest
@@ -21,7 +23,7 @@ from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Job
 from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings, WorkerSettings
-from segmenter.worker import in_order
+from segmenter.worker import by_image
 from tests.doubles import (
     BRIGHT,
     DARK,
@@ -283,8 +285,38 @@ def test_a_batch_runs_image_by_image_and_embedded_images_first():
     a, b, c, a_again = lease("a"), lease("b"), lease("c"), lease("a")
     plain = Lease(Job(id=uuid4().hex, kind="capabilities"), "", 1)
     embedded = "c" * 64
-    ordered = in_order([a, b, c, a_again, plain], lambda request: request.image.sha256 == embedded)
-    assert ordered == [plain, c, a, a_again, b]
+    groups = by_image([a, b, c, a_again, plain], lambda request: request.image.sha256 == embedded)
+    assert groups == [[plain], [c], [a, a_again], [b]]
+
+
+def test_a_model_that_takes_several_calls_gets_them_about_different_images_only():
+    class Wide(ThresholdBackend):
+        lanes = 2
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.now: list[int] = []
+            self.most: list[int] = []
+            self.lock = threading.Lock()
+
+        def predict(self, embedding, prompts, *, threshold):
+            with self.lock:
+                self.now.append(id(embedding))
+                self.most.append(len(self.now))
+                assert len(set(self.now)) == len(self.now)
+            time.sleep(0.05)
+            with self.lock:
+                self.now.remove(id(embedding))
+            return super().predict(embedding, prompts, threshold=threshold)
+
+    async def scenario(services):
+        requests = [await request_for(services, shade=shade) for shade in (150, 180, 210, 150, 180)]
+        calls = [services.segmenter.segment(one, timeout_s=TIMEOUT_S) for one in requests]
+        return await asyncio.gather(*calls)
+
+    backend = Wide()
+    assert len(run_with(backend, scenario)) == 5
+    assert max(backend.most) == 2
 
 
 def test_a_job_leaves_one_line_in_the_log_without_what_was_asked(caplog):
