@@ -67,7 +67,7 @@ async def image_in_use(
     finally:
         if image is not None:
             with suppress(TransportDown):
-                await asyncio.shield(images.release(hold.holder))
+                await images.release(hold.holder)
 
 
 async def drop_image(images: ImageStore, image: ImageRef) -> None:

@@ -146,7 +146,8 @@ def ended(client: httpx2.Client, url: str) -> dict[str, Any]:
 def check_done(client: httpx2.Client, kind: str, job: dict[str, Any]) -> None:
     """A job ended well, once; the stream of its events ends too."""
     url = job["run_url"] if kind == "run" else f"/segment/volume/{job['id']}"
-    assert ended(client, url)["status"] == ("found" if kind == "run" else "done")
+    found = ended(client, url)
+    assert found["status"] == ("found" if kind == "run" else "done"), found
     told = client.get(f"{url}/events").text
     assert told.count(f"event: {kind}.created") == 1
     assert told.count(f"event: {kind}.completed") == 1
