@@ -48,7 +48,7 @@ async def image_in_use(
 ) -> AsyncIterator[ImageRef | None]:
     """Open the image of a request, as `stored_image`: meanwhile it stays, whatever others store.
 
-    An upload is dropped again if the request fails: nobody was told its id.
+    An upload is dropped again if the request fails: nobody was told its id, and nothing needs it.
 
     Args:
         images: where it is stored.
@@ -60,6 +60,9 @@ async def image_in_use(
     image = await stored_image(images, content, image_id, hold=hold)
     try:
         yield image
+    except TransportDown:
+        # A run may have been taken on with it; if not, it expires.
+        raise
     except BaseException:
         if image is not None and content is not None:
             await asyncio.shield(drop_image(images, image))

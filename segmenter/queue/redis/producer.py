@@ -197,9 +197,11 @@ class RedisCaller:
             try:
                 if interrupted:
                     await self._collect(list(self._pending))
-                    interrupted, backoff = False, Backoff()
+                    interrupted = False
                 last_id, noticed = await self._read_notices(last_id)
                 await self._collect(noticed)
+                # Not before: a server that closes every connection accepts them too.
+                backoff = Backoff()
             except RedisError as error:
                 logger.warning("replies interrupted", extra={"error": type(error).__name__})
                 interrupted = True
