@@ -11,7 +11,8 @@ other volume jobs are handed back.
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, NamedTuple
 
 from segmenter.backends.contract import Backend, Embedding, ParallelBackend, SwitchableBackend
 from segmenter.backends.postprocess import select
@@ -20,6 +21,7 @@ from segmenter.contract import (
     ImageStore,
     Prompt,
     PromptResult,
+    RgbImage,
     SegmentRequest,
     SegmentResult,
 )
@@ -67,6 +69,8 @@ class Worker(Generic[Embedding]):
         self._lanes = backend.lanes if isinstance(backend, ParallelBackend) else 1
         self._model = backend.capabilities.model
         self._info = WorkerInfo(worker_id=worker_id, model=self._model)
+        # Always the same threads, so that a call finds the memory of the one before.
+        self._threads = ThreadPoolExecutor(self._lanes, "model")
         self._embeddings: SizedLru[tuple[str, str, str], Embedding] = SizedLru(
             settings.max_embeddings_bytes, clock=time.monotonic
         )
@@ -74,8 +78,11 @@ class Worker(Generic[Embedding]):
     async def run(self, stop: asyncio.Event) -> None:
         """Answer jobs until `stop` is set; then finish the running one and hand back the rest."""
         async with self._queue.alive(self._info):
-            while not stop.is_set():
-                await self._serve(stop, wait_s=self._poll_s, volumes=1)
+            try:
+                while not stop.is_set():
+                    await self._serve(stop, wait_s=self._poll_s, volumes=1)
+            finally:
+                self._threads.shutdown(wait=False)
 
     async def _serve(self, stop: asyncio.Event, *, wait_s: float, volumes: int) -> None:
         """Answer what is queued; of the volume jobs `volumes` at most, the others go back."""
@@ -131,24 +138,25 @@ class Worker(Generic[Embedding]):
         ref = await self._images.ref(request.image.id)
         check_asked(request.model_copy(update={"image": ref}), self._backend.capabilities)
         backend, key = self._under(request), self._key(ref, request.adapter)
-        embedding = self._embeddings.get(key)
-        cached, started = embedding is not None, time.monotonic()
-        if embedding is None:
-            embedding = await asyncio.to_thread(backend.embed, await self._images.pixels(ref))
-            self._embeddings.put(key, embedding, backend.embedding_bytes(embedding))
-        embedded = time.monotonic()
+        known = self._embeddings.get(key)
+        pixels = None if known is not None else await self._images.pixels(ref)
         room = looking_bytes(
             ref.width * ref.height, boxes=max(len(prompt.boxes) for prompt in request.prompts)
         )
         async with self._memory.hold(room, what=LOOKING):
-            results = await asyncio.to_thread(_predict, backend, embedding, request)
+            looked = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _look, backend, known, pixels, request
+            )
+        if known is None:
+            size = backend.embedding_bytes(looked.embedding)
+            self._embeddings.put(key, looked.embedding, size)
         return SegmentResult(
             image=ref,
-            results=tuple(results),
+            results=tuple(looked.results),
             model=backend.capabilities.model,
-            embedding_cached=cached,
-            encode_s=0.0 if cached else embedded - started,
-            predict_s=time.monotonic() - embedded,
+            embedding_cached=known is not None,
+            encode_s=looked.encode_s,
+            predict_s=looked.predict_s,
         )
 
     def _under(self, request: SegmentRequest) -> Backend[Embedding]:
@@ -168,6 +176,34 @@ class Worker(Generic[Embedding]):
 
 async def _hand_back(lease: Lease) -> Answer:
     raise Requeue
+
+
+class _Looked(NamedTuple, Generic[Embedding]):
+    """What one look at an image gave; seconds it took."""
+
+    embedding: Embedding
+    results: list[PromptResult]
+    encode_s: float
+    predict_s: float
+
+
+def _look(
+    backend: Backend[Embedding],
+    known: Embedding | None,
+    pixels: RgbImage | None,
+    request: SegmentRequest,
+) -> _Looked[Embedding]:
+    """Embed an image, unless its embedding is known, and answer; in a thread of the model's."""
+    started = time.monotonic()
+    if known is None:
+        assert pixels is not None
+        embedding = backend.embed(pixels)
+    else:
+        embedding = known
+    embedded = time.monotonic()
+    results = _predict(backend, embedding, request)
+    encode_s = embedded - started if known is None else 0.0
+    return _Looked(embedding, results, encode_s, time.monotonic() - embedded)
 
 
 def _predict(

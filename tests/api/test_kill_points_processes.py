@@ -38,24 +38,18 @@ class Deployment(NamedTuple):
     shared: bool
 
 
-@pytest.fixture(
-    params=[
-        "redis",
-        pytest.param("sqlite", marks=pytest.mark.slow),
-        pytest.param("postgres and redis", marks=pytest.mark.slow),
-    ]
-)
-def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+@pytest.fixture
+def deployment(request: pytest.FixtureRequest, stores: str, tmp_path: Path) -> Deployment:
     environ = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
-    if "redis" in request.param:
+    if "redis" in stores:
         server: RedisServer = request.getfixturevalue("redis_server")
         environ["MEDSAM3_REDIS_URL"] = server.url
         environ["MEDSAM3_REDIS_PREFIX"] = f"kills-{uuid4().hex[:8]}"
-    if request.param == "sqlite":
+    if stores == "sqlite":
         environ["MEDSAM3_STATE_URL"] = f"sqlite:///{tmp_path}/state.db"
-    elif "postgres" in request.param:
+    elif "postgres" in stores:
         environ["MEDSAM3_STATE_URL"] = request.getfixturevalue("postgres")
-    return Deployment(environ, shared="redis" in request.param)
+    return Deployment(environ, shared="redis" in stores)
 
 
 @contextmanager
@@ -156,7 +150,15 @@ def check_done(client: httpx2.Client, kind: str, job: dict[str, Any]) -> None:
         assert thread["runs"] == [job["id"]]
 
 
-@pytest.mark.parametrize("kind", ["run", pytest.param("volume", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("stores", "kind"),
+    [
+        ("redis", "run"),
+        pytest.param("redis", "volume", marks=pytest.mark.slow),
+        pytest.param("sqlite", "run", marks=pytest.mark.slow),
+        pytest.param("postgres and redis", "run", marks=pytest.mark.slow),
+    ],
+)
 def test_a_job_is_accepted_whole_or_not_at_all(
     deployment: Deployment, kind: str, tmp_path: Path
 ) -> None:
