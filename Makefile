@@ -72,7 +72,7 @@ test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, stores, qu
 	$(PYTEST) -n 3 $(NOT_FAST)
 
 test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, learning by heart
-	$(BIN)/python -m pytest --slow -m slow
+	$(PYTEST) --slow -m slow
 
 # Two minutes, with a fixed seed: python -m tests.contract --help
 test-contract: $(VENV)/.dev  ## generated requests against a served process and its document
