@@ -115,7 +115,7 @@ class RedisWorker:
         """See `segmenter.queue.contract.Consumer`."""
         leases: list[Lease] = []
         try:
-            for entry in await self._claim(limit) or await self._read(limit, wait_s):
+            for entry in await self._claim() or await self._read(limit, wait_s):
                 if self._keeper is not None and self._keeper.renews(entry.id):
                     # Claimed from oneself after an outage: it is still being worked on.
                     continue
@@ -169,13 +169,16 @@ class RedisWorker:
         )
         return [to_entry(*row) for row in read_entries(reply)]
 
-    async def _claim(self, limit: int) -> list[Entry]:
-        """Take over what silent workers hold, often; keep the cursor between calls."""
+    async def _claim(self) -> list[Entry]:
+        """Take over what silent workers hold, often; keep the cursor between calls.
+
+        One at a time: what ended its worker may be among them, and takes no other along again.
+        """
         if time.monotonic() < self._next_claim:
             return []
         lease_ms = round(self._settings.lease_s * 1000)
         reply = await self._commands.xautoclaim(
-            self._keys.queue, GROUP, self._id, lease_ms, start_id=self._claim_from, count=limit
+            self._keys.queue, GROUP, self._id, lease_ms, start_id=self._claim_from, count=1
         )
         entries = [to_entry(*row) for row in read_entries(reply[1])]
         self._claim_from = bytes(reply[0]).decode()

@@ -227,6 +227,31 @@ def test_a_poisoned_entry_is_buried_and_the_next_job_runs(redis_server, prefix, 
     run(scenario, lambda: redis_queue(redis_server.url, QueueSettings(prefix=prefix, poll_s=0.1)))
 
 
+def test_what_a_dead_worker_held_is_taken_over_one_by_one(redis_server, prefix):
+    """What ended it is among them, and must not take the others along a second time."""
+
+    async def scenario(queue: Queue) -> None:
+        jobs = [new_job() for _ in range(3)]
+        for job in jobs:
+            await queue.caller.submit(job, timeout_s=PATIENCE_S)
+        dead, held = await queue.worker("dead"), 0
+        while held < len(jobs):
+            held += len(await dead.lease(limit=16, wait_s=0.1))
+        other = await queue.worker("other")
+        taken: list[str] = []
+        while len(taken) < len(jobs):
+            leases = await other.lease(limit=16, wait_s=0.1)
+            assert len(leases) <= 1
+            for lease in leases:
+                assert lease.attempt == 2
+                await other.answer(lease, some_answer())
+                taken.append(lease.job.id)
+        assert sorted(taken) == sorted(job.id for job in jobs)
+
+    settings = QueueSettings(prefix=prefix, poll_s=0.1, lease_s=0.4)
+    run(scenario, lambda: redis_queue(redis_server.url, settings))
+
+
 def test_dead_letters_hold_requests_and_do_not_stay_for_ever(redis_server, prefix):
     async def scenario(queue: Queue):
         worker = await queue.worker("a")
