@@ -30,6 +30,7 @@ INSTALLED = "make -o .venv/bin/python -o .venv/.base -o .venv/.dev -o .venv/.doc
 REASONS = {
     "it is this test",
     "runs until it is stopped",
+    "runs for minutes",
     "installs packages",
     "needs data in ../shared",
     "needs a key",
