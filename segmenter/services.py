@@ -82,7 +82,8 @@ def frames_opener(settings: VolumeSettings) -> SequenceReader:
     """Return the reader of all sequence formats under the bounds of volume jobs."""
     limits = Limits(max_bytes=settings.max_bytes)
     return SequenceReader(
-        partial(working_bytes, limits=limits), partial(open_frames, limits=limits)
+        lambda files, options: working_bytes(files, limits, options),
+        lambda files, options: open_frames(files, limits, options),
     )
 
 

@@ -41,9 +41,12 @@ ROWS: Mapping[str, Row] = {
     "segmenter.masks": Row("segmenter.contract", "scipy"),
     "segmenter.redis_connection": Row("segmenter.errors", "redis"),
     "segmenter.formats": Row(
-        f"{SEGMENTER} segmenter.formats.dicom segmenter.formats.raster",
-        "nibabel av PIL",
+        f"{SEGMENTER} segmenter.formats.clips segmenter.formats.dicom segmenter.formats.raster"
+        " segmenter.formats.volumes",
+        "PIL",
     ),
+    "segmenter.formats.clips": Row(f"{SEGMENTER} segmenter.formats", "av"),
+    "segmenter.formats.volumes": Row(f"{SEGMENTER} segmenter.formats", "nibabel"),
     "segmenter.formats.dicom": Row(
         f"{SEGMENTER} segmenter.formats segmenter.formats.raster", "pydicom"
     ),
@@ -71,8 +74,8 @@ ROWS: Mapping[str, Row] = {
         "torch transformers safetensors peft huggingface_hub yaml",
     ),
     "segmenter.volumes": Row(
-        f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.masks"
-        " segmenter.memory_budget segmenter.queue segmenter.storage"
+        f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.formats.volumes"
+        " segmenter.masks segmenter.memory_budget segmenter.queue segmenter.storage"
     ),
     "segmenter.prompt_checks": Row(f"{SEGMENTER} segmenter.masks"),
     "segmenter.client": Row(f"{SEGMENTER} segmenter.prompt_checks segmenter.queue"),

@@ -28,7 +28,7 @@ from segmenter.queue.messages import to_error
 from segmenter.services import frames_opener
 from segmenter.volumes.contract import VolumeStatus
 from segmenter.volumes.jobs import Volumes
-from segmenter.volumes.plan import window_of
+from segmenter.volumes.plan import options_of
 from segmenter.volumes.store import ReadSome
 
 POLL_S = 0.1
@@ -57,6 +57,8 @@ def add_commands(commands: Commands) -> None:
     group.add_argument("--last", type=int, help="last frame")
     group.add_argument("--window", metavar="CENTER,WIDTH", help="grey window")
     group.add_argument("--preset", help="a named grey window for CT, for example lung")
+    group.add_argument("--series", help="of several DICOM series: its number, from 1, or its UID")
+    group.add_argument("--volume", type=int, help="of several volumes (phases, times), from 1")
     segment.set_defaults(run=run_segment)
 
 
@@ -90,7 +92,7 @@ def fields_of(arguments: argparse.Namespace) -> dict[str, object]:
         raise UsageFault("a sequence takes one --concept (or --prompt, which is the same)")
     if len(arguments.box) > 1:
         raise UsageFault("a sequence takes one --box")
-    names = ("frame", "first", "last", "threshold", "preset")
+    names = ("frame", "first", "last", "threshold", "preset", "series", "volume")
     fields: dict[str, object] = {name: getattr(arguments, name) for name in names}
     fields["prompt"] = asked[0] if asked else None
     if arguments.box:
@@ -135,7 +137,7 @@ async def _segment(setup: Setup, body: VolumeBody, contents: list[bytes]) -> Fou
         frames = await volumes.frames(job, record.first, record.last)
         label_map = await volumes.label_map(job)
     reader = frames_opener(setup.settings.for_segmenter().volume)
-    opened = reader.open(contents, window=window_of(request), preset=request.preset)
+    opened = reader.open(contents, options_of(request))
     return Found(
         to_volume(status), to_frames(frames, None), label_map, draw_overview(opened, frames)
     )

@@ -8,7 +8,7 @@ from api.schemas import rules
 from api.schemas.requests import Body, BoxIn, ConceptText, Label, Whole
 from api.schemas.shortcuts import numbers_of_text
 from segmenter.contract import Fraction, FrameBox
-from segmenter.volumes.contract import GreyWindow, VolumeRequest
+from segmenter.volumes.contract import MAX_FILES, GreyWindow, SeriesChoice, VolumeRequest
 
 WINDOW_SCHEMA = {
     "type": "array",
@@ -32,6 +32,12 @@ def _window(value: object) -> object:
     return dict(zip(("center", "width"), value, strict=True))
 
 
+def _series(value: object) -> object:
+    """Take a number for its text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+SeriesText = BeforeValidator(_series)
 WindowIn = Annotated[GreyWindow, BeforeValidator(_window), WithJsonSchema(WINDOW_SCHEMA)]
 FrameIndex = Annotated[int, Field(ge=0, le=MAX_INDEX), Whole]
 VolumeId = Annotated[str, Field(pattern=r"^vol_[0-9a-f]{32}$")]
@@ -62,6 +68,14 @@ class VolumeBody(Body):
     ] = None
     window: WindowIn | None = None
     preset: Annotated[Label | None, Field(description="a named window, for CT")] = None
+    series: Annotated[
+        Annotated[SeriesChoice, SeriesText] | None,
+        Field(description="of several DICOM series: its number, from 1, or SeriesInstanceUID"),
+    ] = None
+    volume: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_FILES), Whole] | None,
+        Field(description="of several volumes (phases, times): its number, from 1"),
+    ] = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> "VolumeBody":

@@ -176,28 +176,33 @@ def spacings(affine: Affine) -> tuple[float, float, float]:
     return float(columns), float(rows), float(frames)
 
 
-class SequenceReader(NamedTuple):
-    """Reads sequences; both are synchronous and slow.
+class ReadOptions(NamedTuple):
+    """What a caller may choose about files that hold a sequence.
 
     Attributes:
-        working_bytes: of files, the memory that opening them and reading frames takes beside them;
-            raises what `open` raises.
-        open: opens them.
+        window: grey window in the file's own units.
+        preset: named window of CT, if there is no window.
+        series: which of several DICOM series: its number, from 1, or its SeriesInstanceUID.
+        volume: which of several volumes (phases, times), from 1.
     """
 
-    working_bytes: Callable[[Sequence[bytes]], int]
-    open: "OpenFrames"
+    window: Window | None = None
+    preset: str | None = None
+    series: str | None = None
+    volume: int | None = None
 
 
-class OpenFrames(Protocol):
-    """Opens sequences; synchronous and slow."""
+AS_THEY_ARE = ReadOptions()
 
-    def __call__(
-        self, files: Sequence[bytes], *, window: Window | None, preset: str | None
-    ) -> Frames:
-        """Open the one sequence that some files hold.
 
-        Raises:
-            UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt.
-        """
-        ...
+class SequenceReader(NamedTuple):
+    """Reads sequences; both are synchronous and slow, and raise the same.
+
+    Attributes:
+        working_bytes: of files, the memory that opening them and reading frames takes beside them.
+        open: opens the one sequence that some files hold. Raises UnsupportedImage, BrokenImage,
+            ImageTooLarge, InvalidPrompt.
+    """
+
+    working_bytes: Callable[[Sequence[bytes], ReadOptions], int]
+    open: Callable[[Sequence[bytes], ReadOptions], Frames]

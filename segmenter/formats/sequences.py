@@ -9,48 +9,44 @@ from functools import partial
 from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
 from segmenter.formats.archive import Member
-from segmenter.formats.decoded import Window
+from segmenter.formats.clips.video import open_video
+from segmenter.formats.clips.video import working_bytes as video_bytes
 from segmenter.formats.dicom.series import open_dicom
 from segmenter.formats.dicom.series import working_bytes as dicom_bytes
-from segmenter.formats.frames import Frames
+from segmenter.formats.frames import AS_THEY_ARE, Frames, ReadOptions
 from segmenter.formats.limits import Limits, check_bytes
-from segmenter.formats.nifti import is_nifti, open_nifti
-from segmenter.formats.nifti import working_bytes as nifti_bytes
 from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
 from segmenter.formats.sniff import sniff
-from segmenter.formats.video import open_video
-from segmenter.formats.video import working_bytes as video_bytes
+from segmenter.formats.volumes.nifti import is_nifti, open_nifti
+from segmenter.formats.volumes.nifti import working_bytes as nifti_bytes
 
 READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
 
 
 def open_frames(
-    files: bytes | Sequence[bytes],
-    limits: Limits,
-    *,
-    window: Window | None = None,
-    preset: str | None = None,
+    files: bytes | Sequence[bytes], limits: Limits, options: ReadOptions = AS_THEY_ARE
 ) -> Frames:
     """Open NIfTI, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
 
     Args:
         files: of one file, or of all files of a series; a ZIP archive stands for its files.
         limits: bounds, checked before anything is decoded.
-        window: grey window in the file's own units.
-        preset: named window of CT, if there is no window.
+        options: what the caller chose.
 
     Raises:
         UnsupportedImage, BrokenImage, ImageTooLarge.
-        InvalidPrompt: a preset that does not exist or does not fit.
+        InvalidPrompt: a choice that does not exist or does not fit.
     """
     members = _members(files, limits)
     if len(members) == 1:
-        return _open_one(members[0].read(), limits, window, preset)
-    return open_dicom([member.read for member in members], limits, window=window, preset=preset)
+        return _open_one(members[0].read(), limits, options)
+    return open_dicom([member.read for member in members], limits, options)
 
 
-def working_bytes(files: bytes | Sequence[bytes], limits: Limits) -> int:
+def working_bytes(
+    files: bytes | Sequence[bytes], limits: Limits, options: ReadOptions = AS_THEY_ARE
+) -> int:
     """Return the memory that opening a sequence and reading its frames takes, beside its files.
 
     Reads the header of the first file only: what the others declare is checked against it.
@@ -100,18 +96,18 @@ def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
     return [Member(len(file), partial(bytes, file)) for file in files]
 
 
-def _open_one(content: bytes, limits: Limits, window: Window | None, preset: str | None) -> Frames:
+def _open_one(content: bytes, limits: Limits, options: ReadOptions) -> Frames:
     if content[4:8] == b"ftyp":
-        _refuse_preset(preset)
+        _refuse_preset(options.preset)
         return open_video(content, limits)
     if is_nifti(content):
-        return open_nifti(content, limits, window=window, preset=preset)
+        return open_nifti(content, limits, options)
     kind = sniff(content)
     if kind == "dicom":
-        return open_dicom([lambda: content], limits, window=window, preset=preset)
+        return open_dicom([lambda: content], limits, options)
     if kind == "tiff":
-        _refuse_preset(preset)
-        return open_tiff(content, limits, window=window)
+        _refuse_preset(options.preset)
+        return open_tiff(content, limits, window=options.window)
     raise _single(kind)
 
 

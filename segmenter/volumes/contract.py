@@ -31,6 +31,10 @@ Axis = Literal["depth", "time"]
 MAX_FILES = 4096
 
 
+# A number, or a UID: at most 64 digits and dots (PS3.5, 9.1).
+SeriesChoice = Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")]
+
+
 class GreyWindow(Frozen):
     """Grey window in the file's own units (Hounsfield for CT)."""
 
@@ -60,6 +64,8 @@ class VolumeRequest(Frozen):
         threshold: masks with a joint score below it are dropped; None means the model's own.
         window: grey window for the whole sequence.
         preset: a named window for CT, in place of `window`.
+        series: which of several DICOM series: its number, from 1, or its SeriesInstanceUID.
+        volume: which of several volumes (phases, times), from 1.
     """
 
     text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
@@ -69,6 +75,8 @@ class VolumeRequest(Frozen):
     threshold: Fraction | None = None
     window: GreyWindow | None = None
     preset: Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS)] | None = None
+    series: SeriesChoice | None = None
+    volume: Annotated[int, Field(ge=1, le=MAX_FILES)] | None = None
 
     @model_validator(mode="after")
     def _is_complete(self) -> "VolumeRequest":

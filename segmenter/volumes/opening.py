@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from segmenter.formats.frames import Frames, SequenceReader
 from segmenter.memory_budget import WorkingMemory, looking_bytes
 from segmenter.volumes.contract import Upload, VolumeRequest
-from segmenter.volumes.plan import window_of
+from segmenter.volumes.plan import options_of
 from segmenter.volumes.store import PIECE_BYTES, VolumeStore
 
 OPENING = "opening this volume"
@@ -39,10 +39,9 @@ class VolumeOpener:
         kept = sum(upload.sizes) + max(upload.sizes) // 8 + PIECE_BYTES
         async with self.memory.hold(kept, what=OPENING, long=True) as held:
             files = await self.store.read_upload(upload)
-            await held.grow(await asyncio.to_thread(self.reader.working_bytes, files))
-            frames = await asyncio.to_thread(
-                self.reader.open, files, window=window_of(request), preset=request.preset
-            )
+            options = options_of(request)
+            await held.grow(await asyncio.to_thread(self.reader.working_bytes, files, options))
+            frames = await asyncio.to_thread(self.reader.open, files, options)
             # Of a file that stands alone the frames have kept what they need.
             del files
             await held.grow(looking_bytes(frames.height * frames.width, boxes=1))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from segmenter.backends.sequence import FrameStep, SequencePrompt
 from segmenter.errors import InvalidPrompt
 from segmenter.formats.decoded import Window
-from segmenter.formats.frames import Frames
+from segmenter.formats.frames import Frames, ReadOptions
 from segmenter.masks.geometry import clip_box
 from segmenter.volumes.contract import VolumeRecord, VolumeRequest, VolumeShape
 
@@ -74,7 +74,12 @@ def shape_of(frames: Frames) -> VolumeShape:
     )
 
 
-def window_of(request: VolumeRequest) -> Window | None:
-    """Return the grey window that a request asks for."""
+def options_of(request: VolumeRequest) -> ReadOptions:
+    """Return what a request chose about its files."""
     asked = request.window
-    return None if asked is None else Window(asked.center, asked.width)
+    return ReadOptions(
+        window=None if asked is None else Window(asked.center, asked.width),
+        preset=request.preset,
+        series=request.series,
+        volume=request.volume,
+    )

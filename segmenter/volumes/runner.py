@@ -16,7 +16,7 @@ from segmenter.backends.sequence import FrameStep, SequenceBackend
 from segmenter.contract import FrameMasks, JobEvent, JobState, ModelInfo, PromptResult
 from segmenter.errors import JobCancelled, SegmenterError, TransportDown, VolumeNotFound
 from segmenter.formats.frames import Frames, SequenceReader
-from segmenter.formats.nifti import write_labels
+from segmenter.formats.volumes.labels import write_labels
 from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Requeue
 from segmenter.queue.jobs import PREFIXES, JobWriter

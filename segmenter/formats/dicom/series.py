@@ -36,9 +36,11 @@ from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
 from segmenter.formats.dicom.values import numbers, of_frame
 from segmenter.formats.frames import (
+    AS_THEY_ARE,
     Affine,
     FrameGeometry,
     Frames,
+    ReadOptions,
     SequenceFormat,
     SourceGrid,
     shown_grey,
@@ -146,7 +148,7 @@ class Slice(NamedTuple):
 
 
 def open_dicom(
-    files: Sequence[ReadFile], limits: Limits, *, window: Window | None, preset: str | None
+    files: Sequence[ReadFile], limits: Limits, options: ReadOptions = AS_THEY_ARE
 ) -> Frames:
     """Open one multi-frame file, or the single-frame files of one series.
 
@@ -169,7 +171,7 @@ def open_dicom(
         check_frames(len(slices), voxels, limits)
         if first.layout.samples > 1 or first.layout.photometric == "PALETTE COLOR":
             return _open_colour(slices, kind)
-        return _open_grey(slices, kind, window, preset)
+        return _open_grey(slices, kind, options)
 
 
 def _check_nested(slices: Sequence[Slice]) -> None:
@@ -253,13 +255,12 @@ def _places(slices: Sequence[Slice]) -> tuple[tuple[int, ...], float]:
     return tuple(places.tolist()), abs(step)
 
 
-def _open_grey(
-    slices: Sequence[Slice], kind: SequenceFormat, window: Window | None, preset: str | None
-) -> Frames:
+def _open_grey(slices: Sequence[Slice], kind: SequenceFormat, options: ReadOptions) -> Frames:
     first = slices[0]
     modality = read_modality(first.header)
-    if window is None and preset is not None:
-        window = preset_window(preset, modality)
+    window = options.window
+    if window is None and options.preset is not None:
+        window = preset_window(options.preset, modality)
     values = _GreyFrames(slices)
     low_high, rule = _window(slices, values, window)
     inverted = values.photometric == "MONOCHROME1"

@@ -23,9 +23,10 @@ from segmenter.errors import (
     UnsupportedImage,
 )
 from segmenter.formats.decoded import Window
+from segmenter.formats.frames import ReadOptions
 from segmenter.formats.limits import Limits
-from segmenter.formats.nifti import write_labels
 from segmenter.formats.sequences import open_frames
+from segmenter.formats.volumes.labels import write_labels
 from tests.paths import SHARED
 from tests.segmenter.formats.build import AS_STORED, dicom, picture, save, shown_values
 
@@ -142,14 +143,14 @@ def _along(one: SimpleITK.Image) -> float:
 def test_the_padding_of_a_series_is_not_its_darkest_grey(
     series: Callable[[str], list[bytes]],
 ) -> None:
-    frames = open_frames(series("series_ct_3"), Limits(), preset="soft tissue")
+    frames = open_frames(series("series_ct_3"), Limits(), ReadOptions(preset="soft tissue"))
     assert frames.rendering == "window as asked"
     assert 20 < frames.frame(0).mean() < 200
 
 
 def test_a_preset_of_ct_is_refused_for_mr(series: Callable[[str], list[bytes]]) -> None:
     with pytest.raises(InvalidPrompt, match="this is MR"):
-        open_frames(series("series_mr_prostate_adc_8"), Limits(), preset="lung")
+        open_frames(series("series_mr_prostate_adc_8"), Limits(), ReadOptions(preset="lung"))
 
 
 def ct_slice(z: float, value: int = 100, size: int = 6, **attributes: Any) -> bytes:
@@ -168,7 +169,9 @@ def ct_slice(z: float, value: int = 100, size: int = 6, **attributes: Any) -> by
 
 def test_slices_are_sorted_by_position_and_the_affine_is_of_the_patient() -> None:
     frames: Any = open_frames(
-        [ct_slice(z, value) for z, value in ((8, 3), (2, 1), (5, 2))], Limits(), window=AS_STORED
+        [ct_slice(z, value) for z, value in ((8, 3), (2, 1), (5, 2))],
+        Limits(),
+        ReadOptions(window=AS_STORED),
     )
     assert shown_values(frames).max(axis=(1, 2)).tolist() == [1, 2, 3]
     # LPS (1, 2, 2) with steps of 0.75, 0.5 and 3 mm, in RAS.
@@ -239,7 +242,7 @@ def test_frames_of_one_object_carry_their_positions() -> None:
         PixelSpacing=["1", "1"],
         DimensionOrganizationUID=generate_uid(),
     )
-    frames: Any = open_frames(content, Limits(), window=AS_STORED)
+    frames: Any = open_frames(content, Limits(), ReadOptions(window=AS_STORED))
     assert frames.geometry.axis == "depth"
     assert frames.geometry.slice_mm == 2.0
     assert np.array_equal(shown_values(frames), pixels)
@@ -300,7 +303,7 @@ def pages(arrays: list[np.ndarray]) -> bytes:
 
 def test_pages_of_16_bits_share_one_window() -> None:
     arrays = [np.full((4, 5), value, dtype=np.uint16) for value in (1000, 2000, 3000)]
-    frames: Any = open_frames(pages(arrays), Limits(), window=Window(2000.0, 2000.0))
+    frames: Any = open_frames(pages(arrays), Limits(), ReadOptions(window=Window(2000.0, 2000.0)))
     assert [int(frames.frame(index)[0, 0, 0]) for index in range(3)] == [0, 128, 255]
 
 
@@ -343,7 +346,7 @@ def test_a_video_of_too_many_frames_is_refused(sample: Sample) -> None:
 
 def test_a_preset_is_refused_where_no_ct_can_be(sample: Sample) -> None:
     with pytest.raises(InvalidPrompt, match="CT volumes"):
-        open_frames(sample("video/polyp_cvc_clip.mp4"), Limits(), preset="lung")
+        open_frames(sample("video/polyp_cvc_clip.mp4"), Limits(), ReadOptions(preset="lung"))
 
 
 def test_a_single_picture_is_told_apart() -> None:

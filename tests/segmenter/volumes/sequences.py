@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
 from segmenter.errors import BrokenImage, ImageTooLarge
-from segmenter.formats.frames import FrameGeometry, SequenceReader, SourceGrid
+from segmenter.formats.frames import FrameGeometry, ReadOptions, SequenceReader, SourceGrid
 
 MAX_FRAMES = 100
 SPACING = Spacing(row_mm=2.0, column_mm=1.5, source="test")
@@ -31,7 +31,7 @@ class ArrayFrames:
         return self._pixels[index]
 
 
-def _open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> ArrayFrames:
+def _open_raw(files: Sequence[bytes], options: ReadOptions) -> ArrayFrames:
     """Open what `encode_frames` wrote."""
     content = b"".join(files)
     if not content.startswith(b"SEQ"):
@@ -42,7 +42,7 @@ def _open_raw(files: Sequence[bytes], *, window: object, preset: str | None) -> 
     return ArrayFrames(np.frombuffer(content[9:], np.uint8).reshape(*shape, 3))
 
 
-open_raw = SequenceReader(lambda files: sum(map(len, files)), _open_raw)
+open_raw = SequenceReader(lambda files, options: sum(map(len, files)), _open_raw)
 
 
 def read_labels(content: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.uint16]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import numpy as np
 
 from segmenter.contract import RgbImage
-from segmenter.formats.frames import SequenceReader
+from segmenter.formats.frames import ReadOptions, SequenceReader
 from segmenter.services import SegmenterServices, open_embedded
 from segmenter.settings import QueueSettings, SegmenterSettings
 from segmenter.volumes.contract import VolumeRequest
@@ -32,11 +32,11 @@ class Endless(ArrayFrames):
         return pixels
 
 
-def _open(files: Sequence[bytes], *, window: object, preset: str | None) -> Endless:
+def _open(files: Sequence[bytes], options: ReadOptions) -> Endless:
     return Endless()
 
 
-open_endless = SequenceReader(lambda files: FRAME_BYTES, _open)
+open_endless = SequenceReader(lambda files, options: FRAME_BYTES, _open)
 
 
 async def reached(services: SegmenterServices, job: str, done: int) -> None:

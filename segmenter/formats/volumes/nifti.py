@@ -1,4 +1,4 @@
-"""NIfTI volumes to frames and labels to NIfTI: the only module that knows nibabel.
+"""NIfTI volumes to frames.
 
 Frames run along the axis with the widest spacing, the thinner one of two alike. They are shown as
 radiology shows them: the patient's head or front up, right side (else front) at the left. Nothing
@@ -6,8 +6,6 @@ is resampled. Voxels stay in the file, as it came, and are read in their stored 
 asked for.
 """
 
-import gzip
-import io
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,11 +18,11 @@ from segmenter.contract import Spacing
 from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.frames import (
+    AS_THEY_ARE,
     Affine,
     FrameGeometry,
     Frames,
-    LabelFrames,
-    Labels,
+    ReadOptions,
     SourceGrid,
     shown_grey,
     spacings,
@@ -59,8 +57,6 @@ SLACK_BYTES = 2**20
 # Frames that lie across the file are read so many bytes of them at once: each such read goes
 # through the whole file.
 GROUP_BYTES = 64 * MEBIBYTE
-# Planes of labels are put together so many bytes at once, for the same reason.
-PLANES_BYTES = 64 * MEBIBYTE
 # A file that names no unit means millimetres.
 MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
@@ -73,23 +69,22 @@ def is_nifti(content: bytes) -> bool:
     return head in KINDS
 
 
-def open_nifti(
-    content: bytes, limits: Limits, *, window: Window | None = None, preset: str | None = None
-) -> Frames:
+def open_nifti(content: bytes, limits: Limits, options: ReadOptions = AS_THEY_ARE) -> Frames:
     """Open a volume, of several the first.
 
     Args:
         content: ``.nii`` or ``.nii.gz``.
         limits: checked on the header, before the voxels are inflated or read.
-        window: in the volume's values; else a preset, else percentiles of the whole volume.
-        preset: of `windows.PRESETS`; the volume is then taken for CT.
+        options: of the caller; without window and preset the grey levels are between percentiles of
+            the whole volume, with a preset it is taken for CT.
 
     Raises:
         BrokenImage, ImageTooLarge, UnsupportedImage.
         InvalidPrompt: no such preset.
     """
-    if window is None and preset is not None:
-        window = preset_window(preset, None)
+    window = options.window
+    if window is None and options.preset is not None:
+        window = preset_window(options.preset, None)
     with guarded("NIfTI volume"):
         try:
             return _open(content, limits, window)
@@ -337,52 +332,3 @@ def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:
     unit_mm = MM_OF_UNIT[grid.unit]
     columns, rows, frames = (sides[axis] * unit_mm for axis in grid.axes)
     return columns, rows, frames
-
-
-def write_labels(labels: LabelFrames, frames: Frames) -> bytes:
-    """Write object numbers as ``.nii.gz`` in the grid of their source, whatever that is.
-
-    Args:
-        labels: uint16, shape (F, H, W) of the shown frames, or such frames one by one; 0 is
-            background.
-        frames: that they belong to.
-
-    Returns:
-        A NIfTI-1 file, gzipped: of a NIfTI volume its own shape, affine and codes; of DICOM slices
-        columns, rows, slices in millimetres of the patient; of a video columns, rows, frames, with
-        the pixel size alone and codes that say that no orientation is known.
-    """
-    assert len(labels) == frames.count
-    grid = frames.source
-    shape = grid.source_shape((frames.count, frames.height, frames.width))
-    affine = grid.affine if grid.affine is not None else _plain_affine(frames.geometry)
-    # Of no memory: one number stands for all, until the planes are written in its place.
-    blank = np.broadcast_to(np.uint16(0), shape)
-    image: Any = nibabel.Nifti1Image(blank, affine)  # type: ignore[no-untyped-call]
-    known = grid.affine is not None
-    qform, sform = grid.codes if any(grid.codes) else ((1, 1) if known else (0, 0))
-    image.header.set_xyzt_units(grid.unit if known or frames.geometry.spacing else None)
-    image.set_sform(affine, code=sform)
-    image.set_qform(affine, code=qform)
-    image.header.set_zooms(grid.pixdim or spacings(affine))
-    stream = io.BytesIO()
-    with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as zipped:
-        image.update_header()
-        image.header.set_slope_inter(1.0, 0.0)
-        image.header.write_to(zipped)
-        for planes in _planes(labels, grid, shape):
-            zipped.write(planes.tobytes(order="F"))
-    return stream.getvalue()
-
-
-def _planes(labels: LabelFrames, grid: SourceGrid, shape: tuple[int, int, int]) -> Iterator[Labels]:
-    """Put labels together in the source's order, some planes of its last axis at a time."""
-    step = max(1, PLANES_BYTES // (2 * shape[0] * shape[1]))
-    for first in range(0, shape[2], step):
-        yield grid.slab_of(labels, shape, first, min(first + step, shape[2]))
-
-
-def _plain_affine(geometry: FrameGeometry) -> Affine:
-    spacing, slice_mm = geometry.spacing, geometry.slice_mm
-    sides = (spacing.column_mm, spacing.row_mm) if spacing else (1.0, 1.0)
-    return np.diag([*sides, slice_mm or 1.0, 1.0])

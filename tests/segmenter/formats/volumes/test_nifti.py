@@ -12,8 +12,10 @@ import SimpleITK
 
 from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats.decoded import Window
+from segmenter.formats.frames import ReadOptions
 from segmenter.formats.limits import Limits
-from segmenter.formats.nifti import is_nifti, open_nifti, working_bytes, write_labels
+from segmenter.formats.volumes.labels import write_labels
+from segmenter.formats.volumes.nifti import is_nifti, open_nifti, working_bytes
 from tests.segmenter.formats.build import AS_STORED, shown_values
 from tests.segmenter.formats.hostile import nifti_of_zeros
 
@@ -64,7 +66,7 @@ def test_a_label_map_lies_where_its_volume_lies(
     placed: np.ndarray, kind: Any, tmp_path: Path
 ) -> None:
     values = numbered()
-    frames = open_nifti(volume(values, placed, kind), Limits(), window=AS_STORED)
+    frames = open_nifti(volume(values, placed, kind), Limits(), ReadOptions(window=AS_STORED))
     labels = shown_values(frames).astype(np.uint16)
     path = tmp_path / "labels.nii.gz"
     path.write_bytes(write_labels(labels, frames))
@@ -86,7 +88,7 @@ def test_a_label_map_lies_where_its_volume_lies(
 @pytest.mark.parametrize("placed", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
 def test_a_shown_index_means_the_same_place_in_the_patient(placed: np.ndarray) -> None:
     values = numbered()
-    frames = open_nifti(volume(values, placed), Limits(), window=AS_STORED)
+    frames = open_nifti(volume(values, placed), Limits(), ReadOptions(window=AS_STORED))
     frame, row, column = 1, 2, 3
     where = np.argwhere(values == shown_values(frames)[frame, row, column])[0]
     shown = frames.geometry.affine
@@ -99,7 +101,7 @@ def test_axial_slices_are_shown_front_up_and_right_side_left() -> None:
     # The affine is RAS: x grows to the patient's right side, y to the front.
     values[-1, -1, 0] = 100
     content = volume(values, affine(np.eye(3), (1, 1, 3)))
-    frames = open_nifti(content, Limits(), window=AS_STORED)
+    frames = open_nifti(content, Limits(), ReadOptions(window=AS_STORED))
     assert np.argwhere(shown_values(frames) == 100).tolist() == [[0, 0, 0]]
 
 
@@ -149,7 +151,7 @@ def test_a_window_is_in_the_values_of_the_volume() -> None:
     values = np.arange(-10, 14, dtype=np.int16).reshape(4, 3, 2)
     image = nibabel.Nifti1Image(values, np.eye(4))
     image.header.set_slope_inter(10, 5)
-    frames = open_nifti(image.to_bytes(), Limits(), window=Window(5.0, 100.0))
+    frames = open_nifti(image.to_bytes(), Limits(), ReadOptions(window=Window(5.0, 100.0)))
     grey = shown_values(frames)
     # Stored -5 is -45, the window's lower end; 5 is 55, its upper end; 0 is 5, its middle.
     for stored, level in ((-10, 0), (-5, 0), (0, 128), (5, 255), (13, 255)):
@@ -158,7 +160,7 @@ def test_a_window_is_in_the_values_of_the_volume() -> None:
 
 def test_a_preset_is_a_window_in_hounsfield_units() -> None:
     values = np.array([-1350, -600, 150, 2000], dtype=np.int16).reshape(2, 2, 1)
-    frames = open_nifti(volume(values), Limits(), preset="lung")
+    frames = open_nifti(volume(values), Limits(), ReadOptions(preset="lung"))
     pairs = zip(frames.source.shown(values).flat, shown_values(frames).flat, strict=True)
     found = {int(value): int(grey) for value, grey in pairs}
     assert found == {-1350: 0, -600: 128, 150: 255, 2000: 255}
@@ -166,12 +168,12 @@ def test_a_preset_is_a_window_in_hounsfield_units() -> None:
 
 def test_an_unknown_preset_is_named() -> None:
     with pytest.raises(InvalidPrompt, match=r"'marrow'.*lung"):
-        open_nifti(volume(numbered()), Limits(), preset="marrow")
+        open_nifti(volume(numbered()), Limits(), ReadOptions(preset="marrow"))
 
 
 def test_of_a_series_in_time_the_first_volume_is_read() -> None:
     values = numbered((4, 4, 3, 2))
-    frames = open_nifti(volume(values), Limits(), window=AS_STORED)
+    frames = open_nifti(volume(values), Limits(), ReadOptions(window=AS_STORED))
     assert sorted(shown_values(frames).flat) == sorted(values[..., 0].flat)
     assert frames.rendering.endswith("volume 1 of 2")
 
@@ -248,7 +250,7 @@ def test_a_volume_is_never_in_memory_as_a_whole(zooms: tuple[float, float, float
 
 def test_frames_are_the_same_in_any_order_and_from_any_kind_of_file() -> None:
     content = volume(numbered())
-    whole = shown_values(open_nifti(content, Limits(), window=AS_STORED))
-    zipped = open_nifti(gzip.compress(content), Limits(), window=AS_STORED)
+    whole = shown_values(open_nifti(content, Limits(), ReadOptions(window=AS_STORED)))
+    zipped = open_nifti(gzip.compress(content), Limits(), ReadOptions(window=AS_STORED))
     for index in (*range(zipped.count)[::-1], *range(zipped.count)):
         assert np.array_equal(zipped.frame(index)[:, :, 0], whole[index])

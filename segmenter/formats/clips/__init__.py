@@ -1,0 +1,1 @@
+"""Pictures through time, to frames."""

@@ -1,0 +1,1 @@
+"""Volumes that one file holds, to frames, and labels back to a file."""
