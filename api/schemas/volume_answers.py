@@ -21,7 +21,14 @@ class SequenceOut(Answer):
     rendering: str
     axis: Annotated[Literal["depth", "time"], Field(description="what frames go through")]
     spacing: SpacingOut | None
-    slice_mm: Annotated[float | None, Field(description="distance between frames of a volume")]
+    slice_mm: Annotated[
+        float | None, Field(description="between the planes of a volume's frames, along the normal")
+    ]
+    step_mm: Annotated[
+        float | None,
+        Field(description="from a pixel to that of the next frame: longer where sheared"),
+    ]
+    voxel_ml: Annotated[float | None, Field(description="volume of a voxel")]
     fps: Annotated[float | None, Field(description="frames a second of a video")]
 
 

@@ -49,7 +49,11 @@ class FrameGeometry:
         affine: float64, shape (4, 4), from indices to millimetres; None if unknown. Where slices
             are missing a frame's index is its place in `SourceGrid.places`.
         spacing: of a frame's pixels; None if unknown.
-        slice_mm: distance between neighbouring frames; None if unknown.
+        slice_mm: distance between the planes of neighbouring frames, along their normal; None if
+            unknown.
+        step_mm: distance between a pixel and the same one of the next frame: longer than
+            `slice_mm` where the grid is sheared; None if unknown.
+        voxel_ml: volume of a voxel, millilitres; None if unknown.
         fps: frames per second of a video.
     """
 
@@ -57,6 +61,8 @@ class FrameGeometry:
     affine: Affine | None = None
     spacing: Spacing | None = None
     slice_mm: float | None = None
+    step_mm: float | None = None
+    voxel_ml: float | None = None
     fps: float | None = None
 
 

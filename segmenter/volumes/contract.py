@@ -93,7 +93,9 @@ class VolumeShape(Frozen):
     Attributes:
         rendering: the named rule that turned stored values into uint8.
         spacing: size of a shown pixel, or None.
-        slice_mm: distance between frames of a volume, or None.
+        slice_mm: distance between the planes of a volume's frames, or None.
+        step_mm: distance between a pixel and the same one of the next frame, or None.
+        voxel_ml: volume of a voxel in millilitres; None for a video and where a size is unknown.
         fps: frames a second of a video, or None.
     """
 
@@ -106,14 +108,9 @@ class VolumeShape(Frozen):
     axis: Axis
     spacing: Spacing | None
     slice_mm: float | None
+    step_mm: float | None = None
+    voxel_ml: float | None = None
     fps: float | None
-
-    @property
-    def voxel_ml(self) -> float | None:
-        """Volume of a voxel in millilitres; None for a video and without all three sizes."""
-        if self.axis == "time" or self.spacing is None or self.slice_mm is None:
-            return None
-        return self.spacing.row_mm * self.spacing.column_mm * self.slice_mm / 1000.0
 
 
 class VolumeRecord(JobRecord):

@@ -70,6 +70,8 @@ def shape_of(frames: Frames) -> VolumeShape:
         axis=geometry.axis,
         spacing=geometry.spacing,
         slice_mm=geometry.slice_mm,
+        step_mm=geometry.step_mm,
+        voxel_ml=geometry.voxel_ml,
         fps=geometry.fps,
     )
 

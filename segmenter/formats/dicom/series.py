@@ -44,7 +44,6 @@ from segmenter.formats.frames import (
     SequenceFormat,
     SourceGrid,
     shown_grey,
-    spacings,
 )
 from segmenter.formats.grey_levels import (
     AS_ASKED,
@@ -54,6 +53,7 @@ from segmenter.formats.grey_levels import (
     linear_window,
     ramp,
 )
+from segmenter.formats.grid import measure_grid
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
 from segmenter.formats.percentiles import Piece, cut, streamed_ramp
@@ -277,6 +277,7 @@ def _open_grey(slices: Sequence[Slice], kind: SequenceFormat, options: ReadOptio
             rule,
             INVERTED if inverted else None,
             f"{missing} slices missing between" if missing else None,
+            measure_grid(affine).shear_rule if affine is not None else None,
         ),
         geometry=_geometry(first.header, affine),
         source=SourceGrid(
@@ -376,7 +377,8 @@ def _geometry(header: Dataset, affine: Affine | None) -> FrameGeometry:
     if affine is None:
         fps = _fps(header)
         return FrameGeometry(axis="time" if fps else "depth", spacing=spacing, fps=fps)
-    return FrameGeometry("depth", affine, spacing, spacings(affine)[2])
+    sizes = measure_grid(affine)
+    return FrameGeometry("depth", affine, spacing, sizes.slice_mm, sizes.step_mm, sizes.voxel_ml)
 
 
 def _fps(header: Dataset) -> float | None:

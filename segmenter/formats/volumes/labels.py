@@ -17,6 +17,7 @@ from segmenter.formats.frames import (
     SourceGrid,
     spacings,
 )
+from segmenter.formats.grid import measure_grid
 from segmenter.formats.limits import MEBIBYTE
 
 # Planes are put together so many bytes at once: where frames lie across the file, each such read
@@ -46,6 +47,9 @@ def write_labels(labels: LabelFrames, frames: Frames) -> bytes:
     image: Any = nibabel.Nifti1Image(blank, affine)  # type: ignore[no-untyped-call]
     known = grid.affine is not None
     qform, sform = grid.codes if any(grid.codes) else ((1, 1) if known else (0, 0))
+    if known and grid.pixdim is None and measure_grid(affine).shear_rule is not None:
+        # A qform cannot be sheared: readers that prefer it would be told a false place.
+        qform = 0
     image.header.set_xyzt_units(grid.unit if known or frames.geometry.spacing else None)
     image.set_sform(affine, code=sform)
     image.set_qform(affine, code=qform)

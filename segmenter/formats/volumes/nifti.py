@@ -25,7 +25,6 @@ from segmenter.formats.frames import (
     ReadOptions,
     SourceGrid,
     shown_grey,
-    spacings,
 )
 from segmenter.formats.grey_levels import (
     AS_ASKED,
@@ -36,6 +35,7 @@ from segmenter.formats.grey_levels import (
     exact_window,
     ramp,
 )
+from segmenter.formats.grid import GridMeasures, measure_grid
 from segmenter.formats.guard import guarded
 from segmenter.formats.inflate import GZIP, SPAN_BYTES, GzipReader
 from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
@@ -57,6 +57,9 @@ SLACK_BYTES = 2**20
 # Frames that lie across the file are read so many bytes of them at once: each such read goes
 # through the whole file.
 GROUP_BYTES = 64 * MEBIBYTE
+# Of one size that a header states in two places; sforms of float32 agree far better.
+SAME_SIZE = 0.01
+SIZES_OF_PIXDIM = "voxel size of pixdim, the sform has another"
 # A file that names no unit means millimetres.
 MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 
@@ -211,7 +214,7 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
         there = volume.source.reach(needed + SLACK_BYTES)
         if there < needed:
             raise _cut_short(there, needed)
-    column_mm, row_mm, slice_mm = _sides_mm(grid)
+    sizes, sizes_rule = _measures(grid)
     columns, rows, through = grid.axes
     return Frames(
         count=shape[through],
@@ -219,12 +222,19 @@ def _open(content: bytes, limits: Limits, window: Window | None) -> Frames:
         width=shape[columns],
         format="nifti",
         modality=None,
-        rendering=join_rules(rule, f"volume 1 of {volumes}" if volumes > 1 else None),
+        rendering=join_rules(
+            rule,
+            f"volume 1 of {volumes}" if volumes > 1 else None,
+            sizes_rule,
+            sizes.shear_rule,
+        ),
         geometry=FrameGeometry(
             axis="depth",
             affine=_shown_affine(grid, shape[:3]),
-            spacing=Spacing(row_mm=row_mm, column_mm=column_mm, source="pixdim"),
-            slice_mm=slice_mm,
+            spacing=Spacing(row_mm=sizes.row_mm, column_mm=sizes.column_mm, source="pixdim"),
+            slice_mm=sizes.slice_mm,
+            step_mm=sizes.step_mm,
+            voxel_ml=sizes.voxel_ml,
         ),
         source=grid,
         frame=shown_grey(
@@ -325,10 +335,22 @@ def _shown_affine(grid: SourceGrid, shape: tuple[int, ...]) -> Affine:
     return grid.affine @ back
 
 
-def _sides_mm(grid: SourceGrid) -> tuple[float, float, float]:
-    """Return millimetres between neighbouring columns, rows and frames."""
+def _measures(grid: SourceGrid) -> tuple[GridMeasures, str | None]:
+    """Return sizes of the shown grid, and a word where the header contradicts itself.
+
+    The sizes are those of pixdim along the axes of the affine, as ITK takes them too. Where both
+    make the same volume the affine's are taken: pixdim may mean the way along a sheared axis or
+    the distance along its normal.
+    """
     assert grid.affine is not None
-    sides = grid.pixdim or spacings(grid.affine)
-    unit_mm = MM_OF_UNIT[grid.unit]
-    columns, rows, frames = (sides[axis] * unit_mm for axis in grid.axes)
-    return columns, rows, frames
+    placed = grid.affine.copy()
+    norms = np.linalg.norm(placed[:3, :3], axis=0)
+    rule = None
+    if grid.pixdim is not None:
+        stated, volume = np.array(grid.pixdim), abs(float(np.linalg.det(placed[:3, :3])))
+        as_norms = np.abs(stated / norms - 1.0).max() <= SAME_SIZE
+        if as_norms or abs(np.prod(stated) / volume - 1.0) > SAME_SIZE:
+            placed[:3, :3] *= stated / norms
+            rule = None if as_norms else SIZES_OF_PIXDIM
+    placed[:3, :3] *= MM_OF_UNIT[grid.unit]
+    return measure_grid(placed[:, [*grid.axes, 3]]), rule

@@ -180,6 +180,26 @@ def test_slices_are_sorted_by_position_and_the_affine_is_of_the_patient() -> Non
     assert frames.geometry.slice_mm == 3.0
 
 
+def test_slices_of_a_tilted_gantry_are_measured_along_their_normal() -> None:
+    tilted = [
+        ct_slice(z, ImagePositionPatient=["1", f"{2 + z * 0.364:.3f}", str(z)])
+        for z in (0, 3, 6, 9, 12)
+    ]
+    frames = open_frames(tilted, Limits())
+    geometry = frames.geometry
+    assert geometry.slice_mm == pytest.approx(3.0)
+    assert geometry.step_mm == pytest.approx(3 * np.hypot(1, 0.364))
+    assert geometry.voxel_ml == pytest.approx(0.5 * 0.75 * 3.0 / 1000)
+    assert "the grid is sheared by 20.0 degrees" in frames.rendering
+
+    content = gzip.decompress(write_labels(np.ones((5, 6, 6), np.uint16), frames))
+    written: Any = nibabel.Nifti1Image.from_bytes(content)
+    # A qform has no shear: none is better than a false one.
+    assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (0, 1)
+    expected = np.array([[-0.75, 0, 0, -1], [0, -0.5, -1.092, -2], [0, 0, 3, 0], [0, 0, 0, 1]])
+    assert np.allclose(written.affine, expected, atol=1e-4)
+
+
 def test_a_missing_slice_is_left_empty_at_its_place() -> None:
     frames = open_frames([ct_slice(z) for z in (0, 3, 9, 12)], Limits())
     assert frames.rendering.endswith("1 slices missing between")

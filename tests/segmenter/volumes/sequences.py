@@ -14,6 +14,7 @@ from segmenter.formats.frames import FrameGeometry, ReadOptions, SequenceReader,
 MAX_FRAMES = 100
 SPACING = Spacing(row_mm=2.0, column_mm=1.5, source="test")
 SLICE_MM = 5.0
+VOXEL_ML = 0.015
 
 
 class ArrayFrames:
@@ -24,7 +25,9 @@ class ArrayFrames:
     def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
         self._pixels = pixels
         self.count, self.height, self.width = pixels.shape[:3]
-        self.geometry = FrameGeometry(axis="depth", spacing=SPACING, slice_mm=SLICE_MM)
+        self.geometry = FrameGeometry(
+            axis="depth", spacing=SPACING, slice_mm=SLICE_MM, step_mm=SLICE_MM, voxel_ml=VOXEL_ML
+        )
         self.source = SourceGrid()
 
     def frame(self, index: int) -> RgbImage:
