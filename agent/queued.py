@@ -33,8 +33,9 @@ from segmenter.errors import (
     error_class,
 )
 from segmenter.queue.contract import Accept, Lease, Producer, Requeue, until_workers
-from segmenter.queue.jobs import PREFIXES, Jobs
+from segmenter.queue.jobs import Jobs
 from segmenter.queue.messages import Answer, failed, to_error, to_failure
+from segmenter.queue.records import PREFIXES
 
 # A worker that starts or restarts needs about a second to sign in.
 NO_WORKER_GRACE_S = 3.0

@@ -13,7 +13,7 @@ from agent.runs.replay import Recording
 from agent.runs.threads import Threads, busy, new_run_id
 from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
-from segmenter.queue.jobs import JobStore
+from segmenter.queue.records import JobStore
 
 __all__ = ["AgentContext", "AgentService", "AgentSettings"]
 

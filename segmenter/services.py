@@ -30,10 +30,11 @@ from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import RedisCaller, open_caller
 from segmenter.settings import QueueSettings, SegmenterSettings, VolumeSettings
 from segmenter.storage.contract import BlobStore, Bounds, Room, Store
+from segmenter.storage.database import is_file, open_database
 from segmenter.storage.images import MAX_HOLDERS_BYTES, ReadHeader, StoredImages, Undecoded
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
-from segmenter.storage.sql import SqlStore, is_file, open_database
+from segmenter.storage.sql import SqlStore
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.runner import VolumeRunner
 from segmenter.volumes.store import PIECE_BYTES, VolumeStore

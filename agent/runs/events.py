@@ -15,7 +15,7 @@ from agent.schemas.rounds import Status
 from agent.schemas.runs import RunRecord, Watch
 from segmenter.contract import JobEvent
 from segmenter.errors import TransportDown
-from segmenter.queue.jobs import JobRecord, JobStore, JobWriter
+from segmenter.queue.records import JobRecord, JobStore, JobWriter
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from fastapi.sse import ServerSentEvent
 from api.problem_kinds import kind_named
 from segmenter.contract import Failure, JobEvent
 from segmenter.errors import TEMPORARY
-from segmenter.queue.jobs import JobRecord, Jobs
+from segmenter.queue.jobs import Jobs
+from segmenter.queue.records import JobRecord
 
 POLL_S = 0.2
 # How late a watcher learns that the queue gave a job up.

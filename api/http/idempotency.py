@@ -18,7 +18,7 @@ from agent.runs.events import RunJob
 from agent.schemas.runs import AgentRequest
 from api.errors import KeyReused
 from segmenter.errors import TransportDown
-from segmenter.queue.jobs import JobKind
+from segmenter.queue.records import JobKind
 
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 REUSED = "this key came with another payload before; use a new one"

@@ -22,8 +22,8 @@ from segmenter.contract import (
     Rle,
     Spacing,
 )
-from segmenter.queue.jobs import JobRecord
 from segmenter.queue.messages import JobId
+from segmenter.queue.records import JobRecord
 
 Axis = Literal["depth", "time"]
 

@@ -19,8 +19,8 @@ from segmenter.formats.frames import Frames, SequenceReader
 from segmenter.formats.volumes.labels import write_labels
 from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Requeue
-from segmenter.queue.jobs import PREFIXES, JobWriter
 from segmenter.queue.messages import Answer, failed, to_failure
+from segmenter.queue.records import PREFIXES, JobWriter
 from segmenter.volumes.contract import VolumeRecord
 from segmenter.volumes.opening import VolumeOpener
 from segmenter.volumes.plan import needed, plan, prompt_of

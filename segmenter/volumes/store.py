@@ -1,7 +1,7 @@
 """What is kept of volume jobs: uploads and label maps in pieces, a small record per frame.
 
 Everything expires, and nothing is changed once it is complete. The worker writes frames and result;
-the job's record and how far it is are in `segmenter.queue.jobs`. Writing a frame again changes
+the job's record and how far it is are in `segmenter.queue.records`. Writing a frame again changes
 nothing, so a frame whose progress was lost costs time only.
 """
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from segmenter.contract import FrameMasks, RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
-from segmenter.queue.jobs import JobStore
+from segmenter.queue.records import JobStore
 from segmenter.storage.contract import BlobStore
 from segmenter.volumes.contract import (
     MAX_FILES,

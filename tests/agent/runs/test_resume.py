@@ -30,12 +30,13 @@ from segmenter.errors import NoWorker
 from segmenter.formats.decode import decode
 from segmenter.formats.limits import Limits
 from segmenter.masks.rle import decode as unpack
-from segmenter.queue.jobs import JobStore
+from segmenter.queue.records import JobStore
 from segmenter.services import accept_in, decoder, open_redis, open_runs, run_worker
 from segmenter.storage.contract import Bounds
+from segmenter.storage.database import open_database
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
-from segmenter.storage.sql import SqlStore, open_database
+from segmenter.storage.sql import SqlStore
 from tests.agent.doubles import (
     Clock,
     ScriptedPlanner,

@@ -12,8 +12,9 @@ import pytest
 from segmenter.contract import Entry, JobEvent
 from segmenter.errors import JobFailed, QueueFull
 from segmenter.queue.contract import Consumer
-from segmenter.queue.jobs import JobRecord, Jobs, JobStore, StoredThenQueued
+from segmenter.queue.jobs import Jobs, StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
+from segmenter.queue.records import JobRecord, JobStore
 from segmenter.queue.redis.consumer import open_worker
 from segmenter.queue.redis.producer import open_caller
 from segmenter.settings import QueueSettings

@@ -10,9 +10,10 @@ import pytest
 from segmenter.contract import JobEvent
 from segmenter.errors import DeadlineExceeded, TransportDown
 from segmenter.queue.contract import cancelled
-from segmenter.queue.jobs import JobEnd, JobRecord, Jobs, JobStore, StoredThenQueued
+from segmenter.queue.jobs import Jobs, StoredThenQueued
 from segmenter.queue.memory import MemoryTransport
 from segmenter.queue.messages import Answer, failed
+from segmenter.queue.records import JobEnd, JobRecord, JobStore
 from segmenter.storage.memory import MemoryStore
 
 HEX = "0" * 31 + "1"

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from segmenter.storage.database import open_database
 from segmenter.storage.memory import MemoryStore
 from segmenter.storage.redis import RedisStore, open_store_client
-from segmenter.storage.sql import SqlStore, open_database
+from segmenter.storage.sql import SqlStore
 
 
 @pytest.fixture(params=["memory", "redis", "sqlite", "postgres"])

@@ -11,10 +11,11 @@ import pytest
 
 from segmenter.contract import Entry, Hold
 from segmenter.errors import ImageTooLarge, StoreFull, TransportDown
-from segmenter.storage import sql
+from segmenter.storage import database
 from segmenter.storage.contract import BlobStore, Bounds
+from segmenter.storage.database import open_database
 from segmenter.storage.memory import OVERHEAD_BYTES, MemoryStore
-from segmenter.storage.sql import SqlStore, open_database
+from segmenter.storage.sql import SqlStore
 
 MAX_ITEM_BYTES = 1000
 BOUNDS = Bounds(20_000, MAX_ITEM_BYTES)
@@ -495,7 +496,7 @@ def test_many_processes_that_use_and_make_room_at_once_do_not_wait_for_each_othe
 
 
 def test_a_database_that_does_not_answer_is_reported_in_time(postgres_server, monkeypatch):
-    monkeypatch.setattr(sql, "STORE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(database, "STORE_TIMEOUT_S", 0.5)
     pid = postgres_server.pid
 
     async def scenario():
