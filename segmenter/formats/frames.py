@@ -17,7 +17,9 @@ from segmenter.formats.grey_levels import Stored, Tone, in_bands, to_rgb
 
 Affine = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint16]
-SequenceFormat = Literal["nifti", "dicom-series", "dicom", "mp4", "tiff"]
+SequenceFormat = Literal[
+    "nifti", "analyze", "nrrd", "metaimage", "dicom-series", "dicom", "mp4", "tiff"
+]
 
 
 class StoredFrames(Protocol):
@@ -73,27 +75,24 @@ class SourceGrid:
     Attributes:
         axes: of the source that the shown columns, rows and frames run along.
         flipped: for each of them whether it runs backwards.
-        affine: float64, shape (4, 4), from source indices to millimetres; None if unknown.
-        codes: NIfTI's qform and sform codes; 0 where nothing is known.
+        affine: float64, shape (4, 4), from source indices to millimetres; None if unknown. Where
+            frames go through time its third column is the way through the one slice.
         places: of the frames along their axis, rising from 0, where slices are missing between
             them; None if none is.
-        pixdim: voxel size along the source's axes, in its own unit, where a header states it
-            apart from the affine; None if it does not.
-        unit: of the affine and pixdim, as NIfTI names it.
+        nifti_header: of a NIfTI or Analyze source, as it came: labels are placed by its fields, bit
+            for bit, and not by `affine`.
     """
 
     axes: tuple[int, int, int] = (0, 1, 2)
     flipped: tuple[bool, bool, bool] = (False, False, False)
     affine: Affine | None = None
-    codes: tuple[int, int] = (0, 0)
     places: tuple[int, ...] | None = None
-    pixdim: tuple[float, float, float] | None = None
-    unit: str = "mm"
+    nifti_header: bytes | None = None
 
     def shown(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Return a source array, 3-D, as frames: shape (F, H, W), a view."""
+        """Return a source array, 3-D, as frames: shape (F, H, W), a view; channels stay last."""
         columns, rows, frames = self.axes
-        return values.transpose(frames, rows, columns)[self._steps]
+        return values.transpose(frames, rows, columns, *range(3, values.ndim))[self._steps]
 
     def source_shape(self, shown: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return the shape of the source of frames, (F, H, W); missing slices count."""
@@ -174,12 +173,6 @@ def shown_grey(
         inverted: whether low values are white.
     """
     return lambda index: to_rgb(in_bands(values[index], tone, inverted=inverted))
-
-
-def spacings(affine: Affine) -> tuple[float, float, float]:
-    """Return the distances of neighbouring columns, rows and frames, millimetres."""
-    columns, rows, frames = np.linalg.norm(affine[:3, :3], axis=0)
-    return float(columns), float(rows), float(frames)
 
 
 class ReadOptions(NamedTuple):

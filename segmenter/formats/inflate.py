@@ -1,4 +1,4 @@
-"""Random access to what a gzip file holds, without ever holding all of it.
+"""Random access to what a gzip file or zlib stream holds, without ever holding all of it.
 
 The decompressor is copied every `SPAN_BYTES` of output; a read goes on from the nearest copy before
 it. A copy takes some 50 KiB, so the largest volume (2.4 GB) needs 8 MiB of them.
@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from segmenter.errors import BrokenImage
 
 GZIP = b"\x1f\x8b"
+# Told by the first bytes. Source: zlib.h, inflateInit2.
+_GZIP_OR_ZLIB = 47
 SPAN_BYTES = 16 * 2**20
 # Compressed bytes given to the decompressor at once; it hands back a copy of what it did not need.
 _FEED_BYTES = 64 * 1024
@@ -27,10 +29,10 @@ class _Place(NamedTuple):
 class GzipReader:
     """Reads pieces of gzipped content, cheap in order; for one thread at a time."""
 
-    def __init__(self, content: bytes, *, span_bytes: int = SPAN_BYTES) -> None:
+    def __init__(self, content: bytes | memoryview, *, span_bytes: int = SPAN_BYTES) -> None:
         self._content = memoryview(content)
         self._span_bytes = span_bytes
-        self._places = [_Place(0, 0, zlib.decompressobj(wbits=31))]
+        self._places = [_Place(0, 0, zlib.decompressobj(wbits=_GZIP_OR_ZLIB))]
         self._resume(self._places[0])
 
     def read(self, start: int, size: int) -> bytearray:
@@ -72,10 +74,11 @@ class GzipReader:
     def _inflate(self, most: int) -> bytes:
         """Return the next bytes, at most `most`; none at the end."""
         try:
-            while not self._stream.eof:
+            while not self._stream.eof or self._next_part():
                 fed = self._content[self._taken : self._taken + _FEED_BYTES]
                 piece: bytes = self._stream.decompress(fed, most)
-                self._taken += len(fed) - len(self._stream.unconsumed_tail)
+                left = self._stream.unused_data or self._stream.unconsumed_tail
+                self._taken += len(fed) - len(left)
                 if piece:
                     self._given += len(piece)
                     self._note()
@@ -85,6 +88,13 @@ class GzipReader:
         except zlib.error:
             raise BrokenImage("this gzip file does not inflate: damaged") from None
         return b""
+
+    def _next_part(self) -> bool:
+        """Go on with what some writers append: a gzip file may be of several. Source: RFC 1952."""
+        if self._content[self._taken : self._taken + len(GZIP)] != GZIP:
+            return False
+        self._stream = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)
+        return True
 
     def _note(self) -> None:
         """Keep a copy of the decompressor, if the last one is far behind."""

@@ -18,16 +18,16 @@ from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
 from segmenter.formats.sniff import sniff
-from segmenter.formats.volumes.nifti import is_nifti, open_nifti
-from segmenter.formats.volumes.nifti import working_bytes as nifti_bytes
+from segmenter.formats.volumes.files import MAX_PARTS, is_volume, open_volume
+from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
-READ_HERE = "NIfTI, DICOM, MP4 and TIFF sequences are read"
+READ_HERE = "NIfTI, NRRD, MetaImage, DICOM, MP4 and TIFF sequences are read"
 
 
 def open_frames(
     files: bytes | Sequence[bytes], limits: Limits, options: ReadOptions = AS_THEY_ARE
 ) -> Frames:
-    """Open NIfTI, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
+    """Open a volume file, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
 
     Args:
         files: of one file, or of all files of a series; a ZIP archive stands for its files.
@@ -39,6 +39,9 @@ def open_frames(
         InvalidPrompt: a choice that does not exist or does not fit.
     """
     members = _members(files, limits)
+    parts = _volume_parts(members)
+    if parts:
+        return open_volume(parts, limits, options)
     if len(members) == 1:
         return _open_one(members[0].read(), limits, options)
     return open_dicom([member.read for member in members], limits, options)
@@ -55,15 +58,16 @@ def working_bytes(
         UnsupportedImage, BrokenImage, ImageTooLarge.
     """
     members = _members(files, limits)
+    parts = _volume_parts(members)
+    if parts:
+        # What lies in an archive is inflated beside it.
+        return sum(map(len, parts)) * _is_archive(files) + volume_bytes(parts, limits)
     first, largest = members[0].read(), max(member.size for member in members)
     if len(members) > 1:
         return dicom_bytes(first, limits, files=len(members), largest=2 * largest)
-    # What lies in an archive is inflated beside it.
     inflated = largest if _is_archive(files) else 0
     if first[4:8] == b"ftyp":
         return inflated + video_bytes(first, limits)
-    if is_nifti(first):
-        return inflated + nifti_bytes(first, limits)
     kind = sniff(first)
     if kind == "dicom":
         return inflated + dicom_bytes(first, limits, files=1, largest=largest)
@@ -78,8 +82,16 @@ def _is_archive(files: bytes | Sequence[bytes]) -> bool:
 
 
 def is_sequence(content: bytes) -> bool:
-    """Tell whether bytes begin like what can only be a sequence: NIfTI, MP4 or a ZIP archive."""
-    return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_nifti(content)
+    """Tell whether bytes begin like what can only be a sequence: a volume, MP4 or a ZIP archive."""
+    return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_volume(content)
+
+
+def _volume_parts(members: Sequence[Member]) -> list[bytes]:
+    """Return the files of a volume; none if the upload is something else."""
+    if len(members) > MAX_PARTS:
+        return []
+    parts = [member.read() for member in members]
+    return parts if any(map(is_volume, parts)) else []
 
 
 def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
@@ -100,8 +112,6 @@ def _open_one(content: bytes, limits: Limits, options: ReadOptions) -> Frames:
     if content[4:8] == b"ftyp":
         _refuse_preset(options.preset)
         return open_video(content, limits)
-    if is_nifti(content):
-        return open_nifti(content, limits, options)
     kind = sniff(content)
     if kind == "dicom":
         return open_dicom([lambda: content], limits, options)

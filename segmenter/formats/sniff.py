@@ -19,12 +19,17 @@ _MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
     (b"BM", "bmp"),
 )
 
+_TO_VOLUMES = "send it to POST /segment/volume"
 # Offset, bytes, what to call it: formats people do send, named so that they learn why not.
 _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"%PDF", "a PDF document"),
-    (0, b"\x1f\x8b", "gzip-compressed content (such as NIfTI)"),
-    (344, b"n+1\x00", "a NIfTI volume"),
+    (0, b"\x1f\x8b", f"gzip-compressed content; if it is NIfTI, {_TO_VOLUMES}"),
+    (344, b"n+1\x00", f"a NIfTI volume: {_TO_VOLUMES}"),
+    (4, b"n+2\x00", f"a NIfTI volume: {_TO_VOLUMES}"),
+    (0, b"NRRD000", f"an NRRD volume: {_TO_VOLUMES}"),
+    (0, b"ObjectType", f"a MetaImage volume: {_TO_VOLUMES}"),
+    (0, b"NDims", f"a MetaImage volume: {_TO_VOLUMES}"),
     (4, b"ftyp", "a video, HEIC or AVIF file"),
     (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 file"),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),

@@ -54,7 +54,7 @@ async def segment_volume(
     parts: UsedParts,
     idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
 ) -> VolumeAnswer:
-    """Take a job on: NIfTI, a DICOM series (files or a zip), multi-frame DICOM, MP4 or TIFF.
+    """Take a job on: a volume file, DICOM series (files or a zip), multi-frame DICOM, MP4, TIFF.
 
     Each frame is looked at; what overlaps on neighbouring frames is one object. The same
     `Idempotency-Key` with the same files and fields gives the same job.
@@ -136,7 +136,7 @@ async def get_frames(
     responses=file_response("application/gzip", "A label map") | problems(404, 409, 422, 503),
 )
 async def get_labels(volume_id: VolumeId, parts: UsedParts) -> Response:
-    """NIfTI, uint16, in the grid and with the affine of the source; values are object ids."""
+    """NIfTI, uint16, in the grid and at the place of the source; values are object ids."""
     content = await parts.volumes.label_map(volume_id)
     disposition = 'attachment; filename="labels.nii.gz"'
     return Nifti(content, headers={"Content-Disposition": disposition})

@@ -282,7 +282,6 @@ def _open_grey(slices: Sequence[Slice], kind: SequenceFormat, options: ReadOptio
         geometry=_geometry(first.header, affine),
         source=SourceGrid(
             affine=affine,
-            codes=(1, 1) if affine is not None else (0, 0),
             places=places if missing else None,
         ),
         frame=shown_grey(values, lambda band: ramp(band, *low_high), inverted=inverted),
