@@ -50,7 +50,9 @@ def add_commands(commands: Commands) -> None:
     """Add what sequences need to the command that `api.cli.predict` has declared."""
     segment = commands.choices["segment"]
     segment.add_argument("more", nargs="*", type=Path, metavar="FILE", help="of a DICOM series")
-    group = segment.add_argument_group("volumes and videos (NIfTI, NRRD, MetaImage, DICOM series, MP4, TIFF)")
+    group = segment.add_argument_group(
+        "volumes and videos (NIfTI, NRRD, MetaImage, DICOM, MP4, TIFF)"
+    )
     group.add_argument("--prompt", help="one concept, sought on every frame")
     group.add_argument("--frame", type=int, help="the one that --box is on; it is followed")
     group.add_argument("--first", type=int, default=0, help="first frame, from 0")
