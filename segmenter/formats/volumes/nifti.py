@@ -99,7 +99,8 @@ def _read(start: HeaderStart, content: bytes, voxels: bytes | None, limits: Limi
     if start.alone:
         if voxels is None:
             raise UnsupportedImage(
-                f"this is an {_what(start)} without its voxels; send the .hdr and the .img together"
+                f"this is {'an' if start.analyze else 'a'} {_what(start)} without its voxels;"
+                " send the .hdr and the .img together"
             )
         stored = voxels
     stated = start.kind(start.head, check=False)
@@ -112,7 +113,7 @@ def _read(start: HeaderStart, content: bytes, voxels: bytes | None, limits: Limi
         packing="deflate" if stored.startswith(GZIP) else "raw",
         shape=shape,
         dtype=dtype,
-        start=max(0, int(header["vox_offset"])),
+        start=_offset(start, int(header["vox_offset"])),
         beside=beside,
         behind=behind,
         colour=code in COLOUR_CODES,
@@ -126,6 +127,14 @@ def _read(start: HeaderStart, content: bytes, voxels: bytes | None, limits: Limi
         scale=(1.0, 0.0) if layout.colour else _scaling(header),
         nifti_header=start.head,
     )
+
+
+def _offset(start: HeaderStart, stated: int) -> int:
+    """Return where the voxels begin, which readers guess differently where it cannot be."""
+    size = 0 if start.alone else start.kind.sizeof_hdr
+    if stated < size:
+        raise BrokenImage(f"a NIfTI header of {size} bytes says that voxels begin at {stated}")
+    return max(0, stated)
 
 
 def _shape(header: Any) -> tuple[tuple[int, int, int], int]:

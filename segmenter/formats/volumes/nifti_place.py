@@ -29,7 +29,9 @@ PLACE_FIELDS = (
     "srow_z",
     "xyzt_units",
 )
-MM_OF_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+# By the three lowest bits of xyzt_units: metres, millimetres, microns.
+MM_OF_UNIT = {1: 1000.0, 2: 1.0, 3: 0.001}
+SPACE_BITS = 7
 PIXDIM = "pixdim"
 ASSUMED = "no orientation in the header: shown as Analyze has it, front up and right at the left"
 QFORM_DIFFERS = "placed by the sform, the qform says otherwise"
@@ -47,7 +49,7 @@ def nifti_place(stated: Any, header: Any) -> Placement:
         header: the same one, repaired.
     """
     # A file that names no unit means millimetres.
-    unit_mm = MM_OF_UNIT.get(header.get_xyzt_units()[0], 1.0)
+    unit_mm = MM_OF_UNIT.get(int(header["xyzt_units"]) & SPACE_BITS, 1.0)
     sform, qform = _forms(header)
     sides = _pixdim(stated)
     rules = []
@@ -55,7 +57,8 @@ def nifti_place(stated: Any, header: Any) -> Placement:
         rules.append(NO_SFORM)
     if sform is None and qform is None:
         rules.append(ASSUMED)
-    if sform is not None and qform is not None and _differ(sform, qform, header):
+    turned = int(header["qform_code"]) > 0
+    if sform is not None and turned and (qform is None or _differ(sform, qform, header)):
         rules.append(QFORM_DIFFERS)
     found = sform if sform is not None else qform
     sized = sides is not None or sform is not None
@@ -107,17 +110,14 @@ def placed_as(raw: bytes) -> Any:
 def _forms(header: Any) -> tuple[Affine | None, Affine | None]:
     """Return sform and qform, None where the header has none."""
     sform = header.get_sform(coded=True)[0]
+    sform = sform if sform is not None and is_grid(sform) else None
     try:
         qform = header.get_qform(coded=True)[0]
-    except HeaderDataError:
-        # No rotation, which hurts only where it is the one form that there is.
-        qform = None
+    except (HeaderDataError, ValueError):
         if sform is None:
-            raise
-    return (
-        sform if sform is not None and is_grid(sform) else None,
-        qform if qform is not None and is_grid(qform) else None,
-    )
+            raise HeaderDataError("a qform that is no rotation") from None
+        return sform, None
+    return sform, qform if qform is not None and is_grid(qform) else None
 
 
 def _pixdim(stated: Any) -> tuple[float, float, float] | None:

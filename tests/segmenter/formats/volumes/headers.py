@@ -110,6 +110,10 @@ HEADERS: dict[str, list[bytes]] = {
     "pixdim 0": nifti({**rows_of(STRAIGHT), "sform_code": 1}, pixdim=(1.0, 0.0, 0.0, 0.0)),
     "metres": nifti({**BOTH, "xyzt_units": 1}),
     "microns": nifti({**BOTH, "xyzt_units": 3}),
+    "units of no meaning": nifti({**BOTH, "xyzt_units": 0x40 + MM}),
+    "sform with a qform of no rotation": nifti(
+        {"qform_code": 1, "quatern_b": 1.2, **rows_of(STRAIGHT), "sform_code": 1}
+    ),
     "seconds too": nifti({**BOTH, "xyzt_units": MM + 8}),
     "big endian": nifti(BOTH, big_endian=True),
     "with an extension": nifti(BOTH, extension=EXTENSION),

@@ -230,9 +230,10 @@ def test_too_many_voxels_are_named_with_the_limit() -> None:
         (lambda head: head.__setitem__(slice(344, 348), b"ni1\0"), UnsupportedImage, "without its"),
         (lambda head: head.__setitem__(slice(70, 72), b"\x20\x00"), UnsupportedImage, "complex"),
         (lambda head: head.__setitem__(slice(70, 72), b"\x00\x06"), UnsupportedImage, "plain"),
+        (lambda head: head.__setitem__(slice(108, 112), bytes(4)), BrokenImage, "begin at 0"),
         (lambda head: head.__setitem__(slice(40, 42), b"\x01\x00"), UnsupportedImage, "dimensions"),
     ],
-    ids=["a pair of files", "complex", "of 16 bytes", "a line"],
+    ids=["a pair of files", "complex", "of 16 bytes", "no offset", "a line"],
 )
 def test_what_is_not_read_is_said(
     change: Callable[[bytearray], None], error: type[Exception], words: str
