@@ -17,13 +17,26 @@ AgentError
   InvalidRequest             the request cannot be met as it stands (field named)
 """
 
+from agent.schemas.rounds import Usage
+
 
 class AgentError(Exception):
     """Root of the tree."""
 
 
 class MllmError(AgentError):
-    """One step of the MLLM failed."""
+    """One step of the MLLM failed.
+
+    Attributes:
+        reason: why, in a few words of ours that may stand in an answer and in a log: never what a
+            model, a server or a caller wrote.
+        usage: what the failed step cost all the same.
+    """
+
+    def __init__(self, message: str = "", *, reason: str = "", usage: Usage | None = None) -> None:
+        super().__init__(message or reason)
+        self.reason = reason
+        self.usage = usage or Usage()
 
 
 class MllmUnavailable(MllmError):

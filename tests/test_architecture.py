@@ -93,7 +93,7 @@ ROWS: Mapping[str, Row] = {
     "segmenter.training.compact.calibration": Row("segmenter.*", "scipy"),
     "segmenter.training.sam3": Row("segmenter.*", "torch transformers peft safetensors"),
     "agent.schemas": Row("segmenter.contract"),
-    "agent.errors": Row(),
+    "agent.errors": Row("agent.schemas"),
     "agent.settings": Row("agent.schemas segmenter.contract"),
     "agent.contract": Row("agent.language agent.schemas segmenter.contract"),
     "agent.language": Row("agent.schemas segmenter.contract segmenter.words"),
@@ -106,8 +106,10 @@ ROWS: Mapping[str, Row] = {
     "agent.mllm.json": Row("agent.errors"),
     "agent.planners": Row(
         "agent.contract agent.drawing agent.errors agent.language agent.masks agent.mllm"
-        " agent.mllm.json agent.policy agent.schemas segmenter.contract segmenter.masks"
+        " agent.mllm.json agent.planners.spoken agent.policy agent.schemas segmenter.contract"
+        " segmenter.masks"
     ),
+    "agent.planners.spoken": Row("agent.language agent.mllm agent.mllm.json segmenter.contract"),
     "agent.conversation": Row(
         "agent.errors agent.language agent.masks agent.planners agent.policy agent.schemas"
         " segmenter.contract segmenter.masks"

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Literal, NamedTuple, TypeVar
 
 from agent.contract import Inspected, Planned, Planner, PlanQuestion, RoundView
@@ -14,6 +15,8 @@ from agent.schemas.rounds import Usage
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
+# A model's own deadline comes first: only who asked it knows what was spent.
+GRACE_S = 0.5
 
 
 class Judgement(NamedTuple):
@@ -37,7 +40,8 @@ async def ask_for_plan(question: PlanQuestion, context: RunContext) -> tuple[Pla
         return await _in_time(lambda limit: planner.plan(question, timeout_s=limit), context), None
     except MllmError as error:
         fallback = _fallback("plan", error, planner)
-        return await rules.plan(question, timeout_s=context.step_s()), fallback
+        made = await rules.plan(question, timeout_s=context.step_s())
+        return replace(made, usage=made.usage.plus(error.usage)), fallback
 
 
 async def ask_for_inspection(
@@ -57,12 +61,18 @@ async def ask_for_inspection(
         inspected = await _in_time(lambda limit: planner.inspect(view, timeout_s=limit), context)
         return Judgement(inspected, planner.kind, None)
     except MllmError as error:
-        return await _by_rules(view, context, _fallback(f"inspect {view.number}", error, planner))
+        fallback = _fallback(f"inspect {view.number}", error, planner)
+        return await _by_rules(view, context, fallback, error.usage)
 
 
-async def _by_rules(view: RoundView, context: RunContext, fallback: str | None) -> Judgement:
+async def _by_rules(
+    view: RoundView, context: RunContext, fallback: str | None, spent: Usage | None = None
+) -> Judgement:
+    """Let the rules inspect; `spent` is what a failed judge has cost before."""
     rules = context.tools.rules
-    return Judgement(await rules.inspect(view, timeout_s=context.step_s()), rules.kind, fallback)
+    made = await rules.inspect(view, timeout_s=context.step_s())
+    usage = made.usage.plus(spent or Usage())
+    return Judgement(replace(made, usage=usage), rules.kind, fallback)
 
 
 async def ask_for_comparison(
@@ -79,7 +89,8 @@ async def ask_for_comparison(
         try:
             answer, cost = await _in_time(_comparison(judge, view, first, second), context)
         except MllmError as error:
-            return False, usage, _fallback(f"compare {view.number}", error, judge)
+            fallback = _fallback(f"compare {view.number}", error, judge)
+            return False, usage.plus(error.usage), fallback
         answers.append(answer)
         usage = usage.plus(cost)
     return wins_comparison(answers[0], answers[1]), usage, None
@@ -95,15 +106,19 @@ async def _in_time(ask: Callable[[float], Awaitable[Answer]], context: RunContex
     """Ask with the step's time; a planner that does not keep it counts as not there."""
     limit = context.step_s()
     if limit <= 0.0:
-        raise MllmUnavailable("the time for this run is over")
+        raise MllmUnavailable(reason="the time for this run is over")
     try:
-        async with asyncio.timeout(limit):
+        async with asyncio.timeout(limit + GRACE_S):
             return await ask(limit)
     except TimeoutError as error:
-        raise MllmUnavailable(f"no answer within {limit:.0f} s") from error
+        raise MllmUnavailable(reason="no answer in time") from error
 
 
 def _fallback(step: str, error: MllmError, planner: Planner) -> str:
-    """Name the step and the kind of failure; never what the model or the caller wrote."""
-    logger.warning("rules take over a step", extra={"step": step, "error": type(error).__name__})
-    return f"{step}: {planner.kind} failed ({type(error).__name__}), rules took over"
+    """Name the step and why it failed; never what the model or the caller wrote."""
+    kind = type(error).__name__
+    logger.warning(
+        "rules take over a step", extra={"step": step, "error": kind, "reason": error.reason}
+    )
+    why = f"{kind}: {error.reason}" if error.reason else kind
+    return f"{step}: {planner.kind} failed ({why}), rules took over"

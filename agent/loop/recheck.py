@@ -31,11 +31,12 @@ async def check_doubted(
     while len(inspections) < MAX_INSPECTIONS and not _agree(inspections, doubted):
         seed = view.seed + len(inspections)
         more = await ask_for_inspection(replace(view, seed=seed), context, failures=0)
+        usage = usage.plus(more.inspected.usage)
         if more.by != judgement.by:
             # Nobody can be asked any more: what one alone says does not count.
             inspections.append(Inspection(verdicts=()))
+            judgement = judgement._replace(fallback=more.fallback)
             break
-        usage = usage.plus(more.inspected.usage)
         inspections.append(more.inspected.inspection)
     decided = decide(inspections, doubted)
     return judgement._replace(inspected=Inspected(decided, usage)), True

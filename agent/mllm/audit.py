@@ -18,11 +18,13 @@ def log_call(
     pictures: Sequence[Picture],
     usage: Usage,
     outcome: str,
+    reason: str,
     seconds: float,
 ) -> None:
     """Write the audit line; contents appear as SHA-256 and size only.
 
-    The outcome is ``answered``, ``cancelled``, or the name of the error.
+    The outcome is ``answered``, ``cancelled``, or the name of the error, whose reason follows in
+    words of ours.
     """
     logger.info(
         "mllm call",
@@ -38,6 +40,7 @@ def log_call(
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
             "outcome": outcome,
+            "reason": reason,
             "seconds": round(seconds, 3),
         },
     )

@@ -1,9 +1,12 @@
 """One stateless question to a multimodal language model, and its answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 from agent.schemas.rounds import Usage
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,10 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A checked answer: the JSON object as a dict of plain values, and what it cost."""
+class Answer(Generic[Read]):
+    """What an answer says, and what it cost."""
 
-    content: dict[str, object]
+    content: Read
     usage: Usage
 
 
@@ -51,15 +54,23 @@ class Mllm(Protocol):
         text: str,
         pictures: tuple[Picture, ...],
         schema: dict[str, object],
+        read: Callable[[object], Read],
         timeout_s: float,
-    ) -> Answer:
-        """Ask once, with the portable JSON schema, and return the JSON object of the answer.
+    ) -> Answer[Read]:
+        """Ask once, with the portable JSON schema, and return what the answer says.
 
-        The object was extracted from whatever the model wrote and repaired at most once; it is
-        not yet checked against our own models (that is `agent.planners.replies`).
+        What does not fit is asked again, once.
+
+        Args:
+            system: the standing rules.
+            text: the question.
+            pictures: what is shown with it.
+            schema: of the answer.
+            read: makes an answer of a JSON value the model wrote; raises `Misfit`.
+            timeout_s: for all of it.
 
         Raises:
-            MllmUnavailable, MllmReplyError, MllmRefused.
+            MllmUnavailable, MllmReplyError, MllmRefused: with what was spent.
         """
         ...
 

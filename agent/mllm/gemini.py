@@ -8,7 +8,7 @@ variable can redirect it, switch it to another service or make it record; it fol
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import httpx2
@@ -17,9 +17,12 @@ from google.genai import errors, types
 from google.genai.client import DebugConfig
 from pydantic import SecretStr
 
-from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
+from agent.errors import MllmRefused, MllmUnavailable
 from agent.mllm.egress import host_of
 from agent.mllm.wire import (
+    NO_ANSWER,
+    NO_CONNECTION,
+    REFUSED,
     Mode,
     Question,
     Reply,
@@ -28,6 +31,8 @@ from agent.mllm.wire import (
     count,
     items,
     mapping,
+    not_an_answer,
+    to_reply,
 )
 from agent.schemas.rounds import Usage
 
@@ -120,11 +125,11 @@ class Gemini:
             spoken = f"{error.message} {json.dumps(error.details, default=str)}".lower()
             raise ServerError(error.code, spoken) from None
         except httpx2.TimeoutException:
-            raise MllmUnavailable(f"no answer from {self.host} in time") from None
+            raise MllmUnavailable(f"no answer from {self.host} in time", reason=NO_ANSWER) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError):
-            raise MllmUnavailable(f"no connection to {self.host}") from None
+            raise MllmUnavailable(f"no connection to {self.host}", reason=NO_CONNECTION) from None
         except ValueError:
-            raise MllmReplyError("the server's answer is not JSON") from None
+            raise not_an_answer("the server's answer is not JSON") from None
         raw = response.sdk_http_response
         return _read(None if raw is None else raw.body)
 
@@ -161,35 +166,38 @@ def _read(body: str | None) -> Reply:
         MllmRefused, MllmReplyError.
     """
     response = body_object(body)
+    usage = _usage(response.get("usageMetadata"))
+    if response.get("error"):
+        raise not_an_answer("the server sent an error as an answer", usage)
     if mapping(response.get("promptFeedback")).get("blockReason"):
-        raise MllmRefused("the provider blocked the question")
+        raise MllmRefused(reason=REFUSED, usage=usage)
     candidates = items(response.get("candidates"))
     if not candidates:
-        raise MllmReplyError("the answer has no candidate")
+        raise not_an_answer("the answer has no candidate", usage)
     candidate = mapping(candidates[0])
-    unfinished = _unfinished(candidate.get("finishReason"))
-    if unfinished is not None:
-        raise unfinished
-    text = "".join(_texts(candidate))
-    if not text:
-        raise MllmReplyError("the answer has no text")
-    return Reply(text, _usage(mapping(response.get("usageMetadata"))))
-
-
-def _unfinished(reason: object) -> MllmError | None:
-    if reason is None or reason == "STOP":
-        return None
+    reason = candidate.get("finishReason")
     if reason in REFUSALS:
-        return MllmRefused("the provider blocked the answer")
-    if reason == "MAX_TOKENS":
-        return MllmReplyError("the answer was cut at the token limit")
-    return MllmReplyError("the answer did not end as an answer does")
+        raise MllmRefused(reason=REFUSED, usage=usage)
+    if reason not in (None, "STOP", "MAX_TOKENS"):
+        raise not_an_answer("the answer did not end as an answer does", usage)
+    return to_reply(_texts(candidate), usage, is_cut=reason == "MAX_TOKENS")
 
 
 def _texts(candidate: Mapping[str, object]) -> list[str]:
-    parts = map(mapping, items(mapping(candidate.get("content")).get("parts")))
-    texts = (part.get("text") for part in parts if not part.get("thought"))
-    return [text for text in texts if isinstance(text, str)]
+    """Return where the answer may stand: what is said, calls; thoughts if there is nothing else."""
+    parts = [mapping(part) for part in items(mapping(candidate.get("content")).get("parts"))]
+    calls = (mapping(part.get("functionCall")).get("args") for part in parts)
+    said = [
+        _joined(part for part in parts if not part.get("thought")),
+        "\n".join(json.dumps(call) for call in calls if isinstance(call, dict)),
+    ]
+    said = [text for text in said if text.strip()]
+    return said or [_joined(part for part in parts if part.get("thought"))]
+
+
+def _joined(parts: Iterable[Mapping[str, object]]) -> str:
+    texts = (part.get("text") for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _usage(metadata: object) -> Usage:

@@ -15,9 +15,13 @@ import httpx2
 import openai
 from pydantic import SecretStr
 
-from agent.errors import MllmRefused, MllmReplyError, MllmUnavailable
+from agent.errors import MllmRefused, MllmUnavailable
 from agent.mllm.egress import host_of
+from agent.mllm.event_stream import is_event_stream, joined
 from agent.mllm.wire import (
+    NO_ANSWER,
+    NO_CONNECTION,
+    REFUSED,
     Mode,
     Question,
     Reply,
@@ -26,10 +30,17 @@ from agent.mllm.wire import (
     count,
     items,
     mapping,
+    not_an_answer,
+    to_reply,
 )
 from agent.schemas.rounds import Usage
 
 MAX_OUTPUT_TOKENS = 8192
+# Words for an end that is none, by server (OpenAI; Anthropic's, Mistral's and others' gateways).
+_CUTS = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "MAX_TOKENS"})
+_REFUSALS = frozenset({"content_filter", "refusal", "safety", "SAFETY"})
+# Where servers put thoughts: DeepSeek, Qwen and LM Studio; OpenRouter and Ollama; Ollama's own.
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 TokenLimit = Literal["max_completion_tokens", "max_tokens"]
 _OTHER_LIMIT: Mapping[TokenLimit, TokenLimit] = {
     "max_completion_tokens": "max_tokens",
@@ -112,12 +123,12 @@ class OpenAiChat:
             )
         except openai.APIStatusError as error:
             if error.status_code == 400 and error.code == "content_filter":
-                raise MllmRefused("the provider blocked the question") from None
+                raise MllmRefused(reason=REFUSED) from None
             raise ServerError(error.status_code, _spoken(error)) from None
         except openai.APITimeoutError:
-            raise MllmUnavailable(f"no answer from {self.host} in time") from None
+            raise MllmUnavailable(f"no answer from {self.host} in time", reason=NO_ANSWER) from None
         except openai.APIConnectionError:
-            raise MllmUnavailable(f"no connection to {self.host}") from None
+            raise MllmUnavailable(f"no connection to {self.host}", reason=NO_CONNECTION) from None
         return _read(str(response.text))
 
 
@@ -151,46 +162,59 @@ def _read(body: str) -> Reply:
     Raises:
         MllmRefused, MllmReplyError.
     """
-    response = body_object(body)
+    response = joined(body) if is_event_stream(body) else body_object(body)
+    usage = _usage(response.get("usage"))
+    if response.get("error"):
+        raise not_an_answer("the server sent an error as an answer", usage)
     choices = items(response.get("choices"))
     if not choices:
-        raise MllmReplyError("the answer has no choice")
+        raise not_an_answer("the answer has no choice", usage)
     choice = mapping(choices[0])
     message = mapping(choice.get("message"))
     reason = choice.get("finish_reason")
-    if message.get("refusal") or reason == "content_filter":
-        raise MllmRefused("the model or its provider refused")
-    if reason == "length":
-        raise MllmReplyError("the answer was cut at the token limit")
-    text = _content(message.get("content")) or _arguments(message)
-    if not text:
-        raise MllmReplyError("the answer has no text")
-    return Reply(text, _usage(response.get("usage")))
+    if message.get("refusal") or reason in _REFUSALS:
+        raise MllmRefused(reason=REFUSED, usage=usage)
+    return to_reply(_texts(message), usage, is_cut=reason in _CUTS)
 
 
-def _content(content: object) -> str:
-    """Join the text of a message; thoughts travel elsewhere and are never read."""
+def _texts(message: Mapping[str, object]) -> list[str]:
+    """Return where the answer may stand: what is said, calls; thoughts if there is nothing else.
+
+    Servers that split thoughts off (LM Studio, vLLM) put the whole answer there when a model does
+    not end its thought. Beside an answer they may hold drafts, and are not read.
+    """
+    said = [text for text in (_text(message.get("content")), _calls(message)) if text.strip()]
+    return said or [text for name in _THOUGHTS if (text := _text(message.get(name)))][:1]
+
+
+def _text(content: object) -> str:
+    """Return a text, or the texts of a list of parts."""
     if isinstance(content, str):
         return content
-    texts = (mapping(part).get("text") for part in items(content))
+    if isinstance(content, dict):
+        return json.dumps(content)
+    parts = (mapping(part) for part in items(content))
+    texts = (part.get("text") for part in parts if part.get("type") not in _THOUGHTS)
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _arguments(message: Mapping[str, object]) -> str:
-    """Return the arguments of the first tool call, for servers that answer by calling."""
-    for call in items(message.get("tool_calls")):
-        arguments = mapping(mapping(call).get("function")).get("arguments")
-        if isinstance(arguments, str):
-            return arguments
-        if isinstance(arguments, dict):
-            return json.dumps(arguments)
-    return ""
+def _calls(message: Mapping[str, object]) -> str:
+    """Return the arguments of all calls, one a line, for servers that answer by calling."""
+    functions = [mapping(call).get("function") for call in items(message.get("tool_calls"))]
+    return "\n".join(map(_arguments, map(mapping, [*functions, message.get("function_call")])))
+
+
+def _arguments(function: Mapping[str, object]) -> str:
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        return arguments
+    return json.dumps(arguments) if isinstance(arguments, dict) else ""
 
 
 def _usage(usage: object) -> Usage:
     tokens = mapping(usage)
     return Usage(
         calls=1,
-        input_tokens=count(tokens.get("prompt_tokens")),
-        output_tokens=count(tokens.get("completion_tokens")),
+        input_tokens=count(tokens.get("prompt_tokens"), tokens.get("input_tokens")),
+        output_tokens=count(tokens.get("completion_tokens"), tokens.get("output_tokens")),
     )

@@ -1,14 +1,20 @@
 """What the adapters and their client share: questions, answer modes, untrusted bodies. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
 
 from agent.errors import MllmReplyError
 from agent.mllm.contract import Picture
+from agent.mllm.json.extract import EMPTY
 from agent.mllm.json.schema import Schema
 from agent.schemas.rounds import Usage
+
+CUT = "cut at the token limit"
+REFUSED = "refused"
+NO_ANSWER = "no answer in time"
+NO_CONNECTION = "no connection"
 
 # What asks for structured output is called differently by every server that cannot do it.
 _UNSUPPORTED_HINTS = (
@@ -61,10 +67,16 @@ class Question(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """The words of one answer, not yet looked into, and what they cost."""
+    """The words of one answer, not yet looked into, and what they cost.
 
-    text: str
+    Attributes:
+        texts: where the answer may stand, likeliest first; none is empty.
+        is_cut: it was cut at the token limit.
+    """
+
+    texts: tuple[str, ...]
     usage: Usage
+    is_cut: bool = False
 
 
 class ServerError(Exception):
@@ -100,7 +112,8 @@ class Adapter(Protocol):
 
         Raises:
             ServerError: the server answered with an error status.
-            MllmUnavailable, MllmReplyError, MllmRefused.
+            MllmUnavailable: nothing was answered.
+            MllmReplyError, MllmRefused: with what the answer cost.
         """
         ...
 
@@ -113,17 +126,32 @@ def body_object(body: str | None) -> dict[str, object]:
     """Return the JSON object of a response body.
 
     Raises:
-        MllmReplyError: empty, HTML, cut, a list, or an error object sent as a success.
+        MllmReplyError: empty, HTML, cut, a list.
     """
     try:
         value = json.loads(body or "")
     except (ValueError, RecursionError):
-        raise MllmReplyError("the server's answer is not JSON") from None
+        raise not_an_answer("the server's answer is not JSON") from None
     if not isinstance(value, dict):
-        raise MllmReplyError("the server's answer is not a JSON object")
-    if value.get("error"):
-        raise MllmReplyError("the server sent an error as an answer")
+        raise not_an_answer("the server's answer is not a JSON object")
     return value
+
+
+def not_an_answer(reason: str, usage: Usage | None = None) -> MllmReplyError:
+    """Return the error of a response that holds no words; it was a call all the same."""
+    return MllmReplyError(reason=reason, usage=usage or Usage(calls=1))
+
+
+def to_reply(texts: Iterable[str], usage: Usage, *, is_cut: bool) -> Reply:
+    """Return the words of an answer.
+
+    Raises:
+        MllmReplyError: there are none.
+    """
+    said = tuple(text for text in texts if text.strip())
+    if not said:
+        raise not_an_answer(CUT if is_cut else EMPTY, usage)
+    return Reply(said, usage, is_cut)
 
 
 def mapping(value: object) -> Mapping[str, object]:
@@ -136,6 +164,7 @@ def items(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def count(value: object) -> int:
-    """Return a token count, 0 for anything that is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+def count(*values: object) -> int:
+    """Return the first of some values that is a token count, 0 if none is."""
+    counts = (value for value in values if type(value) is int and value > 0)
+    return next(counts, 0)

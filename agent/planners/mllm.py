@@ -1,28 +1,33 @@
 """A planner that asks a multimodal language model: stateless, one question a step.
 
-Pictures are rendered afresh from pixels in a thread; what comes back is checked by
-`agent.planners.replies` before anyone acts on it. What code adds to a plan (the pair with and
-without the box, the lexicon's phrase, the thread's ids) is added by `agent.loop.admission`.
+Pictures are rendered afresh from pixels in a thread. What comes back is read by
+`agent.planners.replies` and `agent.planners.inspections`, and asked again if it does not fit. What
+code adds to a plan (the pair with and without the box, the lexicon's phrase, the thread's ids) is
+added by `agent.loop.admission`.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.drawing.layout import Size, fit
 from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
-from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle, box_style
 from agent.mllm.contract import Answer, Mllm, Picture
+from agent.planners.coordinates import BoxCoordinates
+from agent.planners.inspections import to_inspection, to_winner
 from agent.planners.panels import ShownPanel, choose_panels, comparison_panels, to_crops, to_sheet
 from agent.planners.prompts import MllmQuestion, render_comparison, render_inspect, render_plan
 from agent.planners.redaction import redact
-from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
+from agent.planners.replies import to_plan
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
 from agent.schemas.plan import Target
-from agent.schemas.rounds import Usage
+from agent.schemas.rounds import Inspection, Usage
 from segmenter.contract import RgbImage
+
+Read = TypeVar("Read")
 
 
 class MllmPlanner:
@@ -60,8 +65,10 @@ class MllmPlanner:
         coordinates = self._coordinates(question)
         prompt = render_plan(question, coordinates)
         schema = plan_schema(self._style)
-        answer = await self._ask(prompt, question, (), schema, timeout_s=timeout_s)
-        return Planned(plan=to_plan(answer.content, coordinates), usage=answer.usage)
+        answer = await self._ask(
+            prompt, question, (), schema, lambda value: to_plan(value, coordinates), timeout_s
+        )
+        return Planned(plan=answer.content, usage=answer.usage)
 
     async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:
         """See `agent.contract.Planner`; shows the clean image, a sheet and crops.
@@ -74,16 +81,19 @@ class MllmPlanner:
         panels = await asyncio.to_thread(choose_panels, view)
         prompt = render_inspect(view, panels, coordinates)
         schema = inspect_schema(self._style)
-        answer = await self._ask(prompt, view.question, panels, schema, timeout_s=timeout_s)
-        inspection = to_inspection(
-            answer.content,
-            coordinates,
-            targets=[target.id for target in view.plan.targets],
-            panels={panel.label: panel.candidates for panel in panels},
-        )
-        if panels and not inspection.verdicts:
-            raise MllmReplyError("the answer judges no panel")
-        return Inspected(inspection=inspection, usage=answer.usage)
+        targets = view.plan.targets
+
+        def read(value: object) -> Inspection:
+            return to_inspection(
+                value,
+                coordinates,
+                targets=[target.id for target in targets],
+                panels={panel.label: panel.candidates for panel in panels},
+                labels=[target.label for target in targets],
+            )
+
+        answer = await self._ask(prompt, view.question, panels, schema, read, timeout_s)
+        return Inspected(inspection=answer.content, usage=answer.usage)
 
     async def compare(
         self,
@@ -102,8 +112,8 @@ class MllmPlanner:
         panels = await asyncio.to_thread(comparison_panels, view, first, second)
         prompt = render_comparison(view, _target_of(view, panels))
         schema = comparison_schema()
-        answer = await self._ask(prompt, view.question, panels, schema, timeout_s=timeout_s)
-        return to_winner(answer.content), answer.usage
+        answer = await self._ask(prompt, view.question, panels, schema, to_winner, timeout_s)
+        return answer.content, answer.usage
 
     async def _ask(
         self,
@@ -111,14 +121,15 @@ class MllmPlanner:
         question: PlanQuestion,
         panels: tuple[ShownPanel, ...],
         schema: dict[str, object],
-        *,
+        read: Callable[[object], Read],
         timeout_s: float,
-    ) -> Answer:
+    ) -> Answer[Read]:
         return await self._mllm.ask(
             system=prompt.system,
             text=prompt.text,
             pictures=await asyncio.to_thread(_pictures, question.pixels, panels),
             schema=schema,
+            read=read,
             timeout_s=timeout_s,
         )
 

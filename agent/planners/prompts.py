@@ -13,8 +13,8 @@ from string import Template
 from typing import NamedTuple
 
 from agent.contract import PlanQuestion, RoundView
+from agent.planners.coordinates import BoxCoordinates, from_box
 from agent.planners.panels import ShownPanel, panel_label
-from agent.planners.replies import BoxCoordinates, from_box
 from agent.schemas.plan import MAX_ROUNDS, Target
 from agent.schemas.rounds import Issue, Round, Verdict
 from agent.schemas.runs import TargetResult

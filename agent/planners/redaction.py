@@ -20,7 +20,7 @@ def redact(question: PlanQuestion) -> PlanQuestion:
     if not image.may_show_name:
         return question
     if image.region is None:
-        raise PictureWithheld("the picture may show a name, and nothing says where")
+        raise PictureWithheld(reason="the picture may show a name, and nothing says where")
     x0, y0, x1, y1 = image.region
     pixels = np.zeros_like(question.pixels)
     pixels[y0:y1, x0:x1] = question.pixels[y0:y1, x0:x1]

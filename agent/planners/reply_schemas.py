@@ -1,11 +1,11 @@
 """The forms of the MLLM's answers: strict reply models, and the schemas made of them. Pure.
 
-Answers are untrusted. Single items of a list are checked one by one, so that a bad one costs only
-itself (`SkipValidation`: the type is for the schema); additional fields are ignored for the same
-reason.
+Answers are untrusted. They come here after `agent.planners.spoken` has brought them into our words;
+additional fields are ignored. A new field goes into its model here, with the other names it may
+have into `agent.planners.spoken.wordings`, and is used in `agent.planners.replies`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
@@ -18,16 +18,14 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from agent.errors import MllmReplyError
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.decode import clean_text
+from agent.mllm.json.misfit import Misfit
 from agent.mllm.json.schema import to_schema
 from agent.schemas.rounds import Issue
 
 MAX_LABEL_CHARS = 60
 MAX_NOTE_CHARS = 400
-# Far more than is used; bounds the work on a runaway list.
-MAX_ITEMS = 64
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -64,12 +62,12 @@ class TargetReply(_Reply):
 
 
 class CallReply(_Reply):
-    """A call as the model asks for it; boxes are still in its own coordinates."""
+    """A call as the model is asked for it; `agent.planners.spoken.plans` reads what it writes."""
 
     target: int
     concept: Annotated[str | None, _NULLABLE] = None
-    box: SkipValidation[Numbers | None] = None
-    avoid: SkipValidation[list[Numbers]] = Field(default_factory=list)
+    box: Numbers | None = None
+    avoid: list[Numbers] = Field(default_factory=list)
 
 
 class MaskReply(_Reply):
@@ -85,20 +83,20 @@ class PlanReply(_Reply):
     """The answer to ``plan.md``."""
 
     decision: Literal["segment", "absent", "unclear"]
-    modality: Annotated[str, _word(MAX_LABEL_CHARS)]
-    targets: list[SkipValidation[TargetReply]]
-    calls: list[SkipValidation[CallReply]]
+    modality: Annotated[str, _word(MAX_LABEL_CHARS)] = "unknown"
+    targets: list[TargetReply] = Field(default_factory=list)
+    calls: SkipValidation[list[CallReply]] = Field(default_factory=list)
     note: Note = ""
 
 
 class InspectReply(_Reply):
     """The answer to ``inspect.md``."""
 
-    masks: list[SkipValidation[MaskReply]]
-    complete: list[SkipValidation[int]]
+    masks: list[MaskReply]
+    complete: SkipValidation[list[int]] = Field(default_factory=list)
     missing: Note = ""
     next: Literal["stop", "segment", "absent"]
-    calls: list[SkipValidation[CallReply]]
+    calls: SkipValidation[list[CallReply]] = Field(default_factory=list)
 
 
 class ComparisonReply(_Reply):
@@ -124,24 +122,15 @@ def comparison_schema() -> dict[str, object]:
 
 
 def parse(content: Mapping[str, object], model: type[Item]) -> Item:
-    """Check an answer's outermost fields.
+    """Check an answer that is in our words.
 
     Raises:
-        MllmReplyError: a field is missing or of another type.
+        Misfit: names the first field that is missing or of another type.
     """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        count = error.error_count()
-    raise MllmReplyError(f"answer is no {model.__name__} ({count} errors)")
-
-
-def sound_items(items: Sequence[object], model: type[Item]) -> list[Item]:
-    """Return those items of a list that fit; bounded."""
-    found: list[Item] = []
-    for item in items[:MAX_ITEMS]:
-        try:
-            found.append(model.model_validate(item))
-        except ValidationError:
-            continue
-    return found
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
+    needs = "is missing" if fault["type"] == "missing" else "is of another form than asked for"
+    raise Misfit(where.removeprefix("."), needs)

@@ -147,15 +147,24 @@ async def _once(
         except passing:
             raise
         except root as error:
-            # What a model's server wrote may repeat a request; the kind is all a run goes by.
-            message = "" if isinstance(error, MllmError) else str(error)
-            failure = Failure(kind=type(error).__name__, message=message)
-            await answers.note(LoggedAnswer(key=key, failure=failure))
+            await answers.note(_failed(key, error))
             raise
         await answers.note(answer)
     elif answer.failure is not None:
-        raise (error_class(answer.failure.kind, root) or otherwise)(answer.failure.message)
+        failed = (error_class(answer.failure.kind, root) or otherwise)(answer.failure.message)
+        if isinstance(failed, MllmError):
+            failed.reason, failed.usage = answer.failure.message, answer.usage
+        raise failed
     return answer
+
+
+def _failed(key: str, error: MllmError | SegmenterError) -> LoggedAnswer:
+    """Return a failure as an answer; of a model's only the reason: more may repeat a request."""
+    kind = type(error).__name__
+    if isinstance(error, MllmError):
+        failure = Failure(kind=kind, message=error.reason)
+        return LoggedAnswer(key=key, failure=failure, usage=error.usage)
+    return LoggedAnswer(key=key, failure=Failure(kind=kind, message=str(error)))
 
 
 def _other_kind() -> NoReturn:

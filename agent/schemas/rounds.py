@@ -125,6 +125,14 @@ class Usage(Frozen):
         """In and out together."""
         return self.input_tokens + self.output_tokens
 
+    def minus(self, other: "Usage") -> "Usage":
+        """Return what came on top of another one, which it holds."""
+        return Usage(
+            calls=self.calls - other.calls,
+            input_tokens=self.input_tokens - other.input_tokens,
+            output_tokens=self.output_tokens - other.output_tokens,
+        )
+
     def plus(self, other: "Usage") -> "Usage":
         """Return the sum."""
         return Usage(

@@ -17,6 +17,13 @@ class NotJson(ValueError):
     """The text is not JSON as we take it."""
 
 
+class Repeated:
+    """Stands in an object where one key was given two values that differ."""
+
+
+REPEATED = Repeated()
+
+
 def decode(text: str) -> object:
     """Decode a whole text.
 
@@ -65,8 +72,16 @@ def _clean(value: object, depth: int) -> object:
     if isinstance(value, list):
         return [_clean(item, depth - 1) for item in value]
     if isinstance(value, dict):
-        return {clean_text(key): _clean(item, depth - 1) for key, item in value.items()}
+        return _object([(clean_text(key), _clean(item, depth - 1)) for key, item in value.items()])
     return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object; which of two values a repeated key means, nobody can know."""
+    made: dict[str, object] = {}
+    for key, value in pairs:
+        made[key] = REPEATED if key in made and made[key] != value else value
+    return made
 
 
 def _finite(digits: str) -> float:
@@ -86,4 +101,9 @@ def _constant(name: str) -> object:
     raise NotJson(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_int=_integer, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    parse_float=_finite,
+    parse_int=_integer,
+    parse_constant=_constant,
+    object_pairs_hook=_object,
+)

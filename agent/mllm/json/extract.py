@@ -1,14 +1,20 @@
 """JSON out of whatever a model wrote: thoughts, fences, tags, prose, double encoding. Pure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from agent.errors import MllmReplyError
 from agent.mllm.json.decode import MAX_CHARS, NotJson, decode, decode_at
+from agent.mllm.json.misfit import TWO_ANSWERS, Misfit, refuse_repeated
 from agent.mllm.json.repair import repaired
-from agent.mllm.json.schema import Schema, find_fault, properties, type_names
 
-_THOUGHT = re.compile(r"<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+Read = TypeVar("Read")
+
+NO_JSON = "no JSON"
+EMPTY = "empty"
+
+_THOUGHT = re.compile(r"<(think|thinking|thought)>(.*?)(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _THOUGHT_END = re.compile(r"</(?:think|thinking|thought)>", re.IGNORECASE)
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 # Where a value may start. Prose holds few braces; a text that holds more is not an answer.
@@ -19,25 +25,39 @@ MAX_WRAPPERS = 4
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 
 
-def extract(text: str, schema: Schema) -> dict[str, object]:
-    """Return the JSON object that answers, found in (and if need be repaired from) a text.
+def extract(
+    text: str, read: Callable[[object], Read], known: Collection[str] = frozenset()
+) -> Read:
+    """Return what the first value in a text that fits says.
 
-    Nullable properties that are missing come back as None.
+    A text may hold several values. Those that fit must say the same: which of two plans is meant,
+    nobody can know.
+
+    Args:
+        text: as the model wrote it.
+        read: makes an answer of a JSON value, or raises `Misfit`.
+        known: names of fields, which may stand in an error.
 
     Raises:
-        MllmReplyError: nothing in the text fits the schema. The message says what is wrong in
-            words of the schema only, never of the text.
+        MllmReplyError: nothing in the text fits. Its reason and message are words of ours only.
     """
     if len(text) > MAX_CHARS:
-        raise MllmReplyError(f"answer of {len(text)} characters, the limit is {MAX_CHARS}")
-    said = without_thoughts(text)
-    fault = "the answer holds no JSON object"
-    for value in _values(said):
-        fitted = _fit(value, schema)
-        if isinstance(fitted, dict):
-            return fitted
-        fault = fitted or fault
-    raise MllmReplyError(fault)
+        raise MllmReplyError(reason=f"longer than {MAX_CHARS} characters")
+    said = said_outside_thoughts(text)
+    if not said.strip():
+        raise MllmReplyError(reason=EMPTY)
+    fault: Misfit | None = None
+    for values in _stages(said):
+        answers, misfit = _read_all(values, read, known)
+        if any(answer != answers[0] for answer in answers):
+            fault = Misfit("", TWO_ANSWERS)
+            break
+        if answers:
+            return answers[0]
+        fault = _worse(fault, misfit)
+    if fault is None:
+        raise MllmReplyError("the answer holds no JSON object", reason=NO_JSON)
+    raise MllmReplyError(fault.advice, reason=fault.reason)
 
 
 def without_thoughts(text: str) -> str:
@@ -47,12 +67,25 @@ def without_thoughts(text: str) -> str:
     return last
 
 
-def _values(text: str) -> Iterator[object]:
-    """Yield what may be the answer, likeliest first."""
-    fences = [match.group(1) for match in _FENCE.finditer(text)][::-1]
-    yield from _decoded((text, *fences))
-    yield from _scanned(text)
-    yield from _decoded(filter(None, map(repaired, (*fences, text))))
+def said_outside_thoughts(text: str) -> str:
+    """Return a text without its thoughts; where it has nothing else, they are what was said."""
+    said = without_thoughts(text)
+    return said if said.strip() else _THOUGHT_END.sub("", _THOUGHT.sub(r"\2", text))
+
+
+def _stages(text: str) -> Iterator[list[object]]:
+    """Yield what may be the answer, likeliest first; values of one stage stand side by side."""
+    yield list(_decoded([text]))
+    fences = [match.group(1) for match in _FENCE.finditer(text)]
+    yield _together(list(_decoded(fences)))
+    yield _together(_scanned(text))
+    yield from ([value] for value in _decoded(filter(None, map(repaired, (*fences, text)))))
+
+
+def _together(values: list[object]) -> list[object]:
+    """Put the list of all first where there are several: a box each is one answer."""
+    parts = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    return [parts, *values] if len(values) > 1 else values
 
 
 def _decoded(texts: Iterable[str]) -> Iterator[object]:
@@ -64,8 +97,8 @@ def _decoded(texts: Iterable[str]) -> Iterator[object]:
 
 
 def _scanned(text: str) -> list[object]:
-    """Return every complete value inside the text, longest first."""
-    found: list[tuple[int, object]] = []
+    """Return every complete value inside the text."""
+    found: list[object] = []
     behind = 0
     for match in list(re.finditer(r"[{\[]", text))[:MAX_STARTS]:
         start = match.start()
@@ -75,51 +108,69 @@ def _scanned(text: str) -> list[object]:
             value, behind = decode_at(text, start)
         except NotJson:
             continue
-        found.append((behind - start, value))
-    return [value for _, value in sorted(found, key=lambda item: -item[0])]
+        found.append(value)
+    return found
 
 
-def _fit(value: object, schema: Schema) -> dict[str, object] | str | None:
-    """Return the answer inside a value's wrappers, or what is wrong with its outermost object."""
-    fault: str | None = None
+def _read_all(
+    values: Sequence[object], read: Callable[[object], Read], known: Collection[str]
+) -> tuple[list[Read], Misfit | None]:
+    """Return what those values say that fit, and what is wrong with the others.
+
+    The list of all, where it fits, is the one answer.
+    """
+    answers: list[Read] = []
+    fault: Misfit | None = None
+    for place, value in enumerate(values):
+        try:
+            answers.append(_fit(value, read, known))
+        except Misfit as misfit:
+            fault = _worse(fault, misfit)
+        if place == 0 and answers and len(values) > 1:
+            break
+    return answers, fault
+
+
+def _worse(first: Misfit | None, second: Misfit | None) -> Misfit | None:
+    """Return the fault to tell: the first of a value that was meant as an answer."""
+    if first is None or (second is not None and first.is_other and not second.is_other):
+        return second
+    return first
+
+
+def _fit(value: object, read: Callable[[object], Read], known: Collection[str]) -> Read:
+    """Return what a value says inside its wrappers.
+
+    Raises:
+        Misfit: what is wrong with the first of them that was meant as an answer.
+    """
+    fault = Misfit("", "must be one JSON object with the fields asked for", is_other=True)
     for _ in range(MAX_WRAPPERS):
-        if isinstance(value, dict):
-            found = find_fault(value, schema)
-            if found is None:
-                return {name: value.get(name) for name in properties(schema)}
-            fault = fault or found
-        value = _unwrapped(value, schema)
+        try:
+            refuse_repeated(value, known)
+            return read(value)
+        except Misfit as misfit:
+            fault = misfit
+        value = _unwrapped(value) if fault.is_other else None
         if value is None:
             break
-    return fault
+    raise fault
 
 
-def _unwrapped(value: object, schema: Schema) -> object:
-    """Unwrap once: a string, a call, an object of one key, a list; None if it is none of these."""
+def _unwrapped(value: object) -> object:
+    """Unwrap once: a string, a call, an object of one key, a list of one; None if none of these."""
     if isinstance(value, str):
         try:
             return decode(value)
         except NotJson:
             return None
     if isinstance(value, list):
-        return _out_of_list(value, schema)
+        return value[0] if len(value) == 1 else None
     if isinstance(value, dict):
         for name in _ARGUMENTS:
             if name in value:
                 return value[name]
-        function = value.get("function")
-        return function if isinstance(function, dict) else _only(list(value.values()))
+        held = [inner for inner in value.values() if isinstance(inner, dict | list)]
+        held = held or list(value.values())
+        return held[0] if len(held) == 1 else None
     return None
-
-
-def _only(values: list[object]) -> object:
-    return values[0] if len(values) == 1 else None
-
-
-def _out_of_list(value: list[object], schema: Schema) -> object:
-    if find_fault({}, schema) is not None and len(value) == 1 and isinstance(value[0], dict):
-        inner = value[0]
-        if find_fault(inner, schema) is None:
-            return inner
-    lists = [name for name, part in properties(schema).items() if "array" in type_names(part)]
-    return {lists[0]: value} if len(lists) == 1 else _only(value)

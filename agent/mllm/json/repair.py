@@ -9,6 +9,8 @@ import re
 from agent.mllm.json.decode import MAX_DEPTH
 
 MAX_REPAIR_CHARS = 50_000
+# A number may go on; these cannot.
+_WHOLE_WORDS = frozenset({"true", "false", "null"})
 _CLOSERS = {"{": "}", "[": "]"}
 # Strings, one that never ends, punctuation, and what stands between; each with the space behind it.
 _STRING = r'"(?:[^"\\]|\\.)*"\s*'
@@ -16,10 +18,11 @@ _TOKEN = re.compile(_STRING + r'|".*|[{}\[\],:]\s*|[^"{}\[\],:\s]+\s*', re.DOTAL
 
 
 def repaired(text: str) -> str | None:
-    """Return the first bracketed value of a text with its brackets put right; None if too deep.
+    """Return the first bracketed value of a text with its brackets put right, or None.
 
     Handled: a doubled opening brace, a closer that matches nothing, a comma before a closer, and
-    an end that comes too early. Values and words are never changed.
+    closers that lack at the end. Values and words are never changed. None is for what is too deep,
+    and for an end in the middle of something: the rest is not known, and half is not used.
     """
     start = min((at for at in map(text.find, "{[") if at >= 0), default=-1)
     if start < 0:
@@ -59,13 +62,17 @@ def _close(out: list[str], closers: list[str]) -> str:
     return out[-1]
 
 
-def _ended(out: list[str], closers: list[str]) -> str:
-    last = out[-1]
-    if closers and last[0] == '"' and not re.fullmatch(_STRING, last, re.DOTALL):
-        escaped = (len(last) - len(last.rstrip("\\"))) % 2
-        out[-1] = last + "\\" * escaped + '"'
-    elif closers and last[0] == ":":
-        out.append("null")
+def _ended(out: list[str], closers: list[str]) -> str | None:
+    """Close what is open; None if the text breaks off inside of a value or before one."""
+    last = out[-1].rstrip()
+    if closers and last not in {"}", "]", *_WHOLE_WORDS} and not _is_string(out, closers):
+        return None
     while closers:
         _close(out, closers)
     return "".join(out).rstrip()
+
+
+def _is_string(out: list[str], closers: list[str]) -> bool:
+    """Tell whether the end is a whole string that is no key: a value should follow one."""
+    is_key = closers[-1] == "}" and len(out) > 1 and out[-2][0] in "{,"
+    return not is_key and re.fullmatch(_STRING, out[-1], re.DOTALL) is not None

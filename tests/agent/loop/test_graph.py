@@ -305,7 +305,7 @@ def test_a_planner_that_never_answers_costs_its_step_only() -> None:
     record = run(world)
     assert record.status is Status.FOUND
     assert record.provenance.planner.fallbacks == (
-        "inspect 1: gemini failed (MllmUnavailable), rules took over",
+        "inspect 1: gemini failed (MllmUnavailable: no answer in time), rules took over",
     )
 
 

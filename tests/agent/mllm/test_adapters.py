@@ -17,7 +17,9 @@ from agent.errors import MllmError, MllmRefused, MllmReplyError, MllmUnavailable
 from agent.mllm.client import JsonClient
 from agent.mllm.contract import Answer, Mllm, Picture
 from agent.mllm.gemini import Gemini
+from agent.mllm.json.misfit import Misfit
 from agent.mllm.openai_chat import OpenAiChat
+from agent.schemas.rounds import Usage
 from tests.agent.loopback import (
     Received,
     Step,
@@ -39,6 +41,17 @@ SCHEMA: dict[str, object] = {
     "additionalProperties": False,
 }
 GOOD = {"decision": "yes", "note": None}
+
+
+def read(value: object) -> object:
+    """Take what fits the schema; the planner's own reading has its own tests."""
+    if not isinstance(value, dict) or "decision" not in value:
+        raise Misfit("", "must have a decision", is_other=True)
+    if value["decision"] not in ("yes", "no"):
+        raise Misfit("decision", "must be one of yes, no")
+    return value
+
+
 PNG = render_clean(np.full((8, 12, 3), 50, dtype=np.uint8))
 PICTURE = Picture(png=PNG, width=768, height=512, caption="Picture 1")
 
@@ -65,8 +78,8 @@ def build(wire: str, url: str, *, retries: int = 0, timeout_s: float = 5.0) -> M
     )
 
 
-def asked(mllm: Mllm, *, timeout_s: float = 5.0, times: int = 1) -> Answer:
-    async def run() -> Answer:
+def asked(mllm: Mllm, *, timeout_s: float = 5.0, times: int = 1) -> Answer[object]:
+    async def run() -> Answer[object]:
         try:
             for _ in range(times):
                 answer = await mllm.ask(
@@ -74,6 +87,7 @@ def asked(mllm: Mllm, *, timeout_s: float = 5.0, times: int = 1) -> Answer:
                     text="Is it there? patient-words",
                     pictures=(PICTURE,),
                     schema=SCHEMA,
+                    read=read,
                     timeout_s=timeout_s,
                 )
             return answer
@@ -83,7 +97,9 @@ def asked(mllm: Mllm, *, timeout_s: float = 5.0, times: int = 1) -> Answer:
     return asyncio.run(run())
 
 
-def ask_script(wire: str, *script: Step | Callable[[Received], Step], **rest: Any) -> Answer:
+def ask_script(
+    wire: str, *script: Step | Callable[[Received], Step], **rest: Any
+) -> Answer[object]:
     with loopback(*script) as server:
         return asked(build(wire, server.url), **rest)
 
@@ -239,13 +255,25 @@ def test_a_filtered_question_is_a_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wire", "finish"),
-    [("gemini", "MAX_TOKENS"), ("gemini", "A_REASON_OF_TOMORROW"), ("openai", "length")],
+    ("wire", "finish"), [("gemini", "MAX_TOKENS"), ("openai", "length"), ("openai", "max_tokens")]
 )
-def test_a_cut_answer_is_never_taken_for_a_whole_one(wire: str, finish: str) -> None:
-    with loopback(says(GOOD, finish=finish)) as server, pytest.raises(MllmReplyError):
+def test_a_cut_answer_is_asked_again_and_never_taken_for_a_whole_one(
+    wire: str, finish: str
+) -> None:
+    cut = says('{"decision": "no", "no', finish=finish)
+    with loopback(cut, says(GOOD)) as server:
+        answer = asked(build(wire, server.url))
+    assert (answer.content, answer.usage.calls, answer.usage.input_tokens) == (GOOD, 2, 200)
+    assert "cut at the token limit" in server.received[1].words
+    with loopback(says(GOOD, finish=finish)) as server, pytest.raises(MllmReplyError) as caught:
         asked(build(wire, server.url))
-    assert len(server.received) == 1
+    assert len(server.received) == 2
+    assert caught.value.reason == "cut at the token limit"
+
+
+def test_an_answer_with_an_end_of_tomorrow_is_none() -> None:
+    with pytest.raises(MllmReplyError):
+        ask_script("gemini", says(GOOD, finish="A_REASON_OF_TOMORROW"))
 
 
 def test_unknown_words_of_tomorrow_s_gemini_do_no_harm() -> None:
@@ -272,6 +300,26 @@ def test_finish_reasons_of_other_servers_pass(finish: str | None) -> None:
         pytest.param({"tool_calls": [{"function": {"arguments": GOOD}}]}, id="call, object"),
         pytest.param({"tool_calls": [{"function": {"arguments": json.dumps(GOOD)}}]}, id="call"),
         pytest.param(
+            {"tool_calls": [{"function": {"arguments": "{}"}}, {"function": {"arguments": GOOD}}]},
+            id="second call",
+        ),
+        pytest.param({"function_call": {"arguments": json.dumps(GOOD)}}, id="legacy call"),
+        pytest.param(
+            {"content": "I answer.", "tool_calls": [{"function": {"arguments": GOOD}}]},
+            id="words and a call",
+        ),
+        pytest.param({"content": GOOD}, id="object"),
+        pytest.param(
+            {
+                "content": [
+                    {"type": "reasoning", "text": '{"decision": "no"}'},
+                    {"type": "text", "text": json.dumps(GOOD)[:9]},
+                    {"type": "text", "text": json.dumps(GOOD)[9:]},
+                ]
+            },
+            id="thought and two parts",
+        ),
+        pytest.param(
             {"content": json.dumps(GOOD), "reasoning_content": '{"decision": "no"}'}, id="thoughts"
         ),
     ],
@@ -282,10 +330,111 @@ def test_answers_in_odd_places_are_found(message: dict[str, Any]) -> None:
     assert ask_script("openai", sends(body)).content == GOOD
 
 
-def test_thoughts_alone_are_no_answer() -> None:
-    body = openai_answer(None, reasoning_content=json.dumps(GOOD))
-    with pytest.raises(MllmReplyError):
+@pytest.mark.parametrize("place", ["reasoning_content", "reasoning", "thinking"])
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_an_answer_that_was_put_among_the_thoughts_alone_is_found(
+    place: str, content: str | None
+) -> None:
+    body = openai_answer(content, **{place: f"So it is.\n{json.dumps(GOOD)}"})
+    assert ask_script("openai", sends(body)).content == GOOD
+
+
+def test_thoughts_beside_an_answer_are_not_read() -> None:
+    body = openai_answer("I cannot tell.", reasoning_content=json.dumps(GOOD))
+    with pytest.raises(MllmReplyError) as caught:
         ask_script("openai", sends(body))
+    assert caught.value.reason == "no JSON"
+
+
+def test_a_function_call_of_gemini_is_an_answer() -> None:
+    body = gemini_answer("")
+    body["candidates"][0]["content"]["parts"] = [
+        {"text": "Let me see.", "thought": True},
+        {"functionCall": {"name": "answer", "args": GOOD}},
+    ]
+    assert ask_script("gemini", sends(body)).content == GOOD
+
+
+def test_an_answer_of_gemini_in_parts_or_among_its_thoughts_alone_is_found() -> None:
+    text = json.dumps(GOOD)
+    body = gemini_answer("")
+    body["candidates"][0]["content"]["parts"] = [{"text": text[:8]}, {"text": text[8:]}]
+    assert ask_script("gemini", sends(body)).content == GOOD
+    body["candidates"][0]["content"]["parts"] = [{"text": text, "thought": True}, {"text": ""}]
+    assert ask_script("gemini", sends(body)).content == GOOD
+
+
+def event(**choice: Any) -> str:
+    return f"data: {json.dumps({'id': 'x', 'choices': [{'index': 0, **choice}]})}\n\n"
+
+
+def test_a_stream_of_events_that_nobody_asked_for_is_put_together() -> None:
+    text = json.dumps(GOOD)
+    usage = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
+    stream = (
+        ": ping\n\n"
+        + event(delta={"role": "assistant", "content": ""})
+        + "".join(event(delta={"content": text[at : at + 5]}) for at in range(0, len(text), 5))
+        + event(delta={}, finish_reason="stop")
+        + f"event: usage\ndata: {json.dumps(usage)}\n\ndata: [DONE]\n\n"
+    )
+    answer = ask_script("openai", Step(body=stream.encode(), content_type="text/event-stream"))
+    assert (answer.content, answer.usage.tokens) == (GOOD, 10)
+
+
+def test_a_call_that_comes_as_events_is_put_together_and_a_cut_stream_is_cut() -> None:
+    first, second = json.dumps(GOOD)[:10], json.dumps(GOOD)[10:]
+    call = "".join(
+        event(delta={"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        for piece in (first, second)
+    )
+    assert ask_script("openai", Step(body=call.encode())).content == GOOD
+    with pytest.raises(MllmReplyError) as caught:
+        ask_script("openai", Step(body=(call + event(delta={}, finish_reason="length")).encode()))
+    assert caught.value.reason == "cut at the token limit"
+
+
+@pytest.mark.parametrize(
+    ("wire", "body", "reason"),
+    [
+        pytest.param("openai", openai_answer(""), "empty", id="empty"),
+        pytest.param("openai", openai_answer(None), "empty", id="no content"),
+        pytest.param("openai", openai_answer("<think> </think>"), "empty", id="only a thought"),
+        pytest.param("openai", openai_answer("", "length"), "cut at the token limit", id="cut"),
+        pytest.param("openai", openai_answer("I see a mass."), "no JSON", id="prose"),
+        pytest.param(
+            "openai", openai_answer('{"decision": 5}'), "does not fit: decision", id="misfit"
+        ),
+        pytest.param("openai", openai_answer(None, refusal="no"), "refused", id="refused"),
+        pytest.param("gemini", gemini_answer(""), "empty", id="gemini, empty"),
+        pytest.param("gemini", gemini_answer("", "SAFETY"), "refused", id="gemini, refused"),
+        pytest.param(
+            "gemini", gemini_answer("", "MAX_TOKENS"), "cut at the token limit", id="gemini, cut"
+        ),
+    ],
+)
+def test_a_failed_answer_says_why_and_what_it_cost(
+    wire: str, body: object, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        caplog.at_level(logging.INFO),
+        loopback(sends(body)) as server,
+        pytest.raises(MllmError) as caught,
+    ):
+        asked(build(wire, server.url))
+    turns = len(server.received)
+    assert caught.value.reason == reason
+    assert caught.value.usage == Usage(
+        calls=turns, input_tokens=100 * turns, output_tokens=25 * turns
+    )
+    lines = [vars(line) for line in caplog.records if line.name == "agent.mllm.audit"]
+    assert [(line["reason"], line["input_tokens"]) for line in lines] == [(reason, 100)] * turns
+
+
+def test_what_was_spent_before_a_deadline_counts() -> None:
+    with loopback(says("no idea"), Step(wait_s=10)) as server, pytest.raises(MllmError) as caught:
+        asked(build("openai", server.url), timeout_s=1.0)
+    assert (caught.value.reason, caught.value.usage.calls) == ("no answer in time", 1)
 
 
 @pytest.mark.parametrize("wire", WIRES)
@@ -297,7 +446,7 @@ def test_one_repair_turn_shows_the_fault_and_the_words_but_no_picture(wire: str)
     assert answer.usage.calls == 2
     _, second = server.received
     assert second.pictures == []
-    assert "'decision' must be one of yes, no" in second.words
+    assert "`decision` must be one of yes, no" in second.words
     assert '{"decision": "maybe"}' in second.words
     assert len(second.words) < 2500
     assert "patient-words" not in second.words
@@ -309,6 +458,7 @@ def test_there_is_no_second_repair_turn(wire: str) -> None:
         asked(build(wire, server.url))
     assert len(server.received) == 2
     assert "no idea" not in str(caught.value)
+    assert caught.value.reason == "no JSON"
 
 
 REFUSED_SCHEMA = {
@@ -400,7 +550,7 @@ def test_a_failed_call_is_audited_too(wire: str, caplog: pytest.LogCaptureFixtur
 def test_cancelling_a_question_returns_at_once(wire: str) -> None:
     async def run(mllm: Mllm) -> None:
         question = asyncio.create_task(
-            mllm.ask(system="", text="x", pictures=(), schema=SCHEMA, timeout_s=30)
+            mllm.ask(system="", text="x", pictures=(), schema=SCHEMA, read=read, timeout_s=30)
         )
         await asyncio.sleep(0.2)
         question.cancel()

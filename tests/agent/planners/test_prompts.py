@@ -11,6 +11,7 @@ import pytest
 
 from agent.drawing.layout import Size
 from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
+from agent.planners.coordinates import BoxCoordinates
 from agent.planners.panels import choose_panels
 from agent.planners.prompts import (
     PROMPTS_VERSION,
@@ -20,7 +21,6 @@ from agent.planners.prompts import (
     render_inspect,
     render_plan,
 )
-from agent.planners.replies import BoxCoordinates
 from agent.schemas.rounds import Status
 from agent.schemas.runs import TargetResult
 from segmenter.contract import Box

@@ -8,9 +8,13 @@ from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
 from agent.mllm.json.extract import extract
-from agent.planners.replies import BoxCoordinates, to_inspection, to_plan, to_winner
-from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
+from agent.mllm.json.schema import field_names
+from agent.planners.coordinates import BoxCoordinates
+from agent.planners.inspections import to_inspection, to_winner
+from agent.planners.replies import to_plan
+from agent.planners.reply_schemas import inspect_schema, plan_schema
 from agent.schemas.plan import Call
+from agent.schemas.rounds import Inspection
 from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 BODIES = 10_000
@@ -100,21 +104,25 @@ def damage(text: str, chance: random.Random) -> str:
 
 
 def read_plan(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
-    plan = to_plan(extract(said, plan_schema(coordinates.style)), coordinates)
+    names = field_names(plan_schema(coordinates.style))
+    plan = extract(said, lambda value: to_plan(value, coordinates), names)
     assert len(plan.targets) <= 4
     return plan.calls
 
 
 def read_inspection(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
-    answer = extract(said, inspect_schema(coordinates.style))
     panels = {"M0": ("m1",), "M1": ("m2",)}
-    found = to_inspection(answer, coordinates, targets=["t1"], panels=panels)
+
+    def read(value: object) -> Inspection:
+        return to_inspection(value, coordinates, targets=["t1"], panels=panels)
+
+    found = extract(said, read, field_names(inspect_schema(coordinates.style)))
     assert {verdict.candidate for verdict in found.verdicts} <= {"m1", "m2"}
     return found.calls
 
 
 def read_comparison(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
-    assert to_winner(extract(said, comparison_schema())) in ("first", "second", "same")
+    assert extract(said, to_winner) in ("first", "second", "same")
     return ()
 
 

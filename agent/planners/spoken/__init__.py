@@ -1,0 +1,1 @@
+"""What models say, in whichever words and shapes: fields, boxes, targets, calls. Pure."""
