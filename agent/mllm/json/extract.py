@@ -7,7 +7,7 @@ from typing import TypeVar
 from agent.errors import MllmReplyError
 from agent.mllm.json.decode import MAX_CHARS, NotJson, decode, decode_at
 from agent.mllm.json.misfit import TWO_ANSWERS, Misfit, refuse_repeated
-from agent.mllm.json.repair import repaired
+from agent.mllm.json.repair import bracket_ends, repaired
 
 Read = TypeVar("Read")
 
@@ -97,8 +97,13 @@ def _decoded(texts: Iterable[str]) -> Iterator[object]:
 
 
 def _scanned(text: str) -> list[object]:
-    """Return every complete value inside the text."""
+    """Return the outermost values inside the text.
+
+    What is inside of a bracket that is no value is a part of an answer, and not looked at; where a
+    bracket never closes the text is cut, and nothing of it counts.
+    """
     found: list[object] = []
+    ends = bracket_ends(text)
     behind = 0
     for match in list(re.finditer(r"[{\[]", text))[:MAX_STARTS]:
         start = match.start()
@@ -106,9 +111,11 @@ def _scanned(text: str) -> list[object]:
             continue
         try:
             value, behind = decode_at(text, start)
+            found.append(value)
         except NotJson:
-            continue
-        found.append(value)
+            if start not in ends:
+                return []
+            behind = ends[start]
     return found
 
 

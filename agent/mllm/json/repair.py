@@ -18,24 +18,41 @@ _TOKEN = re.compile(_STRING + r'|".*|[{}\[\],:]\s*|[^"{}\[\],:\s]+\s*', re.DOTAL
 
 
 def repaired(text: str) -> str | None:
-    """Return the first bracketed value of a text with its brackets put right, or None.
+    """Return the one bracketed value of a text with its brackets put right, or None.
 
     Handled: a doubled opening brace, a closer that matches nothing, a comma before a closer, and
     closers that lack at the end. Values and words are never changed. None is for what is too deep,
-    and for an end in the middle of something: the rest is not known, and half is not used.
+    for several values, and for an end in the middle of something: half is not used.
     """
     start = min((at for at in map(text.find, "{[") if at >= 0), default=-1)
     if start < 0:
         return None
     out: list[str] = []
     closers: list[str] = []
-    for token in _TOKEN.findall(text[start : start + MAX_REPAIR_CHARS]):
-        _take(token, out, closers)
-        if not closers:
-            break
+    for match in _TOKEN.finditer(text, start, start + MAX_REPAIR_CHARS):
+        if out and not closers:
+            # Another value follows, and it is not known which of them is meant.
+            return None if re.search(r"[{\[]", text[match.start() :]) else _ended(out, closers)
+        _take(match[0], out, closers)
         if len(closers) > MAX_DEPTH:
             return None
     return _ended(out, closers)
+
+
+def bracket_ends(text: str) -> dict[int, int]:
+    """Return for each opening bracket that is closed the index behind its end."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for match in _TOKEN.finditer(text):
+        letter = match[0][0]
+        if letter in _CLOSERS:
+            opened.append(match.start())
+        while letter in "}]" and opened:
+            start = opened.pop()
+            ends[start] = match.start() + 1
+            if _CLOSERS[text[start]] == letter:
+                break
+    return ends
 
 
 def _take(token: str, out: list[str], closers: list[str]) -> None:
