@@ -1,6 +1,6 @@
 """Makes a planner's plan fit: ids of the thread, phrases and priors, the first calls. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from agent.contract import PlanQuestion
 from agent.conversation.edits import mask_ids
@@ -13,12 +13,13 @@ from agent.language.modality import (
 )
 from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
-from agent.policy.calls import CallLimits, admit
+from agent.policy.calls import SAME_BOX_IOU, CallLimits, admit
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, repair_calls, widening_calls
 from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
 from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt
+from segmenter.masks.geometry import box_iou
 
 MAX_NOTE_CHARS = 500
 
@@ -67,19 +68,38 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
     asked = first_calls(
         [target for target in both if target.id in taken], renamed, question.box, limits
     )
+    calls = admit((*reopened.calls, *asked), both, limits)
     return Plan(
         decision=plan.decision if not reopened.targets else "segment",
         modality=modality,
         targets=tuple(both),
-        calls=admit((*reopened.calls, *asked), both, limits),
-        note=_note(plan.note, targets[room:]),
+        calls=calls,
+        note=_note(plan.note, targets[room:], _unused_boxes(renamed, calls)),
     )
 
 
-def _note(note: str, left_out: Sequence[Target]) -> str:
+def _unused_boxes(planned: Iterable[Call], calls: Sequence[Call]) -> int:
+    """Count the planner's boxes that no call is made with."""
+    used = [(call.target, prompt.box) for call in calls for prompt in call.boxes]
+    return sum(
+        prompt.label == "positive"
+        and not any(
+            target == call.target and box_iou(box, prompt.box) > SAME_BOX_IOU
+            for target, box in used
+        )
+        for call in planned
+        for prompt in call.boxes
+    )
+
+
+def _note(note: str, left_out: Sequence[Target], unused_boxes: int) -> str:
     """Return the planner's remark, and what there was no room for."""
     labels = ", ".join(target.label for target in left_out)
-    notes = [note, f"not looked for in this run: {labels}" if labels else ""]
+    notes = [
+        note,
+        f"not looked for in this run: {labels}" if labels else "",
+        f"boxes of the plan not used in the first round: {unused_boxes}" if unused_boxes else "",
+    ]
     return "; ".join(note for note in notes if note)[:MAX_NOTE_CHARS]
 
 

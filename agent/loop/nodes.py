@@ -60,7 +60,7 @@ async def plan(state: AgentState, context: RunContext) -> AgentState:
     admitted = admit_plan(planned.plan, question, reopened, limits)
     named = {target.id for target in admitted.targets}
     return {
-        **await _planned(admitted, context),
+        **await _planned(admitted, context, fallback),
         "kept": tuple(result for result in state["kept"] if result.target.id not in named),
         "incumbents": {**state["incumbents"], **standing_ids(opening.kept, named)},
         "usage": state["usage"].plus(planned.usage),
@@ -68,8 +68,9 @@ async def plan(state: AgentState, context: RunContext) -> AgentState:
     }
 
 
-async def _planned(made: Plan, context: RunContext) -> AgentState:
-    await context.tell("run.plan", targets=len(made.targets), calls=len(made.calls))
+async def _planned(made: Plan, context: RunContext, fallback: str | None = None) -> AgentState:
+    counts = {"targets": len(made.targets), "calls": len(made.calls)}
+    await context.tell("run.plan", 0, **counts, **fallback_facts(fallback))
     return {"plan": made, "pending": made.calls}
 
 
@@ -127,7 +128,12 @@ async def inspect(state: AgentState, context: RunContext) -> AgentState:
         planner=judgement.by,
         wins=(*settled.wins, *cleaned),
     )
-    await context.tell("run.round.completed", answers.number, masks=len(answers.candidates))
+    await context.tell(
+        "run.round.completed",
+        answers.number,
+        masks=len(answers.candidates),
+        **fallback_facts(judgement.fallback, settled.fallback),
+    )
     usage = state["usage"].plus(judgement.inspected.usage).plus(settled.usage)
     failed = judgement.fallback is not None and not spent
     return {
@@ -205,6 +211,12 @@ def limits_of(state: AgentState, context: RunContext) -> CallLimits:
     """Return what the next calls must fit."""
     start = CallLimits(context.image, context.tool_capabilities(), context.opening.tried)
     return limits_after(start, state["rounds"])
+
+
+def fallback_facts(*sentences: str | None) -> dict[str, str]:
+    """Return what an event tells of steps that the rules took over; nothing if there are none."""
+    told = "; ".join(sentence for sentence in sentences if sentence)
+    return {"fallback": told} if told else {}
 
 
 def with_fallbacks(state: AgentState, *sentences: str | None) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 import asyncio
 
+from agent.schemas.plan import Call
 from agent.schemas.rounds import Status
 from agent.schemas.runs import Edit, RunRecord
-from segmenter.contract import PromptResult
+from segmenter.contract import BoxPrompt, PromptResult
 from tests.agent.doubles import (
     MIDDLE,
     ScriptedPlanner,
     ScriptedSegmenter,
     World,
+    box,
     found,
     judging,
     plan_for,
@@ -58,3 +60,19 @@ def test_no_reopened_target_is_ever_cut_off() -> None:
     assert {one.target.label for one in record.targets} == {*NAMES, "polyp"}
     assert record.plan is not None
     assert record.plan.note == "not looked for in this run: prostate"
+
+
+def test_a_box_of_the_plan_that_has_no_room_is_named() -> None:
+    corners = [(2, 2), (40, 2), (2, 40), (40, 40)]
+    calls = tuple(
+        Call(target="t1", concept="polyp", boxes=(BoxPrompt(box=box(x, y, x + 20, y + 20)),))
+        for x, y in corners
+    )
+    world = World(
+        ScriptedSegmenter({"polyp": found(SPOT)}),
+        ScriptedPlanner(plan_for(target(), calls=calls), [judging("accept")]),
+    )
+    record = asyncio.run(world.service.run(request(box=box(20, 20, 40, 40))))
+    assert record.plan is not None
+    assert record.plan.note == "boxes of the plan not used in the first round: 1"
+    assert len(record.plan.calls) == 4

@@ -21,10 +21,10 @@ from agent.loop.state import AgentState
 from agent.planners.rules import RulesPlanner
 from agent.policy.calls import is_tried
 from agent.schemas.plan import Call
-from agent.schemas.rounds import Inspection, Status
+from agent.schemas.rounds import Inspection, Status, Usage
 from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord
 from agent.settings import AgentSettings, Budget
-from segmenter.contract import BoxPrompt, Frozen
+from segmenter.contract import BoxPrompt, Frozen, JobEvent
 from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull, TransportDown
 from tests.agent.doubles import (
     MIDDLE,
@@ -280,6 +280,50 @@ def test_two_failed_judgements_in_a_row_hand_the_run_to_the_rules() -> None:
     assert [one.planner for one in record.rounds] == ["rules", "rules"]
     assert len(record.provenance.planner.fallbacks) == 2
     assert record.provenance.usage.calls == 1
+
+
+def test_what_failed_steps_cost_is_paid_for() -> None:
+    spent = Usage(calls=2, input_tokens=70, output_tokens=30)
+    failed = MllmReplyError(reason="empty", usage=spent)
+    planner = ScriptedPlanner(failed, [failed, failed])
+    record = run(World(ScriptedSegmenter(), planner))
+    assert record.provenance.usage == spent.plus(spent).plus(spent)
+    assert record.provenance.planner.fallbacks == (
+        "plan: gemini failed (MllmReplyError: empty), rules took over",
+        "inspect 1: gemini failed (MllmReplyError: empty), rules took over",
+        "inspect 2: gemini failed (MllmReplyError: empty), rules took over",
+    )
+
+
+def test_a_failed_comparison_is_paid_for() -> None:
+    failed = MllmRefused(reason="refused", usage=Usage(calls=1, input_tokens=70))
+    planner = ScriptedPlanner(
+        plan_for(target()),
+        [judging("partial", next="segment", calls=BOXED), judging("partial", better="yes")],
+        [failed],
+    )
+    answers = {"polyp": found(MIDDLE, joint=0.5), "polyp+box": found(WIDER, joint=1.0)}
+    record = run(World(ScriptedSegmenter(answers), planner))
+    assert record.provenance.usage == Usage(calls=4, input_tokens=70)
+    assert record.provenance.planner.fallbacks == (
+        "compare 2: gemini failed (MllmRefused: refused), rules took over",
+    )
+
+
+def test_events_tell_of_a_fallback_and_why() -> None:
+    told: list[JobEvent] = []
+
+    async def watch(event: JobEvent) -> None:
+        told.append(event)
+
+    failed = MllmReplyError(reason="does not fit: calls[0].target")
+    planner = ScriptedPlanner(failed, [failed, judging("accept")])
+    world = World(ScriptedSegmenter({"polyp": found(MIDDLE)}), planner)
+    asyncio.run(world.service.run(request(), watch=watch))
+    facts = {event.name: event.facts.get("fallback") for event in told}
+    why = "gemini failed (MllmReplyError: does not fit: calls[0].target), rules took over"
+    assert facts["run.plan"] == f"plan: {why}"
+    assert facts["run.round.completed"] == f"inspect 1: {why}"
 
 
 def test_rules_that_stand_in_do_not_overrule_a_judged_incumbent() -> None:
