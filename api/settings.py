@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping, MutableMapping
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -30,7 +31,13 @@ SAM3 = "sam3_"
 # Read by docker-compose.yml and by the tests, not by this service.
 FOREIGN_NAMES = frozenset({"MEDSAM3_REDIS_MEMORY", "MEDSAM3_SHARED"})
 # The names the SDKs' own documentation uses; ours win.
-KEY_ALIASES = {"GEMINI_API_KEY": "gemini_api_key", "OPENAI_API_KEY": "openai_api_key"}
+KEY_ALIASES = {
+    "GEMINI_API_KEY": "gemini_api_key",
+    "OPENAI_API_KEY": "openai_api_key",
+    "AZURE_OPENAI_API_KEY": "azure_api_key",
+}
+# The latest version without a preview that knows answers bound to a schema.
+AZURE_API_VERSION = "2024-10-21"
 # LangGraph would send run states, requests included, to an outside service.
 TRACING_SWITCHES = (
     "LANGSMITH_TRACING",
@@ -95,6 +102,8 @@ StateUrl = Annotated[SecretStr, AfterValidator(_state_address)]
 Price = Annotated[float, Field(ge=0.0)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 ApiKey = Annotated[SecretStr, AfterValidator(_long_enough)]
+# Names of projects, locations, deployments and versions: parts of addresses, with no marks of one.
+CloudName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$")]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_address)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_split)]
 
@@ -109,6 +118,15 @@ class Settings(Frozen):
         allowed_hosts: names this service is reached by, ``*`` for any; by default the loopback's
             names without a key, and any name with one.
         planner: who plans when a request does not say.
+        gemini_base_url: where Gemini is asked, without the version; None for Google's own address.
+        vertex_project: Gemini is asked on Vertex AI, as this project of Google Cloud.
+        vertex_location: ``global``, ``us``, ``eu`` or a region.
+        vertex_credentials: key file of a service account; None for Application Default Credentials.
+        openai_base_url: any server that speaks OpenAI's protocol, with the version; None for
+            OpenAI's own.
+        azure_endpoint: the OpenAI planner is asked on Azure OpenAI, at this resource.
+        azure_deployment: name that the model is deployed under there.
+        azure_api_version: of Azure's API.
         egress: whether pictures and words may leave for an outside MLLM.
         private_servers: whether an MLLM may stand on another machine of the own network.
         burned_in: what happens to pictures that may show a name before an MLLM sees them.
@@ -147,9 +165,17 @@ class Settings(Frozen):
     planner: Literal["rules", "gemini", "openai"] = "rules"
     gemini_model: str | None = None
     gemini_api_key: SecretStr | None = None
+    gemini_base_url: str | None = None
+    vertex_project: CloudName | None = None
+    vertex_location: CloudName = "global"
+    vertex_credentials: Path | None = None
     openai_model: str | None = None
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
+    azure_endpoint: str | None = None
+    azure_deployment: CloudName | None = None
+    azure_api_version: CloudName = AZURE_API_VERSION
+    azure_api_key: SecretStr | None = None
     egress: Literal["off", "deidentified"] = "off"
     private_servers: bool = True
     burned_in: Literal["refuse", "allow"] = "refuse"

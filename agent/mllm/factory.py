@@ -7,9 +7,7 @@ from pydantic import SecretStr
 from agent.mllm.client import JsonClient
 from agent.mllm.contract import Mllm
 from agent.mllm.egress import Egress, check_egress
-
-_GEMINI_URL = "https://generativelanguage.googleapis.com"
-_OPENAI_URL = "https://api.openai.com/v1"
+from agent.mllm.servers import Azure, Vertex, address_of
 
 
 def build_mllm(
@@ -18,6 +16,8 @@ def build_mllm(
     model: str,
     api_key: SecretStr,
     base_url: str | None = None,
+    vertex: Vertex | None = None,
+    azure: Azure | None = None,
     egress: Egress = "off",
     private_servers: bool = True,
     timeout_s: float = 90.0,
@@ -29,38 +29,51 @@ def build_mllm(
         kind: which wire the server speaks.
         model: name as the server knows it; never a default of ours.
         api_key: secret; any word for local servers that need none.
-        base_url: None for the maker's own address. Gemini's without, OpenAI's with the version.
+        base_url: None for the maker's own address. Gemini's without the version, OpenAI's with it,
+            Azure's endpoint.
+        vertex: for Gemini on Vertex AI; no key is needed then.
+        azure: for a deployment on Azure OpenAI.
         egress: whether rendered PNG may leave the network; see `agent.mllm.egress`.
         private_servers: whether servers of the own network may be used.
         timeout_s: per read of one attempt.
         retries: how often the SDK repeats a failed request.
 
     Raises:
-        EgressForbidden: the server stands where pictures may not go.
+        EgressForbidden: the server, or who gives tokens for it, stands where nothing may go.
+        PlannerNotConfigured: the key file of a service account is none.
     """
+    url = address_of(kind, base_url, vertex)
+    check_egress(egress, url, private_servers=private_servers)
     # The SDKs take a second to import; a process that plans by rules never pays it.
     if kind == "gemini":
-        check_egress(egress, base_url or _GEMINI_URL, private_servers=private_servers)
-        from agent.mllm.gemini import Gemini
+        from agent.mllm.gemini import Gemini, VertexProject
 
+        project = None
+        if vertex is not None:
+            from agent.mllm.vertex import VertexCredentials, read_key_file, token_url
+
+            key = None if vertex.key_file is None else read_key_file(vertex.key_file)
+            check_egress(egress, token_url(key), private_servers=private_servers)
+            project = VertexProject(vertex.project, vertex.location, VertexCredentials(key))
         return JsonClient(
             Gemini(
                 model=model,
                 api_key=api_key,
-                base_url=base_url or _GEMINI_URL,
+                base_url=url,
                 timeout_s=timeout_s,
                 attempts=retries + 1,
+                vertex=project,
             )
         )
-    check_egress(egress, base_url or _OPENAI_URL, private_servers=private_servers)
     from agent.mllm.openai_chat import OpenAiChat
 
     return JsonClient(
         OpenAiChat(
             model=model,
             api_key=api_key,
-            base_url=base_url or _OPENAI_URL,
+            base_url=url,
             timeout_s=timeout_s,
             retries=retries,
+            azure=azure,
         )
     )

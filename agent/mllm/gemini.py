@@ -1,4 +1,4 @@
-"""Gemini by google-genai; its sole owner.
+"""Gemini by google-genai, at Google's own address, another one or on Vertex AI; its sole owner.
 
 The raw HTTP body is read instead of the SDK's objects: an enum value the SDK does not know (they
 come with every model) makes it warn, which is fatal under ``-W error``, and reasons are to be
@@ -9,16 +9,19 @@ variable can redirect it, switch it to another service or make it record; it fol
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import httpx2
 from google import genai
+from google.auth.exceptions import GoogleAuthError
 from google.genai import errors, types
 from google.genai.client import DebugConfig
 from pydantic import SecretStr
 
 from agent.errors import MllmRefused, MllmUnavailable
+from agent.mllm.connections import direct_client
 from agent.mllm.egress import host_of
+from agent.mllm.vertex import VertexCredentials
 from agent.mllm.wire import (
     NO_ANSWER,
     NO_CONNECTION,
@@ -54,6 +57,18 @@ REFUSALS = frozenset(
 )
 
 
+# The SDK's own for Vertex AI, where v1beta does not exist.
+VERTEX_API_VERSION = "v1beta1"
+
+
+class VertexProject(NamedTuple):
+    """A project on Vertex AI, and who we are there."""
+
+    project: str
+    location: str
+    credentials: VertexCredentials
+
+
 class Gemini:
     """The `Adapter` to the generateContent wire."""
 
@@ -70,6 +85,7 @@ class Gemini:
         attempts: int = 3,
         retry_delay_s: float = 1.0,
         thinking_level: str | None = None,
+        vertex: VertexProject | None = None,
     ) -> None:
         """Build the client; nothing is sent yet.
 
@@ -82,16 +98,20 @@ class Gemini:
             attempts: how often a request is sent at most; the only layer that retries.
             retry_delay_s: first wait between attempts.
             thinking_level: ``low``, ``medium``, ``high``, or None for the model's own.
+            vertex: whose Vertex AI stands at the address; its credentials take the key's place.
         """
         self.model = model
         self._thinking_level = thinking_level
         self.host = host_of(base_url)
         # At DEBUG the SDK writes prompts and pictures.
         logging.getLogger("google_genai").setLevel(logging.WARNING)
-        self._http = httpx2.AsyncClient(trust_env=False, follow_redirects=False)
+        self._http = direct_client(self.host)
+        who: dict[str, Any] = {"api_key": api_key.get_secret_value(), "enterprise": False}
+        if vertex is not None:
+            who = {**vertex._asdict(), "enterprise": True}
+            api_version = VERTEX_API_VERSION
         self._client = genai.Client(
-            api_key=api_key.get_secret_value(),
-            enterprise=False,
+            **who,
             debug_config=DebugConfig(client_mode="", replays_directory="", replay_id=""),
             http_options=types.HttpOptions(
                 base_url=base_url,
@@ -121,6 +141,8 @@ class Gemini:
                 contents=[types.Content(role="user", parts=_parts(question, mode))],
                 config=self._config(question, mode),
             )
+        except GoogleAuthError:
+            raise MllmUnavailable("no token for Vertex AI", reason="no access token") from None
         except errors.APIError as error:
             spoken = f"{error.message} {json.dumps(error.details, default=str)}".lower()
             raise ServerError(error.code, spoken) from None

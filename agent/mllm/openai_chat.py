@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions, by the openai SDK; its sole owner.
+"""Any server that speaks OpenAI's chat completions, Azure's too, by the openai SDK; its owner.
 
 The SDK does not validate answers, so the raw body is read and every level of it is checked here.
 The client is built with explicit values, so that no environment variable can redirect it, and it
@@ -11,13 +11,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import httpx2
 import openai
 from pydantic import SecretStr
 
 from agent.errors import MllmRefused, MllmUnavailable
+from agent.mllm.connections import direct_client
 from agent.mllm.egress import host_of
 from agent.mllm.event_stream import is_event_stream, joined
+from agent.mllm.servers import Azure
 from agent.mllm.wire import (
     NO_ANSWER,
     NO_CONNECTION,
@@ -62,16 +63,18 @@ class OpenAiChat:
         timeout_s: float = 90.0,
         retries: int = 2,
         token_limit: TokenLimit = "max_completion_tokens",
+        azure: Azure | None = None,
     ) -> None:
         """Build the client; nothing is sent yet.
 
         Args:
             model: name as the server knows it.
-            base_url: with the version, as in ``http://127.0.0.1:11434/v1``.
+            base_url: with the version, as in ``http://127.0.0.1:11434/v1``; for Azure the endpoint.
             api_key: any non-empty word for local servers.
             timeout_s: per read of one attempt; a question has its own deadline around all.
             retries: how often the SDK repeats a failed request; the only layer that retries.
             token_limit: name of the limit; the other one is tried if the server refuses it.
+            azure: the deployment at an endpoint of Azure OpenAI.
         """
         self.model = model
         self._token_limit: TokenLimit = token_limit
@@ -79,16 +82,25 @@ class OpenAiChat:
         self.host = host_of(base_url)
         # At DEBUG (also by OPENAI_LOG) the SDK writes prompts and pictures.
         logging.getLogger("openai").setLevel(logging.WARNING)
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key.get_secret_value() or "none",
-            admin_api_key="",
-            organization="",
-            project="",
-            webhook_secret="",
-            base_url=base_url,
-            timeout=timeout_s,
-            max_retries=retries,
-            http_client=httpx2.AsyncClient(trust_env=False, follow_redirects=False),
+        options: dict[str, Any] = {
+            "api_key": api_key.get_secret_value() or "none",
+            "admin_api_key": "",
+            "organization": "",
+            "project": "",
+            "webhook_secret": "",
+            "timeout": timeout_s,
+            "max_retries": retries,
+            "http_client": direct_client(self.host),
+        }
+        self._client: openai.AsyncOpenAI = (
+            openai.AsyncOpenAI(base_url=base_url, **options)
+            if azure is None
+            else openai.AsyncAzureOpenAI(
+                azure_endpoint=base_url,
+                azure_deployment=azure.deployment,
+                api_version=azure.api_version,
+                **options,
+            )
         )
         # Empty, they would travel as empty headers; None in the constructor reads the environment.
         self._client.organization = None

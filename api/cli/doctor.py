@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from api.bootstrap.backends import SAM3_INSTALL, WeightsFault
 from api.bootstrap.parts import open_parts
-from api.bootstrap.planners import build_mllms, close_all
+from api.bootstrap.planners import build_mllms, close_all, describe
 from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show, tell
@@ -183,7 +183,9 @@ def _planner(settings: Settings) -> Check:
     except SettingsError as error:
         advice = "or use MEDSAM3_PLANNER=rules, which needs nothing"
         return Check("planner", "fail", str(error), advice)
-    return Check("planner", "ok", settings.planner)
+    if settings.planner == "rules":
+        return Check("planner", "ok", "rules")
+    return Check("planner", "ok", f"{settings.planner}: {describe(settings, settings.planner)}")
 
 
 def _egress(settings: Settings) -> Check:

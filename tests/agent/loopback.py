@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 MAX_BODY_BYTES = 32 * 2**20
 MAX_REQUESTS = 100
@@ -212,7 +213,9 @@ class _Handler(BaseHTTPRequestHandler):
         if size > MAX_BODY_BYTES:
             self.send_error(413)
             return
-        body = json.loads(self.rfile.read(size) or b"{}")
+        sent = self.rfile.read(size)
+        is_form = "form-urlencoded" in self.headers.get("Content-Type", "")
+        body = dict(parse_qsl(sent.decode())) if is_form else json.loads(sent or b"{}")
         self._play(self._loop.take(Received(self.path, dict(self.headers.items()), body)))
 
     def do_GET(self) -> None:

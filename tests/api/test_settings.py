@@ -1,9 +1,10 @@
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from api.bootstrap.planners import build_mllms
+from api.bootstrap.planners import Kind, build_mllms, close_all, describe, is_guarded
 from api.settings import (
     Settings,
     SettingsError,
@@ -178,6 +179,67 @@ def test_variables_are_named_after_fields() -> None:
             },
             "MEDSAM3_EGRESS=deidentified allows it",
         ),
+        (
+            {
+                "MEDSAM3_PLANNER": "gemini",
+                "MEDSAM3_GEMINI_MODEL": "m",
+                "MEDSAM3_VERTEX_PROJECT": "hospital",
+                "MEDSAM3_VERTEX_LOCATION": "europe-west4",
+            },
+            "europe-west4-aiplatform.googleapis.com: egress is off; MEDSAM3_EGRESS=deidentified",
+        ),
+        (
+            {
+                "MEDSAM3_PLANNER": "gemini",
+                "MEDSAM3_GEMINI_MODEL": "m",
+                "MEDSAM3_GEMINI_BASE_URL": "http://10.0.0.5",
+                "MEDSAM3_PRIVATE_SERVERS": "false",
+            },
+            "servers of the network are off; MEDSAM3_PRIVATE_SERVERS=true",
+        ),
+        (
+            {
+                "MEDSAM3_PLANNER": "openai",
+                "MEDSAM3_OPENAI_MODEL": "m",
+                "MEDSAM3_OPENAI_BASE_URL": "http://10.0.0.5/v1",
+                "MEDSAM3_PRIVATE_SERVERS": "false",
+            },
+            "servers of the network are off; MEDSAM3_PRIVATE_SERVERS=true",
+        ),
+        (
+            {"MEDSAM3_PLANNER": "openai", "MEDSAM3_AZURE_ENDPOINT": "https://h.openai.azure.com"},
+            "needs MEDSAM3_AZURE_DEPLOYMENT and MEDSAM3_AZURE_API_KEY",
+        ),
+        (
+            {
+                "MEDSAM3_PLANNER": "openai",
+                "MEDSAM3_AZURE_ENDPOINT": "https://h.openai.azure.com",
+                "MEDSAM3_AZURE_DEPLOYMENT": "prod-1",
+                "AZURE_OPENAI_API_KEY": "k",
+            },
+            "h.openai.azure.com: egress is off",
+        ),
+        (
+            {
+                "MEDSAM3_AZURE_ENDPOINT": "https://h.openai.azure.com",
+                "MEDSAM3_OPENAI_BASE_URL": "http://127.0.0.1:1/v1",
+            },
+            "name two servers",
+        ),
+        ({"MEDSAM3_VERTEX_CREDENTIALS": "/key.json"}, "needs MEDSAM3_VERTEX_PROJECT"),
+        ({"MEDSAM3_AZURE_DEPLOYMENT": "prod-1"}, "needs MEDSAM3_AZURE_ENDPOINT"),
+        (
+            {
+                "MEDSAM3_PLANNER": "gemini",
+                "MEDSAM3_GEMINI_MODEL": "m",
+                "MEDSAM3_EGRESS": "deidentified",
+                "MEDSAM3_VERTEX_PROJECT": "hospital",
+                "MEDSAM3_VERTEX_CREDENTIALS": "/nowhere/key.json",
+            },
+            "MEDSAM3_VERTEX_CREDENTIALS: /nowhere/key.json is no key file of a service account",
+        ),
+        ({"MEDSAM3_VERTEX_LOCATION": "evil.example/#"}, "MEDSAM3_VERTEX_LOCATION"),
+        ({"MEDSAM3_AZURE_DEPLOYMENT": "../x"}, "MEDSAM3_AZURE_DEPLOYMENT"),
     ],
 )
 def test_a_default_planner_that_cannot_work_stops_the_start(
@@ -190,6 +252,50 @@ def test_a_default_planner_that_cannot_work_stops_the_start(
 def test_an_mllm_outside_is_left_out_while_nothing_may_leave() -> None:
     settings = load_settings({"MEDSAM3_GEMINI_MODEL": "m", "GEMINI_API_KEY": "k"})
     assert build_mllms(settings) == {}
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind", "said", "guarded"),
+    [
+        (
+            {"MEDSAM3_GEMINI_MODEL": "m", "MEDSAM3_GEMINI_BASE_URL": "http://127.0.0.1:1"},
+            "gemini",
+            "m at 127.0.0.1",
+            False,
+        ),
+        (
+            {"MEDSAM3_GEMINI_MODEL": "m", "MEDSAM3_VERTEX_PROJECT": "hospital"},
+            "gemini",
+            "m on Vertex AI at aiplatform.googleapis.com",
+            True,
+        ),
+        (
+            {
+                "MEDSAM3_AZURE_ENDPOINT": "https://h.openai.azure.com",
+                "MEDSAM3_AZURE_DEPLOYMENT": "prod-1",
+                "MEDSAM3_AZURE_API_KEY": "k",
+            },
+            "openai",
+            "prod-1 on Azure OpenAI at h.openai.azure.com",
+            True,
+        ),
+        (
+            {"OPENAI_API_KEY": "k", "MEDSAM3_OPENAI_MODEL": "m"},
+            "openai",
+            "m at api.openai.com",
+            True,
+        ),
+    ],
+)
+def test_who_is_asked_where_is_said_and_guarded(
+    environ: dict[str, str], kind: Kind, said: str, guarded: bool
+) -> None:
+    settings = load_settings(environ | {"MEDSAM3_EGRESS": "deidentified"})
+    mllms = build_mllms(settings)
+    asyncio.run(close_all(mllms.values()))
+    assert list(mllms) == [kind]
+    assert describe(settings, kind) == said
+    assert is_guarded(settings, kind) is guarded
 
 
 def leaves(settings: BaseModel, head: str = "") -> Iterator[tuple[str, object]]:

@@ -33,7 +33,7 @@ STOP_S = 30.0
 
 
 def substitute(value: Any, given: dict[str, str]) -> Any:
-    """Resolve ``${NAME:-default}`` and ``${NAME:?message}`` as compose does."""
+    """Resolve ``${NAME:-default}``, ``${NAME-default}`` and ``${NAME:?message}`` as compose does."""
     if isinstance(value, dict):
         return {key: substitute(part, given) for key, part in value.items()}
     if isinstance(value, list):
@@ -43,12 +43,12 @@ def substitute(value: Any, given: dict[str, str]) -> Any:
 
     def resolve(match: re.Match[str]) -> str:
         name, kind, rest = match.groups()
-        if name in given:
+        if given.get(name) or (name in given and kind == "-"):
             return given[name]
-        assert kind == ":-", f"{name} is required: {rest}"
+        assert kind in (":-", "-"), f"{name} is required: {rest}"
         return rest
 
-    return re.sub(r"\$\{(\w+)(:-|:\?)([^}]*)\}", resolve, value)
+    return re.sub(r"\$\{(\w+)(:-|:\?|-)([^}]*)\}", resolve, value)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,20 @@ def test_nothing_leaves_and_no_key_is_set_by_default(services: dict[str, Any]) -
 
 
 @pytest.mark.parametrize(
-    "name", ["MEDSAM3_GEMINI_MODEL", "MEDSAM3_GEMINI_API_KEY", "MEDSAM3_OPENAI_API_KEY"]
+    "name",
+    [
+        "MEDSAM3_GEMINI_MODEL",
+        "MEDSAM3_GEMINI_API_KEY",
+        "MEDSAM3_GEMINI_BASE_URL",
+        "MEDSAM3_VERTEX_PROJECT",
+        "MEDSAM3_VERTEX_LOCATION",
+        "MEDSAM3_VERTEX_CREDENTIALS",
+        "MEDSAM3_OPENAI_API_KEY",
+        "MEDSAM3_AZURE_ENDPOINT",
+        "MEDSAM3_AZURE_DEPLOYMENT",
+        "MEDSAM3_AZURE_API_VERSION",
+        "MEDSAM3_AZURE_API_KEY",
+    ],
 )
 def test_what_an_mllm_needs_is_handed_on_and_not_set_by_default(
     services: dict[str, Any], name: str

@@ -221,6 +221,13 @@ def test_doctor_names_what_is_wrong_and_what_to_do(capsys: pytest.CaptureFixture
         assert advice in out
 
 
+def test_doctor_says_which_model_plans_and_where(capsys: pytest.CaptureFixture[str]) -> None:
+    run("doctor", environ=dict(LOCAL_MLLM))
+    assert "openai: " in capsys.readouterr().out
+    run("doctor", environ={"MEDSAM3_PLANNER": "openai", "MEDSAM3_AZURE_DEPLOYMENT": "prod-1"})
+    assert "MEDSAM3_AZURE_DEPLOYMENT needs MEDSAM3_AZURE_ENDPOINT" in capsys.readouterr().out
+
+
 def test_doctor_worker_needs_a_queue(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", "--worker") == 2
     assert run("doctor", "--worker", environ={"MEDSAM3_REDIS_URL": "redis://127.0.0.1:1/0"}) == 1
