@@ -33,7 +33,7 @@ STOP_S = 30.0
 
 
 def substitute(value: Any, given: dict[str, str]) -> Any:
-    """Resolve ``${NAME:-default}``, ``${NAME-default}`` and ``${NAME:?message}`` as compose does."""
+    """Resolve ``${A:-default}``, ``${A-default}`` and ``${A:?message}`` as compose does."""
     if isinstance(value, dict):
         return {key: substitute(part, given) for key, part in value.items()}
     if isinstance(value, list):
