@@ -1,4 +1,4 @@
-"""A chat completion that came as a stream of events, which nobody asked for, made whole. Pure."""
+"""Answers that came as a stream of events, which nobody asked for, made whole. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,23 @@ def is_event_stream(body: str) -> bool:
     return body.lstrip().startswith(("data:", "event:", "id:", "retry:", ":"))
 
 
+def joined_gemini(body: str) -> dict[str, object]:
+    """Return the response of Gemini's wire that the events of a stream add up to."""
+    whole: dict[str, object] = {}
+    candidate: dict[str, object] = {}
+    parts: list[object] = []
+    for event in _events(body):
+        whole |= event
+        piece = mapping(next(iter(items(event.get("candidates"))), None))
+        parts += items(mapping(piece.get("content")).get("parts"))
+        candidate |= piece
+    if candidate:
+        whole["candidates"] = [candidate | {"content": {"role": "model", "parts": parts}}]
+    return whole
+
+
 def joined(body: str) -> dict[str, object]:
-    """Return the response that the events of a stream add up to; those that are no JSON count not.
+    """Return the chat completion that the events of a stream add up to.
 
     A server may also send whole responses as events: the last one of those stands.
     """

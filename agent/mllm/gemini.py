@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from agent.errors import MllmRefused, MllmUnavailable
 from agent.mllm.connections import direct_client
 from agent.mllm.egress import host_of
+from agent.mllm.event_stream import joined_gemini
 from agent.mllm.vertex import VertexCredentials
 from agent.mllm.wire import (
     NO_ANSWER,
@@ -105,7 +106,7 @@ class Gemini:
         self.host = host_of(base_url)
         # At DEBUG the SDK writes prompts and pictures.
         logging.getLogger("google_genai").setLevel(logging.WARNING)
-        self._http = direct_client(self.host)
+        self._http = direct_client(self.host, joined_gemini)
         who: dict[str, Any] = {"api_key": api_key.get_secret_value(), "enterprise": False}
         if vertex is not None:
             who = {**vertex._asdict(), "enterprise": True}

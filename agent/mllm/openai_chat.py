@@ -205,8 +205,11 @@ def _text(content: object) -> str:
         return content
     if isinstance(content, dict):
         return json.dumps(content)
-    parts = (mapping(part) for part in items(content))
-    texts = (part.get("text") for part in parts if part.get("type") not in _THOUGHTS)
+    texts = (
+        part if isinstance(part, str) else mapping(part).get("text")
+        for part in items(content)
+        if mapping(part).get("type") not in _THOUGHTS
+    )
     return "".join(text for text in texts if isinstance(text, str))
 
 

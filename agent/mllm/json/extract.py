@@ -177,7 +177,7 @@ def _unwrapped(value: object) -> object:
         for name in _ARGUMENTS:
             if name in value:
                 return value[name]
-        held = [inner for inner in value.values() if isinstance(inner, dict | list)]
+        held = [inner for inner in value.values() if isinstance(inner, dict | list) and inner]
         held = held or list(value.values())
         return held[0] if len(held) == 1 else None
     return None

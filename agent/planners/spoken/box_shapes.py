@@ -129,6 +129,8 @@ def read_boxes(
     Raises:
         Misfit: it cannot be read as boxes, or in two ways.
     """
+    if isinstance(value, list):
+        value = [item for item in value if not is_none(item)]
     if is_none(value):
         return ()
     asked = _style_of(key, style)

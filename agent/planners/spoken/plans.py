@@ -267,7 +267,7 @@ def _read_call(
     item: Mapping[str, object], numbering: Numbering, style: BoxStyle, where: str
 ) -> list[SpokenCall]:
     known, rest = fields_of(item, CALL_FIELDS, where)
-    boxes = boxes_of(rest, style, where)
+    boxes = tuple(dict.fromkeys(boxes_of(rest, style, where)))
     if len(boxes) > MAX_BOXES:
         raise Misfit(join(where, style.key), f"must be at most {MAX_BOXES} boxes")
     if holds_box({key: inner for key, inner in rest.items() if key not in BOX_KEYS}):

@@ -309,6 +309,7 @@ def test_finish_reasons_of_other_servers_pass(finish: str | None) -> None:
             id="words and a call",
         ),
         pytest.param({"content": GOOD}, id="object"),
+        pytest.param({"content": [json.dumps(GOOD)]}, id="list of words"),
         pytest.param(
             {
                 "content": [
@@ -380,6 +381,16 @@ def test_a_stream_of_events_that_nobody_asked_for_is_put_together() -> None:
     )
     answer = ask_script("openai", Step(body=stream.encode(), content_type="text/event-stream"))
     assert (answer.content, answer.usage.tokens) == (GOOD, 10)
+
+
+def test_a_stream_of_events_of_gemini_is_put_together() -> None:
+    text = json.dumps(GOOD)
+    first, last = gemini_answer(text[:9]), gemini_answer(text[9:])
+    del first["usageMetadata"], first["candidates"][0]["finishReason"]
+    stream = "".join(f"data: {json.dumps(event)}\r\n\r\n" for event in (first, last))
+    step = Step(body=stream.encode(), content_type="text/event-stream; charset=utf-8")
+    answer = ask_script("gemini", step)
+    assert (answer.content, answer.usage.tokens) == (GOOD, 125)
 
 
 def test_a_call_that_comes_as_events_is_put_together_and_a_cut_stream_is_cut() -> None:

@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from agent.contract import PlanQuestion
 from agent.drawing.layout import fit
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
+from agent.mllm.contract import Mllm
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
-from agent.schemas.rounds import Status
+from agent.schemas.plan import Plan
+from agent.schemas.rounds import Status, Usage
 from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
 from agent.settings import AgentSettings, Prices
@@ -132,17 +137,21 @@ def clinician(*plans: Step | dict[str, Any]) -> Callable[[Received], Step]:
     return speak
 
 
+def local(wire: str, server: Loopback, model: str) -> Mllm:
+    return build_mllm(
+        "gemini" if wire == "gemini" else "openai",
+        model=model,
+        api_key=SecretStr("key"),
+        base_url=server.url if wire == "gemini" else f"{server.url}/v1",
+        retries=0,
+    )
+
+
 def run(
     server: Loopback, *, model: str = "qwen3-vl:8b", wire: str = "openai", **settings: Any
 ) -> tuple[RunRecord, Tool]:
     async def go() -> tuple[RunRecord, Tool]:
-        mllm = build_mllm(
-            "gemini" if wire == "gemini" else "openai",
-            model=model,
-            api_key=SecretStr("key"),
-            base_url=server.url if wire == "gemini" else f"{server.url}/v1",
-            retries=0,
-        )
+        mllm = local(wire, server, model)
         tool = Tool(can=CAN)
         pixels = np.full((HEIGHT, WIDTH, 3), 60, dtype=np.uint8)
         service = AgentService(
@@ -243,6 +252,16 @@ USED = [
         answer(plan(calls=[{"target": 1, "x_min": 552, "y_min": 459, "x_max": 765, "y_max": 640}])),
         id="corners in the call itself",
     ),
+    pytest.param(answer(boxed([[[552, 459], [765, 640]]])), id="corners in a list"),
+    pytest.param(answer(boxed({"box": {"coordinates": BOX}})), id="keys within keys"),
+    pytest.param(answer(boxed([{"bbox_2d": BOX}])), id="the key again"),
+    pytest.param(answer(boxed("0.552,0.459,0.765,0.64")), id="shares in words"),
+    pytest.param(answer(boxed("left: 552px, top: 459px, right: 765px, bottom: 640px")), id="px"),
+    pytest.param(answer(boxed([BOX, BOX])), id="the same box twice"),
+    pytest.param(
+        answer(boxed({"topLeft": {"x": 552, "y": 459}, "bottomRight": {"x": 765, "y": 640}})),
+        id="corners as points",
+    ),
     # neighbouring keys
     *[
         pytest.param(answer(boxed(BOX, key)), id=f"key {key}")
@@ -295,6 +314,14 @@ USED = [
     pytest.param(answer(plan(calls=[call(concept=["mass", "breast lesion"])])), id="two phrases"),
     pytest.param(answer(plan(extra={"thought": "x"})), id="additional field"),
     pytest.param(answer(plan(calls=[call(bbox_2d=[540, 459, 765, 1050])])), id="cut at the edge"),
+    pytest.param(answer(plan(calls=[call(avoid=[None])])), id="nothing to avoid"),
+    pytest.param(answer(plan(calls=[call(avoid="none")])), id="nothing to avoid, in words"),
+    pytest.param(answer({"thought": "hm", "plan": plan(), "tools": []}), id="among other fields"),
+    pytest.param(answer("\ufeff" + TEXT), id="byte order mark"),
+    pytest.param(answer(f"<|channel|>final<|message|>{TEXT}<|end|>"), id="channel tags"),
+    pytest.param(answer(plan(targets=[{"label": "mass", "count": "2-3"}])), id="2-3"),
+    pytest.param(answer(plan(calls=[call(target="mass (centre right)")])), id="longer label"),
+    pytest.param(answer(plan(modality=["ultrasound"], note=["a", "b"])), id="lists of words"),
     # languages
     pytest.param(
         answer(
@@ -311,14 +338,69 @@ USED = [
 ]  # fmt: skip
 
 
+def planned(server: Loopback) -> tuple[Plan, Usage]:
+    async def go() -> tuple[Plan, Usage]:
+        mllm = local("openai", server, "qwen3-vl:8b")
+        pixels = np.full((HEIGHT, WIDTH, 3), 60, dtype=np.uint8)
+        asked = PlanQuestion(
+            reading=read_request("outline the mass", load_lexicon()),
+            image=IMAGE,
+            pixels=pixels,
+            capabilities=CAN,
+        )
+        try:
+            found = await MllmPlanner(mllm).plan(asked, timeout_s=10)
+            return found.plan, found.usage
+        finally:
+            await mllm.aclose()
+
+    return asyncio.run(go())
+
+
+def boxes_of(made: Plan) -> set[tuple[int, ...]]:
+    return {
+        tuple(round(side) for side in prompt.box.as_tuple())
+        for each in made.calls
+        for prompt in each.boxes
+    }
+
+
 @pytest.mark.parametrize("body", USED)
 def test_a_plan_is_used_in_whichever_shape_it_comes(body: dict[str, Any]) -> None:
+    with loopback(sends(body)) as server:
+        made, usage = planned(server)
+    assert (len(server.received), usage.calls, made.decision) == (1, 1, "segment")
+    assert boxes_of(made) & {RIGHT, (216, 152, 306, 331)}
+    assert {each.target for each in made.calls} <= {target.id for target in made.targets}
+
+
+def without(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: inner for name, inner in value.items() if name not in names}
+
+
+BODIES = [
+    pytest.param(message(content="", reasoning_content=TEXT), id="reasoning_content"),
+    pytest.param(answer(boxed("552, 459, 765, 640")), id="box_string"),
+    pytest.param(answer(boxed(BOX, "box")), id="key_box"),
+    pytest.param(
+        answer('```json\n[{"bbox_2d": [552, 459, 765, 640], "label": "breast tumor"}]\n```'),
+        id="native_grounding",
+    ),
+    pytest.param(answer(plan(calls=[call(target=0)])), id="target_0"),
+    pytest.param(
+        answer(plan(targets=[{"label": "mass", "count": "one"}], calls=[without(call(), "avoid")])),
+        id="missing_avoid_where",
+    ),
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_whole_run_finds_by_the_right_box(body: dict[str, Any]) -> None:
     with loopback(clinician(body)) as server:
         record, tool = run(server)
     assert record.provenance.planner.fallbacks == ()
     assert plan_turns(server) == 1
-    right = {(221, 152, 306, 212), (216, 152, 306, 331)}
-    assert tool.boxes() & right
+    assert tool.boxes() == {RIGHT}
     assert record.status is Status.FOUND
 
 
@@ -358,6 +440,16 @@ ASKED_AGAIN = [
                  id="another label"),
     pytest.param(answer(plan(targets=["mass", "cyst"], calls=[call(target=None)])),
                  "does not fit: calls[0].target", id="which of two"),
+    pytest.param(answer(plan(targets=["left lung", "right lung"], calls=[call(target="lung")])),
+                 "does not fit: calls[0].target", id="a label of two"),
+    pytest.param(answer(plan(targets=[{"label": "mass", "location": BOX}])),
+                 "does not fit: targets[0].where", id="a box for a place"),
+    pytest.param(answer({**plan(), "detections": [{"label": "cyst", "box": OTHER}]}),
+                 "does not fit: calls", id="calls and boxes beside them"),
+    pytest.param(answer(plan(calls={"1": call()})), "does not fit: calls[0]", id="calls by name"),
+    pytest.param(answer(TEXT.replace('"', "'")), "no JSON", id="single quotes"),
+    pytest.param(answer(plan(calls=[call(avoid=[OTHER] * 5)])), "does not fit: calls[0].avoid",
+                 id="too many to avoid"),
     pytest.param(answer(plan(calls=[call(avoid=["the shadow"])])), "does not fit: calls[0].avoid",
                  id="avoid in words"),
     pytest.param(answer(plan(calls=[call(concept="\u80bf\u7624", bbox_2d=None)])),
@@ -376,10 +468,10 @@ ASKED_AGAIN = [
 
 @pytest.mark.parametrize(("body", "reason"), ASKED_AGAIN)
 def test_what_does_not_fit_is_asked_again_and_named(body: dict[str, Any], reason: str) -> None:
-    with loopback(clinician(body, answer(plan()))) as server:
-        record, tool = run(server)
-    assert (plan_turns(server), record.provenance.planner.fallbacks) == (2, ())
-    assert RIGHT in tool.boxes()
+    with loopback(sends(body), says(plan())) as server:
+        made, usage = planned(server)
+    assert (len(server.received), usage.calls) == (2, 2)
+    assert boxes_of(made) == {RIGHT}
     with loopback(clinician(body)) as server:
         record, tool = run(server)
     assert plan_turns(server) == 2
