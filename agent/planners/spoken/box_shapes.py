@@ -44,6 +44,8 @@ _POINT_KEYS = frozenset({"point", "points", "point2d", "points2d", "position2d",
 _GEMINI_KEYS = frozenset({"box2d", "boxes2d"})
 _XY_KEYS = frozenset({"bbox2d", "bboxes2d"})
 
+# A box with names takes 60; bounds the work on a runaway text.
+MAX_BOX_CHARS = 500
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _ONE_NUMBER = re.compile(rf"\s*({_NUMBER})\s*(px|%)?\s*", re.IGNORECASE)
 _NUMBERS = re.compile(rf"(?<![\w.]){_NUMBER}", re.IGNORECASE)
@@ -277,6 +279,8 @@ def _is_flat(value: list[object]) -> bool:
 
 def _of_text(text: str, style: BoxStyle, where: str, key: str) -> tuple[SpokenBox, ...]:
     """Read a box that is written as words: as JSON, with names, with tags, or four numbers."""
+    if len(text) > MAX_BOX_CHARS:
+        raise Misfit(where, _needs(style))
     try:
         decoded = decode(text)
     except NotJson:
