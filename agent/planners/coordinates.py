@@ -7,8 +7,8 @@ from typing import Literal
 from agent.drawing.layout import Size
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.box_shapes import SpokenBox
-from agent.planners.spoken.plans import SpokenCall
+from agent.planners.spoken.calls import SpokenCall
+from agent.planners.spoken.corners import SpokenBox
 from agent.policy.calls import MIN_BOX_PX
 from agent.schemas.plan import Call
 from segmenter.contract import Box, BoxPrompt

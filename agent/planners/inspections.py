@@ -7,8 +7,8 @@ from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.replies import remark
 from agent.planners.reply_schemas import ComparisonReply, InspectReply, MaskReply, parse
+from agent.planners.spoken.calls import SpokenCall, items_of, read_calls, references
 from agent.planners.spoken.numbering import to_numbering
-from agent.planners.spoken.plans import SpokenCall, items_of, read_calls, references
 from agent.planners.spoken.wordings import (
     BETTER,
     COMPARISON_FIELDS,

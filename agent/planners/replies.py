@@ -9,9 +9,17 @@ from collections.abc import Mapping, Sequence
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.reply_schemas import MAX_NOTE_CHARS, PlanReply, TargetReply, parse
+from agent.planners.spoken.calls import SpokenCall
 from agent.planners.spoken.concepts import phrase
-from agent.planners.spoken.plans import SpokenCall, read_plan
-from agent.planners.spoken.wordings import DECISIONS, choice_of, count_of, first_of, note_of
+from agent.planners.spoken.plans import read_plan
+from agent.planners.spoken.wordings import (
+    DECISIONS,
+    choice_of,
+    count_of,
+    first_of,
+    note_of,
+    place_words,
+)
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target
 
 
@@ -59,7 +67,7 @@ def _plan_words(
             {
                 **target,
                 "count": count_of(target.get("count", _count(place, calls))),
-                "where": note_of(target.get("where"), f"targets[{place}].where"),
+                "where": place_words(target.get("where"), f"targets[{place}].where"),
             }
             for place, target in enumerate(targets)
         ],

@@ -62,7 +62,7 @@ class TargetReply(_Reply):
 
 
 class CallReply(_Reply):
-    """A call as the model is asked for it; `agent.planners.spoken.plans` reads what it writes."""
+    """A call as the model is asked for it; `agent.planners.spoken.calls` reads what it writes."""
 
     target: int
     concept: Annotated[str | None, _NULLABLE] = None

@@ -48,7 +48,7 @@ def extract(
         raise MllmReplyError(reason=EMPTY)
     fault: Misfit | None = None
     for values in _stages(said):
-        answers, misfit = _read_all(values, read, known)
+        answers, misfit = _read_all(list(filter(_may_answer, values)), read, known)
         if any(answer != answers[0] for answer in answers):
             fault = Misfit("", TWO_ANSWERS)
             break
@@ -82,6 +82,13 @@ def _stages(text: str) -> Iterator[list[object]]:
     yield from ([value] for value in _decoded(filter(None, map(repaired, (*fences, text)))))
 
 
+def _may_answer(value: object) -> bool:
+    """Tell whether a value is more than numbers in brackets, which are prose."""
+    if isinstance(value, list):
+        return any(isinstance(item, dict | str) for item in value)
+    return isinstance(value, dict | str)
+
+
 def _together(values: list[object]) -> list[object]:
     """Put the list of all first where there are several: a box each is one answer."""
     parts = [part for value in values for part in (value if isinstance(value, list) else [value])]
@@ -111,11 +118,12 @@ def _scanned(text: str) -> list[object]:
             continue
         try:
             value, behind = decode_at(text, start)
-            found.append(value)
         except NotJson:
             if start not in ends:
                 return []
             behind = ends[start]
+            continue
+        found.append(value)
     return found
 
 

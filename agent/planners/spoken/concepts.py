@@ -6,7 +6,7 @@ from agent.language.function_words import word_set
 from agent.language.lexicon import to_concept
 from agent.mllm.json.decode import clean_text
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.wordings import is_none
+from agent.planners.spoken.wordings import holds_numbers, is_none
 
 # A phrase is cut before these: "mass in the left breast" asks for a mass.
 _CUT = re.compile(r"\s(?:in|of|on|at|with|near|from|within|under|above|below)\s.*", re.DOTALL)
@@ -29,6 +29,8 @@ def concept_of(value: object, where: str, *, boxed: bool) -> tuple[str | None, s
     if not isinstance(value, str):
         raise Misfit(where, ENGLISH)
     words = clean_text(value).strip()
+    if holds_numbers(words):
+        raise Misfit(where, "must be words, with the box in its own field")
     concept = phrase(words) if is_english(words) else None
     if concept is None and not boxed:
         raise Misfit(where, ENGLISH)

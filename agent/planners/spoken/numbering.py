@@ -48,6 +48,12 @@ class Numbering:
             raise Misfit(where, NEEDS)
         return places[0]
 
+    def names_another(self, concept: object, place: int) -> bool:
+        """Tell whether a call's concept is the label of another target than its own."""
+        labels = list(map(fold, self.labels))
+        said = fold(concept) if isinstance(concept, str) else ""
+        return said in labels and said != labels[place]
+
     def _called(self, value: object) -> list[int]:
         """Return the places of targets with that label; else of those that hold it or are in it."""
         said = fold(value) if isinstance(value, str) else ""

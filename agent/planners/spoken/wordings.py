@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from agent.mllm.json.misfit import Misfit
+from agent.mllm.json.decode import NotJson, decode
+from agent.mllm.json.misfit import Misfit, refuse_repeated
 
 # Our words, each with the folded ones that stand for it, itself first.
 Words = Mapping[str, tuple[str, ...]]
 
+_FOUR_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?:[\s,;()\[\]]+\d+(?:\.\d+)?){3}")
 _NOTHING = frozenset({"", "null", "none", "nil", "na", "undefined"})
 
 
@@ -179,8 +181,30 @@ def count_of(value: object) -> str:
         return "unknown"
 
 
+def opened_json(value: object) -> object:
+    """Return what a text holds that is JSON itself, anything else as it is.
+
+    Raises:
+        Misfit: it contradicts itself.
+    """
+    if not isinstance(value, str) or value.strip()[:1] not in ("[", "{"):
+        return value
+    try:
+        opened = decode(value)
+    except NotJson:
+        return value
+    refuse_repeated(opened, ())
+    return opened
+
+
+def holds_numbers(value: object) -> bool:
+    """Tell whether a text holds four numbers in a row, as a box has."""
+    return isinstance(value, str) and _FOUR_NUMBERS.search(value) is not None
+
+
 def list_of(value: object) -> list[object]:
     """Return a list as it is, nothing as an empty one, and a single thing as a list of it."""
+    value = opened_json(value)
     if is_none(value):
         return []
     return value if isinstance(value, list) else [value]
@@ -191,16 +215,29 @@ def first_of(value: object) -> object:
     return value[0] if isinstance(value, list) and value else value
 
 
+def place_words(value: object, where: str) -> str:
+    """Return the words on a place.
+
+    Raises:
+        Misfit: it is no text, or a box that is written as one.
+    """
+    words = note_of(value, where)
+    if holds_numbers(words):
+        raise Misfit(where, "must be a few words, with the box in a call")
+    return words
+
+
 def note_of(value: object, where: str) -> str:
-    """Return a remark, also one in several parts.
+    """Return a remark, also one in several parts; a single truth or number says nothing.
 
     Raises:
         Misfit: it is no text.
     """
-    parts = list_of(value)
-    if not all(isinstance(part, str) for part in parts):
+    parts = [value] if isinstance(value, str) else list_of(value)
+    others = [part for part in parts if not isinstance(part, str)]
+    if len(others) > 1 or any(isinstance(part, dict | list) for part in others):
         raise Misfit(where, "must be a text or null")
-    return "; ".join(map(str, parts))
+    return "; ".join(part for part in parts if isinstance(part, str))
 
 
 def entries_of(value: object, key: str, names: Words) -> list[object]:

@@ -262,10 +262,13 @@ USED = [
         answer(boxed({"topLeft": {"x": 552, "y": 459}, "bottomRight": {"x": 765, "y": 640}})),
         id="corners as points",
     ),
+    pytest.param(answer(plan(calls=json.dumps([call()]))), id="calls as JSON in words"),
+    pytest.param(answer(plan(calls=[json.dumps(call())])), id="a call as JSON in words"),
     # neighbouring keys
     *[
         pytest.param(answer(boxed(BOX, key)), id=f"key {key}")
-        for key in ("box", "bbox", "Bounding_Box", "boundingBox", "BBOX_2D", "coordinates", "boxes")
+        for key in ("box", "bbox", "Bounding_Box", "boundingBox", "BBOX_2D", "coordinates", "boxes",
+                    "location", "region", "area", "box1", "found_at")
     ],
     pytest.param(answer(boxed(Y_FIRST, "box_2d")), id="box_2d is y first"),
     pytest.param(answer(boxed([552, 459, 213, 181], "bbox_xywh")), id="bbox_xywh"),
@@ -294,6 +297,17 @@ USED = [
     pytest.param(answer({"boxes": ZERO}), id="boxes"),
     pytest.param(answer({"detections": [{"class": "mass", "box": BOX}]}), id="detections"),
     pytest.param(answer([{"bbox_2d": BOX}]), id="without a label"),
+    pytest.param(answer({"mass": {"bbox_2d": BOX}}), id="by label"),
+    pytest.param(answer({"mass": BOX, "cyst": [OTHER]}), id="numbers by label"),
+    pytest.param(answer({"result": {"bbox_2d": BOX}}), id="wrapped, without a label"),
+    pytest.param(
+        answer(f'<tool_call>{{"name": "segment", "arguments": {json.dumps(call())}}}</tool_call>'),
+        id="a tagged call",
+    ),
+    pytest.param(
+        answer([{"box_2d": Y_FIRST, "label": "mass", "mask": "data:image/png;base64,iVBO=="}]),
+        id="with a mask",
+    ),
     pytest.param(answer([{"box_2d": Y_FIRST, "label": "mass"}]), id="box_2d with a label"),
     pytest.param(answer({"decision": "segment", "label": "mass", "bbox": BOX}), id="flat"),
     pytest.param(
@@ -448,6 +462,17 @@ ASKED_AGAIN = [
                  "does not fit: calls", id="calls and boxes beside them"),
     pytest.param(answer(plan(calls={"1": call()})), "does not fit: calls[0]", id="calls by name"),
     pytest.param(answer(TEXT.replace('"', "'")), "no JSON", id="single quotes"),
+    pytest.param(answer("It is at [552, 459, 765, 640]."), "no JSON", id="numbers in prose"),
+    pytest.param(answer(BOX), "no JSON", id="numbers alone"),
+    pytest.param(answer(plan(targets=["liver", "spleen"], calls=[call(concept="spleen")])),
+                 "does not fit: calls[0].target", id="a concept that is another target's label"),
+    pytest.param(answer(plan(targets=["mass [552, 459, 765, 640]"], calls=[])),
+                 "does not fit: targets[0].label", id="a box in a label"),
+    pytest.param(answer(plan(targets=[{"label": "mass", "where": "552, 459, 765, 640"}])),
+                 "does not fit: targets[0].where", id="a box in words on the place"),
+    pytest.param(
+        answer(plan(calls=[call(concept="mass <box>(552,459),(765,640)</box>", bbox_2d=None)])),
+        "does not fit: calls[0].concept", id="a box in a concept"),
     pytest.param(answer(plan(calls=[call(avoid=[OTHER] * 5)])), "does not fit: calls[0].avoid",
                  id="too many to avoid"),
     pytest.param(answer(plan(calls=[call(avoid=["the shadow"])])), "does not fit: calls[0].avoid",
