@@ -7,6 +7,7 @@ from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.replies import remark
 from agent.planners.reply_schemas import ComparisonReply, InspectReply, MaskReply, parse
+from agent.planners.spoken.box_shapes import is_boxed, strays
 from agent.planners.spoken.calls import SpokenCall, items_of, read_calls, references
 from agent.planners.spoken.numbering import to_numbering
 from agent.planners.spoken.wordings import (
@@ -84,9 +85,11 @@ def _inspect_fields(value: object) -> dict[str, object]:
     """Return the outermost fields by our names; a list of verdicts alone is one too."""
     if isinstance(value, list) and value and all(map(_is_verdict, value)):
         value = {"masks": value}
-    known = fields_of(value, INSPECT_FIELDS, "").known if isinstance(value, dict) else {}
+    known, rest = fields_of(value, INSPECT_FIELDS, "") if isinstance(value, dict) else ({}, {})
     if not known:
         raise Misfit("", "must be one JSON object with masks, complete and next", is_other=True)
+    if is_boxed(rest) or strays(rest):
+        raise Misfit("calls", "must hold all boxes")
     return known
 
 
@@ -108,11 +111,14 @@ def _mask_words(item: object, place: int) -> dict[str, object]:
     where = f"masks[{place}]"
     if not isinstance(item, dict):
         raise Misfit(where, "must be an object with an id and a verdict")
-    known = fields_of(item, MASK_FIELDS, where).known
+    known, rest = fields_of(item, MASK_FIELDS, where)
     choices = {"verdict": VERDICTS, "issue": ISSUES, "better_than_incumbent": BETTER}
     for name, words in choices.items():
         if name in known:
             known[name] = choice_of(first_of(known[name]), words, f"{where}.{name}")
+    # Beside a mask that is good enough a box only says where it is.
+    if is_boxed(rest) and known.get("verdict") != "accept":
+        raise Misfit(where, "must hold no box: a new one belongs into `calls`")
     return {**known, "id": str(known.get("id", ""))}
 
 

@@ -306,6 +306,8 @@ def test_a_panel_s_verdict_goes_to_all_its_candidates() -> None:
         ({"complete": [True]}, "complete[0]"),
         ({"complete": [1, [1, 2]]}, "complete[1]"),
         ({"next": "go"}, "next"),
+        ({"boxes": [[1, 2, 300, 400]]}, "calls"),
+        ({"masks": [{"id": "M2", "verdict": "reject", "box_2d": [1, 2, 300, 400]}]}, "masks[0]"),
         ({"calls": [call(target=3)]}, "calls[0].target"),
         ({"calls": [call(box_2d="left")]}, "calls[0].box_2d"),
     ],

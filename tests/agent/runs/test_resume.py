@@ -16,6 +16,7 @@ from typing import Literal
 
 import pytest
 
+from agent.errors import MllmReplyError
 from agent.queued import QueuedAgent
 from agent.runs.replay import Recording, differences, replay
 from agent.runs.threads import new_run_id
@@ -398,6 +399,26 @@ def test_a_replay_of_a_run_whose_tool_was_down_fails_as_it_did() -> None:
     replayed = asyncio.run(replay(asyncio.run(on.service.recording(run.id)), picture()))
     assert differences(run, replayed) == []
     assert replayed.error_kind == run.error_kind == "NoWorker"
+
+
+def test_a_replay_knows_why_a_model_failed_and_what_that_cost() -> None:
+    spent = Usage(calls=2, input_tokens=70, output_tokens=30)
+    failed = MllmReplyError("words of a server", reason="no JSON", usage=spent)
+    on = World(
+        ScriptedSegmenter({"polyp": found(square(20, 20, 40, 40))}),
+        ScriptedPlanner(failed, [judging("accept")]),
+        pixels=picture(),
+    )
+    run = asyncio.run(on.service.run(request()))
+    recording = asyncio.run(on.service.recording(run.id))
+    assert "words of a server" not in recording.model_dump_json()
+    replayed = asyncio.run(replay(recording, picture()))
+    assert differences(run, replayed) == []
+    for each in (run, replayed):
+        assert each.provenance.usage == spent.plus(Usage(calls=1))
+        assert each.provenance.planner.fallbacks == (
+            "plan: gemini failed (MllmReplyError: no JSON), rules took over",
+        )
 
 
 def test_a_replay_says_what_differs() -> None:
