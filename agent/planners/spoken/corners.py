@@ -51,6 +51,7 @@ _PAIRS = (
 _ORIGINS = (("x", "y"), ("left", "top"), ("x0", "y0"), ("x1", "y1"), ("xmin", "ymin"))
 _MIDDLES = (("cx", "cy"), ("centerx", "centery"), ("xcenter", "ycenter"), ("centrex", "centrey"))
 _SIDES = (("w", "h"), ("width", "height"))
+_NAMES = frozenset(name for names in (*_CORNERS, *_PAIRS, *_ORIGINS, *_MIDDLES) for name in names)
 
 
 def one_box(value: object, style: BoxStyle, key: str) -> SpokenBox | None:
@@ -80,6 +81,8 @@ def swapped(numbers: Sequence[float]) -> tuple[float, ...]:
 def named_box(fields: Mapping[str, object], style: BoxStyle) -> SpokenBox | None:
     """Return the box of sides, corners or a corner and a size that have names."""
     by_name = {fold(key): value for key, value in fields.items()}
+    if not _NAMES & by_name.keys():
+        return None
     numbers = next((found for names in _CORNERS if (found := _all_numbers(by_name, names))), ())
     numbers = numbers or _of_size(by_name) or _of_corners(by_name, style)
     return scaled(numbers, style) if numbers else None

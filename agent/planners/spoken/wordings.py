@@ -15,7 +15,7 @@ from agent.mllm.json.misfit import Misfit, refuse_repeated
 # Our words, each with the folded ones that stand for it, itself first.
 Words = Mapping[str, tuple[str, ...]]
 
-_FOUR_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?:[\s,;()\[\]]+\d+(?:\.\d+)?){3}")
+_FOUR_NUMBERS = re.compile(r"(?<!\d)\d+(?:\.\d+)?(?:[\s,;()\[\]]+\d+(?:\.\d+)?){3}")
 _NOTHING = frozenset({"", "null", "none", "nil", "na", "undefined"})
 
 

@@ -1,4 +1,5 @@
 import math
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -425,3 +426,23 @@ def test_schemas_are_portable(schema: dict[str, object]) -> None:
 def test_sound_answers_fit_their_schemas() -> None:
     jsonschema_rs.validate(plan_schema(GEMINI_STYLE), plan_answer())
     jsonschema_rs.validate(inspect_schema(GEMINI_STYLE), inspect_answer())
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        pytest.param([call(concept="1" * 3900, box_2d="1" * 3900)] * 24, id="digits"),
+        pytest.param([call(concept="1," * 1900)] * 40, id="numbers in words"),
+        pytest.param([call(box_2d="a" * 3900)] * 40, id="names"),
+        pytest.param([call(boxes=[[1, 2, 3, 4]] * 14_000)], id="boxes"),
+        pytest.param([call(x={"b": {"c": [1]}})] * 4000, id="objects"),
+        pytest.param(["[[" * 1900] * 40, id="brackets"),
+    ],
+)
+def test_hostile_calls_are_done_with_quickly(calls: list[object]) -> None:
+    started = time.perf_counter()
+    for read in (lambda: calls_of(*calls), lambda: inspected(calls=calls, targets=calls)):
+        with suppress(Misfit):
+            read()
+    # A tenth of a second here; quadratic work took minutes.
+    assert time.perf_counter() - started < 10.0
