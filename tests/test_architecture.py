@@ -48,7 +48,12 @@ ROWS: Mapping[str, Row] = {
     "segmenter.formats.clips": Row(f"{SEGMENTER} segmenter.formats", "av"),
     "segmenter.formats.volumes": Row(f"{SEGMENTER} segmenter.formats", "nibabel"),
     "segmenter.formats.dicom": Row(
-        f"{SEGMENTER} segmenter.formats segmenter.formats.raster", "pydicom"
+        f"{SEGMENTER} segmenter.formats segmenter.formats.dicom.encoded",
+        "pydicom",
+    ),
+    "segmenter.formats.dicom.encoded": Row(
+        "segmenter.errors segmenter.formats segmenter.formats.dicom segmenter.formats.raster",
+        "pydicom gdcm",
     ),
     "segmenter.formats.raster": Row(f"{SEGMENTER} segmenter.formats", "PIL"),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),
@@ -169,7 +174,7 @@ ROWS: Mapping[str, Row] = {
 # Everybody's.
 COMMON = {"numpy", "pydantic", "pydantic_core"}
 # Parents that see their children while the children use the parent's leaf files.
-PARENTS = {"segmenter.formats", "segmenter.backends.sam3", "api.http"}
+PARENTS = {"segmenter.formats", "segmenter.formats.dicom", "segmenter.backends.sam3", "api.http"}
 
 
 def relative(path: Path) -> str:

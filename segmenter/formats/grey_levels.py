@@ -28,6 +28,11 @@ STRIPS_BYTES = 24 * 2**20
 SHOWN_BYTES = 4
 
 
+def as_high_bits(bits: int) -> str:
+    """Name the rule by which values of up to 8 bits become the highest of 8."""
+    return f"the {bits} stored bits as the highest of 8" if bits < 8 else "from lowest to highest"
+
+
 class Ramp(NamedTuple):
     """Values up to `low` are black, values from `high` on are white, linear between."""
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from segmenter.errors import UnsupportedImage
+from segmenter.formats.dicom.encoding import META, file_start
 
 RasterFormat = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif"]
 Format = Literal[RasterFormat, "dicom"]
@@ -35,9 +36,6 @@ _STRANGERS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
     (0, b"<", "XML or SVG text"),
 )
-# Group 2, element 0, "UL": where file meta information begins. Without the prefix before it the
-# file is not DICOM (PS3.10, 7.1), whatever its preamble looks like.
-_META = b"\x02\x00\x00\x00UL"
 READ_HERE = "PNG, JPEG, TIFF, WebP, BMP, GIF and DICOM are read"
 
 
@@ -49,10 +47,13 @@ def sniff(content: bytes) -> Format:
     Raises:
         UnsupportedImage: none of the formats read here.
     """
-    if content[128:132] == b"DICM":
+    if file_start(content) is not None:
         return "dicom"
-    if _META in (content[:6], content[4:10], content[132:138]):
-        raise UnsupportedImage("this is DICOM without its preamble and DICM prefix")
+    if content[132:138] == META:
+        raise UnsupportedImage(
+            "this is DICOM whose prefix is not DICM (bytes 128 to 131): damaged; send the file as "
+            "the scanner or archive wrote it"
+        )
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
     for magic, name in _MAGIC:

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
+from segmenter.formats.dicom.lookup_tables import read_table
 from segmenter.formats.dicom.values import numbers, of_frame
 from segmenter.formats.grey_levels import (
     AS_ASKED,
@@ -20,6 +20,7 @@ from segmenter.formats.grey_levels import (
     Stored,
     Tone,
     Values,
+    as_high_bits,
     bands,
     exact_window,
     in_bands,
@@ -32,6 +33,8 @@ from segmenter.formats.percentiles import Piece, cut, streamed_ramp
 FROM_TAGS = "window from tags"
 FROM_LUT = "VOI LUT from tags"
 INVERTED = "inverted (MONOCHROME1)"
+# Up to as many bits are shown as they are: every value has a grey level of its own.
+SHOWN_BITS = 8
 _Rescale = Callable[[Values], Values]
 
 
@@ -67,37 +70,87 @@ def tag_window(header: Dataset) -> tuple[float, float] | None:
     return (center, width) if function == "LINEAR" and width >= 1 else None
 
 
+def is_inverted(header: Dataset, photometric: str) -> bool:
+    """Tell whether the lowest value is white.
+
+    A presentation LUT shape says so for good: where it is missing MONOCHROME1 does, of which
+    it must be the inverse (PS3.3, C.8.11.1.1.2).
+    """
+    shape = str(header.get("PresentationLUTShape") or "").strip()
+    return shape == "INVERSE" if shape in ("IDENTITY", "INVERSE") else photometric == "MONOCHROME1"
+
+
+def full_range(header: Dataset) -> tuple[Ramp, str | None] | None:
+    """Return how pictures of few bits are shown without a window, and the rule's name.
+
+    Every value that the bits can hold has a grey level of its own, so nothing is chosen; None for
+    deeper pictures, and for values that a modality LUT gives.
+    """
+    bits = header.get("BitsStored") or header.get("BitsAllocated") or 0
+    if bits > SHOWN_BITS or header.get("ModalityLUTSequence"):
+        return None
+    rescale = _slope(header)
+    ends = rescale(np.array(_stored_range(header, bits)))
+    plain = bits == SHOWN_BITS and not _is_signed(header) and ends[0] < ends[1]
+    rule = None if plain else as_high_bits(bits)
+    low, step = float(ends.min()), float(np.ptp(ends)) / (2**bits - 1)
+    # The bits below are 0, as in DCMTK: one bit gives black and a middle grey.
+    return Ramp(low, low + step * 255 / 2 ** (SHOWN_BITS - bits)), rule
+
+
+def _is_signed(header: Dataset) -> bool:
+    return bool(header.get("PixelRepresentation") == 1)
+
+
+def _stored_range(header: Dataset, bits: int) -> tuple[float, float]:
+    """Return the smallest and the largest value that so many bits hold."""
+    if _is_signed(header):
+        return -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1
+    return 0.0, 2.0**bits - 1
+
+
 def _modality(stored: Stored, header: Dataset) -> tuple[Stored, _Rescale]:
     """Apply a modality LUT, or return what slope and intercept say."""
     if header.get("ModalityLUTSequence"):
-        return apply_modality_lut(stored, header), lambda values: values
+        item = header.ModalityLUTSequence[0]
+        table = read_table(item, header, signed=_is_signed(header))
+        return table.look_up(stored), lambda values: values
+    return stored, _slope(header)
+
+
+def _slope(header: Dataset) -> _Rescale:
     holder = of_frame(header, "PixelValueTransformationSequence", "RescaleSlope")
     (slope, *_) = numbers(holder, "RescaleSlope") or (1.0,)
     (intercept, *_) = numbers(holder, "RescaleIntercept") or (0.0,)
     if slope == 0.0:
         raise BrokenImage("a rescale slope of 0")
-    return stored, lambda values: values * slope + intercept
+    return lambda values: values * slope + intercept
 
 
 def _tone(
     values: Stored, header: Dataset, rescale: _Rescale, window: Window | None
-) -> tuple[Tone, str]:
+) -> tuple[Tone, str | None]:
     if window is not None:
         return _along(exact_window(*window)), AS_ASKED
     if header.get("VOILUTSequence"):
-        return _voi_lut(header), FROM_LUT
+        return _voi_lut(header, rescale), FROM_LUT
     tone = _tag_window(header)
     if tone is not None:
         return tone, FROM_TAGS
+    shown = full_range(header)
+    if shown is not None:
+        return _along(shown[0]), shown[1]
     # Padding is a stored value, so nothing can be told behind a modality LUT.
     told = "PixelPaddingValue" in header and not header.get("ModalityLUTSequence")
 
     def pieces() -> Iterator[Piece]:
         for some in cut(values.ravel()):
-            yield Piece(some[is_picture(some, header)] if told else some, some)
+            finite = some[np.isfinite(some)]
+            yield Piece(finite[is_picture(finite, header)] if told else finite, finite)
 
     found = streamed_ramp(pieces)
-    assert found is not None, "a picture has pixels"
+    if found is None:
+        raise BrokenImage("no pixel has a value")
     (low, high), rule = found
     ends = rescale(np.array([low, high]))
     return _along(Ramp(float(ends.min()), float(ends.max()))), rule
@@ -125,16 +178,16 @@ def _stated_window(header: Dataset) -> tuple[str, float, float]:
     return (function, centers[0], widths[0]) if centers and widths else (function, 0.0, 0.0)
 
 
-def _voi_lut(header: Dataset) -> Tone:
+def _voi_lut(header: Dataset, rescale: _Rescale) -> Tone:
     """Return the first VOI LUT, its output scaled to [0, 255]. Source: PS3.3, C.11.2.1.1."""
-    bits = header.VOILUTSequence[0].LUTDescriptor[2]
-    if not 8 <= bits <= 16:
-        raise BrokenImage(f"a VOI LUT of {bits} bits")
-    top = float(2**bits - 1)
+    bits = header.get("BitsStored") or header.get("BitsAllocated") or 0
+    ends = rescale(np.array(_stored_range(header, bits)))
+    signed = not header.get("ModalityLUTSequence") and bool(ends.min() < 0)
+    table = read_table(header.VOILUTSequence[0], header, signed=signed)
+    top = float(2**table.bits - 1)
 
     def tone(values: Values) -> Grey:
-        looked_up = apply_voi(np.rint(values).astype(np.int64), header)
-        return ramp(looked_up.astype(np.float64), 0.0, top)
+        return ramp(table.look_up(np.rint(values)).astype(np.float64), 0.0, top)
 
     return tone
 

@@ -1,37 +1,22 @@
 """The DICOM attributes that the pixels need, read in bounded time and nothing else.
 
-Only the listed tags are kept: names, identifiers and dates are skipped over, never held. The
-transfer syntax is read first, so that a deflated file is refused before anything is inflated.
+Only the listed tags are kept: names, identifiers and dates are skipped over, never held. What the
+pixel data are is told by themselves where the file says something else.
 """
 
-from collections.abc import Callable
 from io import BytesIO
 from typing import NamedTuple
 
-from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
+from segmenter.formats.dicom.encoding import DataSet, find_data_set
+from segmenter.formats.dicom.layout import FLOAT_PIXELS
+from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
 from segmenter.formats.guard import guarded
-from segmenter.formats.limits import Limits
-
-# Which of pydicom's plugins decodes what: named, so that an installed extra cannot change pixels.
-DECODERS: dict[uid.UID, str] = {
-    uid.ImplicitVRLittleEndian: "",
-    uid.ExplicitVRLittleEndian: "",
-    uid.ExplicitVRBigEndian: "",
-    uid.RLELossless: "pydicom",
-    uid.JPEGBaseline8Bit: "pillow",
-    uid.JPEGExtended12Bit: "pillow",
-    uid.JPEGLossless: "gdcm",
-    uid.JPEGLosslessSV1: "gdcm",
-    uid.JPEGLSLossless: "gdcm",
-    uid.JPEGLSNearLossless: "gdcm",
-    uid.JPEG2000Lossless: "pylibjpeg",
-    uid.JPEG2000: "pylibjpeg",
-}
+from segmenter.formats.limits import DEFAULT_LIMITS, Limits
 
 _KEYWORDS = (
     # What it is, and whether it may show a name.
@@ -45,6 +30,8 @@ _KEYWORDS = (
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     *(f"{name}PaletteColorLookupTableDescriptor" for name in ("Red", "Green", "Blue")),
     *(f"{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
+    *(f"Segmented{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
+    "PresentationLUTShape",
     # Where they are, in space and time.
     *("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices"),
     *("ImagePositionPatient", "ImageOrientationPatient"),
@@ -62,21 +49,26 @@ _PER_FRAME = tuple(
     )
 )
 NESTED_FACTOR = 28
-_META_START = 132
 # Little and big endian.
 _ITEM_TAGS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _PIXEL_GROUP = 0x7FE0
-_PIXEL_DATA = 0x7FE00010
-_FLOAT_PIXELS: tuple[BaseTag | int, ...] = (0x7FE00008, 0x7FE00009)
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-_Stop = Callable[[BaseTag, str | None, int], bool]
 
 
 class Attributes(NamedTuple):
-    """The listed attributes of a file, and where its pixel data begin."""
+    """The listed attributes of a file, and where its pixel data are.
+
+    Attributes:
+        header: without the pixel data; its transfer syntax is the one that decodes them.
+        pixels: where they are, and what.
+        size: bytes of the data set; a deflated file is larger than it came.
+        rule: what about the file was read otherwise than it says; None if nothing was.
+    """
 
     header: Dataset
-    pixels_at: int
+    pixels: PixelData
+    size: int
+    rule: str | None
 
 
 def read_attributes(content: bytes, limits: Limits) -> Attributes:
@@ -87,29 +79,42 @@ def read_attributes(content: bytes, limits: Limits) -> Attributes:
         UnsupportedImage: a transfer syntax or a kind of object that is not read here.
     """
     with guarded("DICOM file"):
-        start, syntax = _read_meta(content[: limits.max_header_bytes])
-        header, pixels_at = _read_header(content, start, syntax, limits)
+        found = find_data_set(content, limits)
+        header, pixels_at = _read_header(found, limits)
         if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":
-            raise UnsupportedImage("a DICOM segmentation holds masks, not a picture")
+            raise UnsupportedImage(
+                "a DICOM segmentation holds masks, not a picture: send the images that it is of"
+            )
+        if pixels_at is None:
+            raise _no_picture(header)
+        pixels = find_pixels(found, pixels_at, header)
+        if pixels.keyword in FLOAT_PIXELS:
+            # Empty: that they are there is what the layout needs to know.
+            setattr(header, pixels.keyword, b"")
+        if header.get("SamplesPerPixel", 1) > 1 and "PlanarConfiguration" not in header:
+            header.PlanarConfiguration = 0
         header.file_meta = FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = syntax
-        return Attributes(header, pixels_at)
+        header.file_meta.TransferSyntaxUID = pixels.syntax
+        rules = [rule for rule in (found.rule, pixels.rule) if rule]
+        return Attributes(header, pixels, len(found.content), "; ".join(rules) or None)
 
 
-def add_pixels(attributes: Attributes, content: bytes) -> None:
+def add_pixels(attributes: Attributes, content: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
     """Add the pixel data of a file, still encoded, to its attributes.
 
+    Args:
+        attributes: of the file.
+        content: the whole file.
+        limits: of what a deflated one may inflate to.
+
     Raises:
-        BrokenImage, UnsupportedImage.
+        BrokenImage, ImageTooLarge.
     """
-    header, wanted = attributes.header, [*_FLOAT_PIXELS, _PIXEL_DATA]
-    syntax = header.file_meta.TransferSyntaxUID
-    stream = _at(content, attributes.pixels_at)
-    pixels = _read(stream, syntax, wanted, lambda tag, *_: int(tag) > _PIXEL_DATA)
-    if "PixelData" not in pixels:
-        raise _no_picture(header, pixels)
-    header.PixelData = pixels.PixelData
-    header["PixelData"].is_undefined_length = pixels["PixelData"].is_undefined_length
+    header, pixels = attributes.header, attributes.pixels
+    if attributes.size != len(content):
+        content = find_data_set(content, limits).content
+    header.add_new(Tag("PixelData"), pixels.vr, pixels.value(content))
+    header["PixelData"].is_undefined_length = pixels.syntax.is_encapsulated
 
 
 def nested_bytes(header: Dataset) -> int:
@@ -118,39 +123,27 @@ def nested_bytes(header: Dataset) -> int:
     return sum(int(getattr(each, "length", 0)) for each in found)
 
 
-def _read_meta(head: bytes) -> tuple[int, uid.UID]:
-    """Return where the attributes begin and how they are written."""
-    stream = _at(head, _META_START)
-    explicit, syntax_tag = uid.ExplicitVRLittleEndian, 0x00020010
-    meta = _read(stream, explicit, [syntax_tag], lambda tag, *_: tag.group != 0x0002)
-    syntax = meta.get("TransferSyntaxUID")
-    if syntax is None:
-        raise BrokenImage("a DICOM file without a transfer syntax")
-    if syntax not in DECODERS:
-        raise UnsupportedImage(f"the DICOM transfer syntax {_public_name(syntax)} is not read")
-    return stream.tell(), uid.UID(syntax)
-
-
-def _public_name(syntax: uid.UID) -> str:
-    """Name a syntax of the standard; a private UID could name an institution."""
-    return repr(syntax.name) if syntax.is_transfer_syntax and not syntax.is_private else "(private)"
-
-
-def _read_header(
-    content: bytes, start: int, syntax: uid.UID, limits: Limits
-) -> tuple[Dataset, int]:
+def _read_header(found: DataSet, limits: Limits) -> tuple[Dataset, int | None]:
+    """Return the attributes, and where the pixel data begin; None if there are none."""
+    content = found.content
     head = content[: limits.max_header_bytes]
     _check_items(head, limits)
-    wanted: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
-    watch = _Watch(_at(head, start))
-    header = _read(watch.stream, syntax, wanted, watch)
+    watch = _Watch(BytesIO(head))
+    watch.stream.seek(found.start)
+    header = read_dataset(
+        watch.stream,
+        found.encoding.is_implicit_VR,
+        found.encoding.is_little_endian,
+        stop_when=watch,
+        specific_tags=[Tag(keyword) for keyword in _KEYWORDS],
+    )
     if watch.at_pixels:
         return header, watch.stream.tell()
     if len(head) < len(content):
         raise ImageTooLarge(f"DICOM attributes of more than {limits.max_header_bytes} bytes")
     if watch.end != len(content):
-        raise BrokenImage("a DICOM file that ends within its attributes")
-    raise _no_picture(header, Dataset())
+        raise BrokenImage("a DICOM file that ends within its attributes: cut short")
+    return header, None
 
 
 def _check_items(head: bytes, limits: Limits) -> None:
@@ -158,18 +151,6 @@ def _check_items(head: bytes, limits: Limits) -> None:
     items = sum(head.count(tag) for tag in _ITEM_TAGS)
     if items > limits.max_items:
         raise ImageTooLarge(f"{items} DICOM sequence items, over the limit of {limits.max_items}")
-
-
-def _at(content: bytes, start: int) -> BytesIO:
-    stream = BytesIO(content)
-    stream.seek(start)
-    return stream
-
-
-def _read(stream: BytesIO, syntax: uid.UID, tags: list[BaseTag | int], stop: _Stop) -> Dataset:
-    """Return the wanted attributes; the stream is left where reading stopped."""
-    implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
-    return read_dataset(stream, implicit, little, stop_when=stop, specific_tags=tags)
 
 
 class _Watch:
@@ -186,9 +167,7 @@ class _Watch:
         return self.at_pixels
 
 
-def _no_picture(header: Dataset, pixels: Dataset) -> BrokenImage | UnsupportedImage:
-    if any(tag in pixels for tag in _FLOAT_PIXELS):
-        return UnsupportedImage("a DICOM parametric map (float pixels) is not read")
+def _no_picture(header: Dataset) -> BrokenImage | UnsupportedImage:
     if "Rows" in header:
         return BrokenImage("a DICOM image without its pixel data")
-    return UnsupportedImage("a DICOM object that holds no picture")
+    return UnsupportedImage("a DICOM object that holds no picture: send an image of the series")

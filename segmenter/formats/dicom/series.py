@@ -16,9 +16,12 @@ from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.archive import ReadFile
 from segmenter.formats.decoded import Window, join_rules
+from segmenter.formats.dicom.colour import render_colour
 from segmenter.formats.dicom.grey_pipeline import (
     FROM_TAGS,
     INVERTED,
+    full_range,
+    is_inverted,
     is_picture,
     modality_values,
     tag_window,
@@ -30,7 +33,7 @@ from segmenter.formats.dicom.header import (
     nested_bytes,
     read_attributes,
 )
-from segmenter.formats.dicom.image import decode_frame, read_modality, render_colour
+from segmenter.formats.dicom.image import decode_frame, read_modality
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
@@ -263,7 +266,7 @@ def _open_grey(slices: Sequence[Slice], kind: SequenceFormat, options: ReadOptio
         window = preset_window(options.preset, modality)
     values = _GreyFrames(slices)
     low_high, rule = _window(slices, values, window)
-    inverted = values.photometric == "MONOCHROME1"
+    inverted = is_inverted(first.header, values.photometric)
     places, step_mm = _places(slices)
     affine = _affine(slices, places, step_mm)
     missing = places[-1] + 1 - len(places)
@@ -339,6 +342,9 @@ def _window(
     common = windows.pop() if len(windows) == 1 else None
     if common is not None:
         return linear_window(*common), FROM_TAGS
+    shown = full_range(slices[0].header)
+    if shown is not None:
+        return shown[0], shown[1] or ""
     found = streamed_ramp(values.pieces)
     if found is None:
         raise BrokenImage("no pixel has a value")

@@ -9,7 +9,9 @@ from segmenter.errors import BrokenImage, ImageTooLarge
 # Start of frame: all of C0 to CF but DHT, JPG and DAC; F7 is JPEG-LS.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-_APP1, _APP2, _SCAN = 0xE1, 0xE2, 0xDA
+_APP0, _APP1, _APP2, _APP14, _SCAN = 0xE0, 0xE1, 0xE2, 0xEE, 0xDA
+# Where Adobe's marker says how colours were transformed. Source: ITU-T T.872, 6.5.3.
+_ADOBE_TRANSFORM_AT = 11
 
 MAX_SEGMENTS = 4_096
 # A progressive JPEG has about ten scans; each costs a pass over the whole picture.
@@ -23,6 +25,11 @@ class JpegHeader(NamedTuple):
         bits: per sample.
         exif: a TIFF block, empty if there is none.
         indices: of several pictures, TIFF blocks too.
+        process: the marker code of the frame header, 0xC0 for baseline, 0xF7 for JPEG-LS.
+        ids: of the components.
+        jfif: whether it calls itself JFIF, whose colours are YCbCr.
+        adobe: the transform that Adobe's marker names (0 none, 1 YCbCr); None without the marker.
+        factors: of the components, how finely each is sampled.
     """
 
     width: int
@@ -31,6 +38,11 @@ class JpegHeader(NamedTuple):
     bits: int
     exif: bytes
     indices: tuple[bytes, ...]
+    process: int = 0xC0
+    ids: bytes = b""
+    jfif: bool = False
+    adobe: int | None = None
+    factors: bytes = b""
 
 
 def read_jpeg_header(content: bytes) -> JpegHeader:
@@ -42,9 +54,15 @@ def read_jpeg_header(content: bytes) -> JpegHeader:
     """
     frame: tuple[int, int, int, int] | None = None
     exif, indices = b"", []
+    process, ids, factors, jfif, adobe = 0xC0, b"", b"", False, None
     for marker, body in _segments(content):
         if marker in _FRAMES:
-            frame = struct.unpack_from(">BHHB", body)
+            frame, process = struct.unpack_from(">BHHB", body), marker
+            ids, factors = body[6::3], body[7::3]
+        elif marker == _APP0 and body[:5] == b"JFIF\x00":
+            jfif = True
+        elif marker == _APP14 and body[:5] == b"Adobe":
+            adobe = (body[_ADOBE_TRANSFORM_AT:] or b"\x00")[0]
         elif marker == _APP1 and body[:6] == b"Exif\x00\x00":
             # Decoders join an EXIF block that is spread over several segments.
             exif += body[6:]
@@ -53,7 +71,9 @@ def read_jpeg_header(content: bytes) -> JpegHeader:
     if frame is None:
         raise BrokenImage("a JPEG stream without a frame header")
     bits, height, width, components = frame
-    return JpegHeader(width, height, components, bits, exif, tuple(indices))
+    return JpegHeader(
+        width, height, components, bits, exif, tuple(indices), process, ids, jfif, adobe, factors
+    )
 
 
 def count_scans(content: bytes) -> int:

@@ -41,11 +41,26 @@ def test_what_is_not_read_is_refused_by_name(content: bytes, words: str) -> None
         sniff(content)
 
 
-def test_dicom_without_its_prefix_is_refused() -> None:
+def test_dicom_without_preamble_prefix_or_meta_is_dicom() -> None:
     content = dicom(np.zeros((4, 4), np.uint8))
-    for bare in (content[128:], content[132:], bytes(128) + b"ABCD" + content[132:]):
-        with pytest.raises(UnsupportedImage, match="DICM prefix"):
-            sniff(bare)
+    attributes = content.index(b"\x08\x00\x16\x00UI")
+    for bare in (content[128:], content[132:], content[attributes:]):
+        assert sniff(bare) == "dicom"
+
+
+def test_dicom_with_a_damaged_prefix_is_refused_as_such() -> None:
+    content = dicom(np.zeros((4, 4), np.uint8))
+    with pytest.raises(UnsupportedImage, match="not DICM"):
+        sniff(bytes(128) + b"ABCD" + content[132:])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x08\x00", b"\x08\x00\x05\x00CS\x0a\x00", b"\x08\x00 a text that begins oddly", bytes(200)],
+)
+def test_a_few_bytes_like_attributes_are_no_dicom(content: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="no image format"):
+        sniff(content)
 
 
 def test_an_error_never_repeats_the_content() -> None:

@@ -258,11 +258,15 @@ def test_the_first_of_several_jpeg_frames_is_taken() -> None:
     assert decoded.rendering == "YBR to RGB; frame 1 of 2"
 
 
-def test_a_deflated_file_is_refused_before_it_is_inflated() -> None:
+def test_a_deflated_file_is_inflated_within_the_limit() -> None:
     dataset = dicom_dataset(CT)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    with pytest.raises(UnsupportedImage, match="Deflated"):
-        decode_dicom(dicom_bytes(dataset))
+    content = dicom_bytes(dataset)
+    assert np.array_equal(decode_dicom(content).pixels, decode_dicom(dicom(CT)).pixels)
+    with pytest.raises(ImageTooLarge, match="inflates"):
+        decode_dicom(content, Limits(max_bytes=100))
+    with pytest.raises(BrokenImage, match="ends early"):
+        decode_dicom(content[:-4])
 
 
 def test_a_video_syntax_is_refused_by_name() -> None:

@@ -1,0 +1,1 @@
+"""Encoded frames of DICOM files: what they are, checked, and decoded."""
