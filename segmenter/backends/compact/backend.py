@@ -18,6 +18,7 @@ from segmenter.backends.compact.graphs import BATCH, Graphs, Levels
 from segmenter.backends.compact.metadata import METADATA, CompactMetadata, expected_dice
 from segmenter.backends.compact.sampling import FloatArray, box_channel, sample_view, whole, zoom
 from segmenter.backends.compact.views import (
+    NOTHING,
     Decoded,
     Plan,
     Seen,
@@ -25,7 +26,9 @@ from segmenter.backends.compact.views import (
     cut_boxes,
     cut_mask,
     draw,
+    emptied,
     fuller,
+    is_blank,
     paste,
     sigmoid,
     take,
@@ -253,7 +256,10 @@ class CompactBackend:
                 embedding, [v for v, own in zip(views, shared, strict=True) if not own]
             ),
         )
-        return [next(parts[0] if own else parts[1]) for own in shared]
+        decoded = [next(parts[0] if own else parts[1]) for own in shared]
+        # A graph always draws something, and on a picture of one value it can only be invented.
+        image = embedding.image
+        return [emptied(each) if is_blank(image, each.view.rect) else each for each in decoded]
 
     def _decode_shared(self, embedding: CompactEmbedding, views: list[View]) -> Iterator[Decoded]:
         for part in _chunks(views):
@@ -324,7 +330,9 @@ class CompactBackend:
         masks.sort(key=lambda mask: mask.score, reverse=True)
         limit = self._metadata.cut_of(number) if threshold is None else threshold
         good = tuple(mask for mask in masks if mask.score * presence >= limit)
-        reason = None if good else why_empty(name, [m.score * presence for m in masks], limit)
+        blank = all((judge.logits == NOTHING).all() for judge in seen.judges)
+        joints = [mask.score * presence for mask in masks]
+        reason = None if good else why_empty(name, joints, limit, blank=blank)
         return Prediction(good, name, presence, reason=reason)
 
     def _expected_dice(self, mask: PredictedMask) -> float:

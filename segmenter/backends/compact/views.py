@@ -1,7 +1,7 @@
 """From prompts to views of an image, and from decoded views to masks. Pure; no graphs here."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from segmenter.backends.compact.sampling import FloatArray, Rect, paste_logits
 from segmenter.backends.contract import PredictedMask, box_on_image
-from segmenter.contract import Box, Prompt
+from segmenter.contract import Box, Prompt, RgbImage
 from segmenter.errors import InvalidPrompt
 
 # Logit of pixels a zoomed view does not show: probability 2e-9.
 OUTSIDE = -20.0
+# Logits of a view that shows one value throughout: it is no less sure than of what it cannot see,
+# but it did look.
+NOTHING = OUTSIDE + 1.0
 # Height and width of a tile over those of the picture: two of them overlap by 0.12.
 TILE = 0.56
 # Logit of probability 0.12. Fainter pixels stay out of a mask's score: over a large ground they
@@ -107,6 +110,20 @@ class Seen:
         return (*([] if self.base is None else [self.base]), *self.boxed)
 
 
+def is_blank(image: RgbImage, rect: Rect) -> bool:
+    """Tell whether a part of an image, uint8 (H, W, 3), is of one value throughout."""
+    top, left = max(int(rect.y), 0), max(int(rect.x), 0)
+    bottom, right = int(np.ceil(rect.y + rect.height)), int(np.ceil(rect.x + rect.width))
+    part = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    # A row first: most pictures are told from it.
+    return bool((part[:1] == part[:1, :1]).all() and (part == part[:1, :1]).all())
+
+
+def emptied(decoded: Decoded) -> Decoded:
+    """Return what a view says that shows nothing: no pixel, and no presence."""
+    return replace(decoded, logits=np.full_like(decoded.logits, NOTHING), presence=NOTHING)
+
+
 def take(plan: Plan, decoded: Iterator[Decoded]) -> Seen:
     """Take what was decoded for a plan, in the order of its views."""
     base = None if plan.base is None else next(decoded)
@@ -190,15 +207,20 @@ def cut_mask(logits: FloatArray) -> PredictedMask | None:
     return PredictedMask(mask, min(score, 1.0), stability)
 
 
-def why_empty(name: str | None, joints: Sequence[float], threshold: float) -> str:
+def why_empty(
+    name: str | None, joints: Sequence[float], threshold: float, *, blank: bool = False
+) -> str:
     """Say in plain words why there is no mask.
 
     Args:
         name: of the concept, None for a box alone.
         joints: joint scores of the masks that were dropped.
         threshold: they were below.
+        blank: whether what was looked at is of one value throughout.
     """
     looked = f"looked for {name or 'one object in the box'}"
+    if blank:
+        return f"{looked}, but the picture is of one value there: there is nothing to outline"
     if not joints:
         return f"{looked}, found no pixel of it"
     return f"{looked}, the best mask scores {max(joints):.2f}, below the threshold {threshold:.2f}"

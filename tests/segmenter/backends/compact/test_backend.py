@@ -176,6 +176,25 @@ def test_a_mask_of_a_single_thing_stays_in_the_zoomed_square(backend, picture):
     assert not outside.any()
 
 
+@pytest.mark.parametrize("value", [0, 77, 255])
+@pytest.mark.parametrize("text", [None, "skin lesion", "polyp", "nuclei"])
+def test_on_a_picture_of_one_value_a_box_finds_nothing(backend, value, text):
+    blank = np.full((96, 128, 3), value, np.uint8)
+    prompt = box_prompt(text, 30, 20, 90, 70)
+    [prediction] = backend.predict(backend.embed(blank), [prompt], threshold=0.0)
+    assert prediction.masks == ()
+    assert prediction.presence < 0.01
+    assert "one value" in prediction.reason
+
+
+def test_a_box_in_an_empty_part_of_a_picture_finds_nothing(backend, picture):
+    beside = np.concatenate([np.zeros((48, 200, 3), np.uint8), picture], axis=1)
+    prompt = box_prompt(None, 70, 14, 90, 34)
+    [prediction] = backend.predict(backend.embed(beside), [prompt], threshold=None)
+    assert prediction.masks == ()
+    assert "one value" in prediction.reason
+
+
 def test_each_box_of_a_single_thing_gets_its_own_mask(backend, picture):
     twice = np.concatenate([picture, picture], axis=1)
     boxes = tuple(BoxPrompt(box=Box(x0=x + 30, y0=10, x1=x + 50, y1=30)) for x in (0, 64))
