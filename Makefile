@@ -1,5 +1,6 @@
 # Every target bootstraps .venv by itself; nothing is installed outside this folder,
-# except redis-server for the tests when it is missing and we may (root on Debian or Ubuntu).
+# except redis-server and DCMTK for the tests when they are missing and we may (root on Debian or
+# Ubuntu).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,8 +20,8 @@ FREEZE := $(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^pip==
 HEAD := \# Every version the project is built and tested with (Python 3.11). Made by `make constraints`.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve evaluate test test-fast test-slow test-docs test-contract coverage check docs format redis \
-	constraints check-constraints clean
+.PHONY: help demo serve evaluate test test-fast test-slow test-docs test-contract coverage check docs format \
+	intake tools redis dcmtk constraints check-constraints clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
@@ -65,7 +66,11 @@ evaluate: $(VENV)/.evaluate  ## every table of the evaluation, on the image data
 	$(BIN)/medsam3 evaluate --data $(DATA) --split test --mode T --threshold 0 --no-pictures \
 		--out out/absence
 
-test: $(VENV)/.dev redis  ## every test but the slow ones and those of the documentation
+# Exit status 1 if any of our pictures or places is not that of DCMTK, ITK or nibabel.
+intake: $(VENV)/.dev dcmtk  ## what hospitals send, against other programs: the table of docs/intake.md
+	$(BIN)/python -m benchmarks.intake --page docs/intake.md
+
+test: $(VENV)/.dev tools  ## every test but the slow ones and those of the documentation
 	$(PYTEST) --ignore=tests/docs
 
 test-fast: $(VENV)/.dev redis  ## the inner loop: no training, SAM 3, stores, queues or processes
@@ -78,7 +83,7 @@ test-slow: $(VENV)/.dev  ## what `make test` leaves out: memory under load, lear
 test-contract: $(VENV)/.dev  ## generated requests against a served process and its document
 	$(BIN)/python -m tests.contract
 
-coverage: $(VENV)/.dev redis  ## `make test`, and how much of the code it ran (fails below the floor)
+coverage: $(VENV)/.dev tools  ## `make test`, and how much of the code it ran (fails below the floor)
 	$(PYTEST) --ignore=tests/docs --durations=25 --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.dev  ## formatting, lint and types
@@ -97,8 +102,15 @@ format: $(VENV)/.dev  ## rewrite the formatting
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-redis:  ## redis-server for the tests, where it is missing and may be installed
-	@command -v redis-server >/dev/null || bash docker/install_redis.sh
+tools: redis dcmtk  ## redis-server and DCMTK for the tests, where missing and if they may be installed
+
+redis:
+	@command -v redis-server >/dev/null || bash docker/install_tools.sh redis-server
+
+# What compares with it skips without it, and says so.
+dcmtk:
+	@command -v dcmj2pnm >/dev/null || bash docker/install_tools.sh dcmtk || \
+		echo "tests against DCMTK will be skipped" >&2
 
 # In a fresh environment: what an old one still holds is no dependency.
 constraints:  ## resolve everything anew and write down what came out

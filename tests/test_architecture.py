@@ -168,7 +168,7 @@ ROWS: Mapping[str, Row] = {
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
     "benchmarks": Row(
         "api.* agent.* segmenter.*",
-        "torch transformers PIL scipy nibabel fastapi uvicorn httpx2 redis",
+        "torch transformers PIL scipy nibabel pydicom fastapi uvicorn httpx2 redis",
     ),
 }
 # Everybody's.

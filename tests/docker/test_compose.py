@@ -198,7 +198,7 @@ def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
 def test_the_services_commands_work_together_as_processes(
     services: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert shutil.which("redis-server"), "redis-server is missing: bash docker/install_redis.sh"
+    assert shutil.which("redis-server"), "redis-server is missing: make tools"
     redis_port, api_port = free_port(), free_port()
     sample = sorted((ROOT / "api" / "samples").glob("*tumor*.jpg"))[0]
     with ExitStack() as stack:
