@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
-from segmenter.formats.dicom.lookup_tables import read_table
+from segmenter.formats.dicom.lookup_tables import LookupTable, read_table
 from segmenter.formats.dicom.values import numbers, of_frame
 from segmenter.formats.grey_levels import (
     AS_ASKED,
@@ -83,12 +83,15 @@ def is_inverted(header: Dataset, photometric: str) -> bool:
 def full_range(header: Dataset) -> tuple[Ramp, str | None] | None:
     """Return how pictures of few bits are shown without a window, and the rule's name.
 
-    Every value that the bits can hold has a grey level of its own, so nothing is chosen; None for
-    deeper pictures, and for values that a modality LUT gives.
+    Every value that the bits can hold has a grey level of its own, so nothing is chosen; of a
+    modality LUT all values that its entries can have are shown. None for deeper pictures.
     """
     bits = header.get("BitsStored") or header.get("BitsAllocated") or 0
-    if bits > SHOWN_BITS or header.get("ModalityLUTSequence"):
+    if bits > SHOWN_BITS:
         return None
+    if header.get("ModalityLUTSequence"):
+        table = _modality_table(header)
+        return Ramp(0.0, 2.0**table.bits - 1), as_high_bits(SHOWN_BITS)
     rescale = _slope(header)
     ends = rescale(np.array(_stored_range(header, bits)))
     plain = bits == SHOWN_BITS and not _is_signed(header) and ends[0] < ends[1]
@@ -112,10 +115,12 @@ def _stored_range(header: Dataset, bits: int) -> tuple[float, float]:
 def _modality(stored: Stored, header: Dataset) -> tuple[Stored, _Rescale]:
     """Apply a modality LUT, or return what slope and intercept say."""
     if header.get("ModalityLUTSequence"):
-        item = header.ModalityLUTSequence[0]
-        table = read_table(item, header, signed=_is_signed(header))
-        return table.look_up(stored), lambda values: values
+        return _modality_table(header).look_up(stored), lambda values: values
     return stored, _slope(header)
+
+
+def _modality_table(header: Dataset) -> LookupTable:
+    return read_table(header.ModalityLUTSequence[0], header, signed=_is_signed(header))
 
 
 def _slope(header: Dataset) -> _Rescale:
@@ -201,5 +206,13 @@ def is_picture(stored: Stored, header: Dataset) -> npt.NDArray[np.bool_]:
     if not padding:
         return np.ones(stored.shape, dtype=np.bool_)
     limit = numbers(header, "PixelPaddingRangeLimit") or padding
-    low, high = sorted((padding[0], limit[0]))
+    low, high = sorted(_as_stored(value, header) for value in (padding[0], limit[0]))
     return np.asarray((stored < low) | (stored > high))
+
+
+def _as_stored(value: float, header: Dataset) -> float:
+    """Return a padding value with the sign of the pixels: not every writer looked at it."""
+    whole = 2.0 ** (header.get("BitsAllocated") or 16)
+    if _is_signed(header):
+        return value - whole if value >= whole / 2 else value
+    return value + whole if value < 0 else value

@@ -15,6 +15,7 @@ from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.dicom.encoding import DataSet, find_data_set
 from segmenter.formats.dicom.layout import FLOAT_PIXELS
 from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
+from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits
 
@@ -78,7 +79,7 @@ def read_attributes(content: bytes, limits: Limits) -> Attributes:
         BrokenImage, ImageTooLarge.
         UnsupportedImage: a transfer syntax or a kind of object that is not read here.
     """
-    with guarded("DICOM file"):
+    with guarded("DICOM file", *PYDICOM_ERRORS):
         found = find_data_set(content, limits)
         header, pixels_at = _read_header(found, limits)
         if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":

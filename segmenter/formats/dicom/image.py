@@ -21,6 +21,7 @@ from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.lookup_tables import through_palette
 from segmenter.formats.dicom.native import native_frame, stored_values
 from segmenter.formats.dicom.spacing import read_spacing
+from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.grey_levels import STRIPS_BYTES, Stored, to_rgb
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, MEBIBYTE, Limits
@@ -45,7 +46,7 @@ def read_dicom_image(
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     attributes = read_attributes(content, limits)
-    with guarded("DICOM image"):
+    with guarded("DICOM image", *PYDICOM_ERRORS):
         layout = read_layout(attributes.header, limits)
     # The pixel data are copied out of the file.
     needed = attributes.size + working_bytes(attributes.header, layout)
@@ -66,7 +67,7 @@ def _decode(
     window: Window | None,
     limits: Limits,
 ) -> DecodedImage:
-    with guarded("DICOM image"):
+    with guarded("DICOM image", *PYDICOM_ERRORS):
         add_pixels(attributes, content, limits)
         header = attributes.header
         stored, photometric = decode_frame(header, layout)

@@ -68,7 +68,10 @@ def stored_values(words: Stored, bits: int, layout: Layout) -> Stored:
         layout: of the attributes.
     """
     if words.dtype.kind == "f":
-        return words
+        floats = words.astype(words.dtype.newbyteorder("="))
+        # Some of the values that are no number would warn wherever they are converted.
+        floats[np.isnan(floats)] = np.nan
+        return floats
     native = words.astype(words.dtype.newbyteorder("="), copy=False)
     size, stored = native.dtype.itemsize, layout.bits_stored
     whole = native.view(f"u{size}")
@@ -89,8 +92,11 @@ def _cells(length: int, layout: Layout) -> _Cells:
     """Return where the pixel cells of frames lie, after a check that they are all there."""
     halved = layout.photometric in HALVED and not full_422(length, layout)
     samples = 2 if halved else layout.samples
-    columns = layout.columns + (layout.columns % 2 if halved else 0)
-    bits = layout.rows * columns * samples * layout.bits_allocated
+    bits = layout.rows * layout.columns * samples * layout.bits_allocated
+    if halved and layout.rows * layout.columns % 2:
+        raise BrokenImage(
+            f"{layout.photometric} of {layout.columns} x {layout.rows} pixels, which are no pairs"
+        )
     expected = (bits * layout.frames + 7) // 8
     if length < expected:
         raise BrokenImage(
@@ -129,9 +135,9 @@ def _swapped(header: Dataset, layout: Layout) -> bool:
 
 def _doubled(words: Stored, layout: Layout) -> Stored:
     """Give each pixel of a pair the colour that they share: uint, shape (H, W, 3)."""
-    pairs = words.reshape(layout.rows, -1, 4)
-    full = np.empty((layout.rows, pairs.shape[1] * 2, 3), words.dtype)
-    full[:, 0::2, 0], full[:, 1::2, 0] = pairs[:, :, 0], pairs[:, :, 1]
-    for offset in (0, 1):
-        full[:, offset::2, 1:] = pairs[:, :, 2:]
-    return full[:, : layout.columns]
+    # Pairs go on from row to row.
+    pairs = words.reshape(-1, 4)
+    full = np.empty((len(pairs) * 2, 3), words.dtype)
+    full[0::2, 0], full[1::2, 0] = pairs[:, 0], pairs[:, 1]
+    full[0::2, 1:] = full[1::2, 1:] = pairs[:, 2:]
+    return full.reshape(layout.rows, layout.columns, 3)

@@ -37,7 +37,7 @@ from segmenter.formats.dicom.image import decode_frame, read_modality
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.spacing import read_spacing
-from segmenter.formats.dicom.values import numbers, of_frame
+from segmenter.formats.dicom.values import PYDICOM_ERRORS, numbers, of_frame
 from segmenter.formats.frames import (
     AS_THEY_ARE,
     Affine,
@@ -111,7 +111,7 @@ def working_bytes(first: bytes, limits: Limits, *, files: int, largest: int) -> 
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     header = read_attributes(first, limits).header
-    with guarded("DICOM series"):
+    with guarded("DICOM series", *PYDICOM_ERRORS):
         layout = read_layout(header, limits)
     nested = nested_bytes(header) if files == 1 else MAX_NESTED_BYTES
     kept = KEPT_BYTES if header.file_meta.TransferSyntaxUID.is_encapsulated else 0
@@ -159,7 +159,7 @@ def open_dicom(
         BrokenImage, ImageTooLarge, UnsupportedImage.
         InvalidPrompt: no such preset, or not for this modality.
     """
-    with guarded("DICOM series"):
+    with guarded("DICOM series", *PYDICOM_ERRORS):
         kind: SequenceFormat = "dicom" if len(files) == 1 else "dicom-series"
         if kind == "dicom-series":
             slices = [_slice(read, limits) for read in files]
@@ -311,7 +311,7 @@ class _GreyFrames:
 
     def __getitem__(self, index: int) -> Stored:
         """Return float32, shape (H, W)."""
-        with guarded("DICOM frame"):
+        with guarded("DICOM frame", *PYDICOM_ERRORS):
             return modality_values(self._stored(index), self._slices[index].header)
 
     def pieces(self) -> Iterator[Piece]:
@@ -399,7 +399,7 @@ def _open_colour(slices: Sequence[Slice], kind: SequenceFormat) -> Frames:
     header, layout = slices[0].header, slices[0].layout
 
     def frame(index: int) -> RgbImage:
-        with guarded("DICOM frame"):
+        with guarded("DICOM frame", *PYDICOM_ERRORS):
             return np.ascontiguousarray(_colour(slices[index])[0])
 
     return Frames(

@@ -3,8 +3,11 @@
 import math
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
+# Of pydicom's own on damaged values, beside Python's; for `guarded`.
+PYDICOM_ERRORS = (BytesLengthException,)
 _GROUPS = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
 

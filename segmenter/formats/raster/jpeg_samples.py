@@ -44,8 +44,9 @@ def jpeg_samples(frame: bytes) -> npt.NDArray[np.uint8]:
 
 def _check_complete(bare: bytes, samples: npt.NDArray[np.uint8]) -> None:
     """Refuse a frame whose decoder takes what is put before its end for more of the picture."""
-    end = bare.rfind(END)
-    with Image.open(BytesIO(bare[:end] + FILLER + END), formats=("JPEG",)) as longer:
+    # Fill bytes before the end would make a marker of what is put behind them.
+    pixels = bare[: bare.rfind(END)].rstrip(b"\xff")
+    with Image.open(BytesIO(pixels + FILLER + END), formats=("JPEG",)) as longer:
         if not np.array_equal(np.asarray(longer), samples):
             raise BrokenImage("the pixels of this JPEG frame end early: cut short")
 

@@ -143,6 +143,12 @@ def _jpeg_2000(frame: bytes) -> Stream:
         raise BrokenImage("a JPEG 2000 frame without its size marker")
     right, bottom, left, top = struct.unpack_from(">4I", frame, start + 8)
     components, depth = struct.unpack_from(">HB", frame, start + 40)
+    # Depth, and width and height of its samples, for each component.
+    sizes = frame[start + 40 + 2 : start + 42 + 3 * components]
+    if any(set(sizes[at::3]) - {1} for at in (1, 2)):
+        raise UnsupportedImage(
+            "a JPEG 2000 frame whose components are sampled differently is not read: encode it anew"
+        )
     coded, transformed = _main_header(frame, start + 2)
     return Stream(
         uid.HTJ2K if coded else uid.JPEG2000,
@@ -154,6 +160,11 @@ def _jpeg_2000(frame: bytes) -> Stream:
         signed=bool(depth & 0x80),
         colour=RGB if transformed and components >= 3 else None,
     )
+
+
+def bare_codestream(frame: bytes) -> bytes:
+    """Return a JPEG 2000 frame without the boxes around it; any other as it is."""
+    return frame[frame.find(_SIZ, 0, _SIZ_WITHIN) :] if frame.startswith(_JP2) else frame
 
 
 def _main_header(frame: bytes, at: int) -> tuple[bool, bool]:

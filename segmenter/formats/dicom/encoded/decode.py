@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 
 from segmenter.errors import BrokenImage
-from segmenter.formats.dicom.encoded.codestream import RGB, Stream, check_frame
+from segmenter.formats.dicom.encoded.codestream import RGB, Stream, bare_codestream, check_frame
 from segmenter.formats.dicom.encoded.gdcm_process import decode_isolated
 from segmenter.formats.dicom.layout import Layout
 from segmenter.formats.grey_levels import Stored
@@ -57,25 +57,33 @@ def decode_encoded(header: Dataset, layout: Layout, index: int) -> tuple[Stored,
     elif decoder == PILLOW:
         values = jpeg_samples(frame)
     else:
-        values = _by_pydicom(header, layout, stream, index)
+        values = _by_pydicom(frame, layout, stream)
     if values.shape[:2] != (layout.rows, layout.columns):
         raise BrokenImage("the decoded frame has another size than the attributes say")
     bits = stream.bits or layout.bits_allocated
     return values, bits, _photometric(stream, layout)
 
 
-def _by_pydicom(header: Dataset, layout: Layout, stream: Stream, index: int) -> Stored:
+def _by_pydicom(frame: bytes, layout: Layout, stream: Stream) -> Stored:
     """Decode JPEG 2000 or run lengths; the attributes' own bits and signs are applied later."""
-    syntax = header.file_meta.TransferSyntaxUID
-    bits = stream.bits or layout.bits_allocated
-    # Instead of the attributes. Any: pydicom's signature names the type of the whole mapping.
+    syntax = stream.syntax
+    # Instead of attributes. Any: pydicom's signature names the type of the whole mapping.
     said: dict[str, Any] = {
-        "bits_stored": bits,
+        "rows": layout.rows,
+        "columns": layout.columns,
+        "samples_per_pixel": layout.samples,
+        "number_of_frames": 1,
+        "bits_allocated": layout.bits_allocated,
+        "bits_stored": stream.bits or layout.bits_allocated,
         "pixel_representation": int(stream.signed),
         "photometric_interpretation": RGB if layout.samples > 1 else "MONOCHROME2",
+        "planar_configuration": 0,
+        "pixel_keyword": "PixelData",
     }
+    # Without JP2 boxes, in which pydicom 3.0.2 loops for ever where a length is 0.
+    one = encapsulate([bare_codestream(frame)], has_bot=False)
     values, _ = get_decoder(syntax).as_array(
-        header, index=index, raw=True, decoding_plugin=DECODERS[syntax], **said
+        one, index=0, raw=True, decoding_plugin=DECODERS[syntax], **said
     )
     decoded: Stored = values
     if stream.bits > layout.bits_stored and layout.shift == 0 and not stream.signed:

@@ -19,7 +19,7 @@ import gdcm  # type: ignore[import-untyped]  # it has no types
 MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
 MAX_CPU_S = 20
 ENDS_EARLY = 3
-END = b"\xff\xd9"
+END, FILL = b"\xff\xd9", b"\xff"
 
 
 def main() -> int:
@@ -28,7 +28,8 @@ def main() -> int:
     options = json.loads(sys.stdin.buffer.readline())
     frame = sys.stdin.buffer.read()
     end = frame.rfind(END)
-    frame = frame[:end] if end >= 0 else frame
+    # Fill bytes before the end would make a marker of what is put behind them.
+    frame = (frame[:end] if end >= 0 else frame).rstrip(FILL)
     values = _decode(options, frame + END)
     sys.stdout.buffer.write(values)
     # Before the check: should GDCM abort on a filler, the picture is there.

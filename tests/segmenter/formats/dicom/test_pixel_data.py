@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 
 from benchmarks.intake.files import colours, dataset, framed, plain, renamed, saved, set_pixels
 from benchmarks.intake.inputs.encoded import bare, j2k, jpeg, with_adobe, with_ids
-from segmenter.errors import BrokenImage
+from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.dicom.image import decode_dicom
 
 RGB = colours()
@@ -127,3 +127,27 @@ def test_a_jpeg_2000_without_a_transform_has_the_colours_of_its_tag() -> None:
     decoded = decode_dicom(content)
     assert np.abs(decoded.pixels.astype(int) - RGB).max() <= 3
     assert decoded.rendering == YBR
+
+
+def test_jp2_boxes_without_a_length_are_passed_over() -> None:
+    boxes = b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(4) + b"xxxx"
+    decoded = decode_dicom(framed(boxes + j2k(), uid.JPEG2000Lossless, RGB))
+    assert np.array_equal(decoded.pixels, RGB)
+
+
+def test_a_jpeg_2000_of_components_of_different_sizes_is_refused() -> None:
+    frame = bytearray(j2k())
+    # Samples of the second component are two pixels wide.
+    frame[frame.index(b"\xff\x51") + 44] = 2
+    with pytest.raises(UnsupportedImage, match="sampled differently"):
+        decode_dicom(framed(bytes(frame), uid.JPEG2000Lossless, RGB))
+
+
+def test_a_damaged_value_is_broken_and_not_repeated() -> None:
+    content = plain(RGB[..., 0], WindowCenter="1", WindowWidth="1", PixelPaddingValue=7)
+    at = content.index(b"\x28\x00\x00\x01US\x02\x00")
+    # Bits Allocated becomes three bytes long, of which the last is a patient's.
+    damaged = content[: at + 6] + b"\x03\x00\x08\x00J" + content[at + 10 :]
+    with pytest.raises(BrokenImage) as caught:
+        decode_dicom(damaged)
+    assert "J" not in str(caught.value).replace("JPEG", "")
