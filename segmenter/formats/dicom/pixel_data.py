@@ -4,6 +4,7 @@ A JPEG under a native transfer syntax would be shown as noise, and native pixels
 one as damage; both are told by content, decoded as what they are, and named.
 """
 
+import re
 from typing import NamedTuple
 
 from pydicom import uid
@@ -36,6 +37,9 @@ _ITEM = b"\xfe\xff\x00\xe0"
 _ITEM_HEADER = 8
 # Enough of a frame for what its header says; metadata in front of it are rarely longer.
 _HEAD_BYTES = 1024 * 1024
+_HEAD_FRAGMENTS = 1024
+# Where the standard numbers them.
+_STANDARD = re.compile(r"1\.2\.840\.10008\.1\.2(\.\d{1,3}){1,3}")
 _VIDEO = "1.2.840.10008.1.2.4.10"
 _PIXEL_GROUP = 0x7FE0
 
@@ -93,7 +97,7 @@ def find_pixels(found: DataSet, at: int, header: Dataset) -> PixelData:
         return value
     items = found.content.startswith(_ITEM, element.at)
     if element.undefined or (items and length != _native_bytes(header)):
-        return _encapsulated(value, stated, _first_fragment(found.content, element.at))
+        return _encapsulated(value, stated, _first_fragments(found.content, element.at))
     return _plain(value, stated, found.content[element.at : element.at + _HEAD_BYTES], header)
 
 
@@ -180,7 +184,12 @@ def _check_known(syntax: uid.UID) -> None:
 
 def _public_name(syntax: uid.UID) -> str:
     """Name a syntax of the standard; a private UID could name an institution."""
-    return repr(syntax.name) if syntax.is_transfer_syntax and not syntax.is_private else "(private)"
+    if syntax.is_private:
+        return "(private)"
+    if syntax.is_transfer_syntax:
+        return repr(syntax.name)
+    # Newer than pydicom's dictionary, such as JPEG XL.
+    return str(syntax) if _STANDARD.fullmatch(syntax) else "(unknown)"
 
 
 def _element(found: DataSet, at: int) -> Element:
@@ -195,13 +204,21 @@ def _element(found: DataSet, at: int) -> Element:
     raise BrokenImage("a DICOM image without its pixel data")
 
 
-def _first_fragment(content: bytes, at: int) -> bytes:
-    """Return the first bytes of the first fragment behind the offset table."""
-    length = int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
-    at += _ITEM_HEADER + length
-    length = int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
-    at += _ITEM_HEADER
-    return content[at : at + min(length, _HEAD_BYTES)]
+def _first_fragments(content: bytes, at: int) -> bytes:
+    """Return the first bytes of the fragments behind the offset table; one may be very short."""
+    at += _ITEM_HEADER + _item_length(content, at)
+    parts: list[bytes] = []
+    room = _HEAD_BYTES
+    while room > 0 and content.startswith(_ITEM, at) and len(parts) < _HEAD_FRAGMENTS:
+        length = _item_length(content, at)
+        at += _ITEM_HEADER
+        parts.append(content[at : at + min(length, room)])
+        at, room = at + length, room - length
+    return b"".join(parts)
+
+
+def _item_length(content: bytes, at: int) -> int:
+    return int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
 
 
 def _end_of_items(content: bytes, at: int, end: int) -> int:
@@ -214,8 +231,7 @@ def _end_of_items(content: bytes, at: int, end: int) -> int:
     for _ in range(MAX_FRAGMENTS):
         if at + _ITEM_HEADER > end or not content.startswith(_ITEM, at):
             return at
-        length = int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
-        at += _ITEM_HEADER + length
+        at += _ITEM_HEADER + _item_length(content, at)
         if at > end:
             raise BrokenImage("the encoded pixel data end within a frame: cut short")
     raise ImageTooLarge(f"more than {MAX_FRAGMENTS} fragments of encoded pixel data")

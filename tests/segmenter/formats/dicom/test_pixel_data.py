@@ -1,5 +1,6 @@
 """What pixel data are by themselves, where the file says something else."""
 
+import re
 from collections.abc import Callable
 from io import BytesIO
 
@@ -151,3 +152,23 @@ def test_a_damaged_value_is_broken_and_not_repeated() -> None:
     with pytest.raises(BrokenImage) as caught:
         decode_dicom(damaged)
     assert "J" not in str(caught.value).replace("JPEG", "")
+
+
+@pytest.mark.parametrize("fragments", [1, 2, 3, 7])
+@pytest.mark.parametrize("table", [False, True], ids=["without offsets", "with offsets"])
+def test_a_frame_in_many_fragments_is_read(fragments: int, table: bool) -> None:
+    made = dataset(np.stack([RGB, RGB]), NumberOfFrames=2, PhotometricInterpretation="YBR_FULL_422")
+    made.file_meta.TransferSyntaxUID = uid.JPEGBaseline8Bit
+    frames = [jpeg(), jpeg(quality=90)]
+    made.PixelData = encapsulate(frames, fragments_per_frame=fragments, has_bot=table)
+    made["PixelData"].VR = "OB"
+    made["PixelData"].is_undefined_length = True
+    decoded = decode_dicom(saved(made))
+    assert np.abs(decoded.pixels - AS_FILE).max() <= 1
+
+
+def test_a_transfer_syntax_of_later_years_is_refused_by_its_number() -> None:
+    jpeg_xl = "1.2.840.10008.1.2.4.110"
+    video = framed(jpeg(), uid.MPEG2MPML, RGB)
+    with pytest.raises(UnsupportedImage, match=re.escape(jpeg_xl)):
+        decode_dicom(video.replace(uid.MPEG2MPML.encode(), jpeg_xl.encode()))
