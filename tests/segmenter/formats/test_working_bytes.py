@@ -12,8 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from pydicom.pixels.utils import compress
-from pydicom.uid import JPEG2000Lossless, RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
+from benchmarks.intake.files import dataset, saved, with_bytes, written
+from benchmarks.intake.inputs.tables import palette_file
 from tests.segmenter.formats.build import dicom, dicom_bytes, dicom_dataset, dicom_jpeg, save
 
 HEIGHT, WIDTH = 2000, 3000
@@ -68,6 +70,18 @@ def with_alpha(pixels: Pixels) -> Image.Image:
     return Image.fromarray(np.dstack([pixels, np.full(pixels.shape[:2], 200, np.uint8)]))
 
 
+SIGNED = {"PixelRepresentation": 1}
+
+
+def float_file(keyword: str, values: Pixels) -> bytes:
+    made = dataset(values[..., None].view(np.uint8)[..., 0])
+    for name in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(made, name)
+    made.BitsAllocated = 8 * values.itemsize
+    setattr(made, keyword, values.tobytes())
+    return saved(made)
+
+
 KINDS: dict[str, Callable[[Pixels], bytes]] = {
     "png": lambda p: save(Image.fromarray(p), "PNG"),
     "png grey": lambda p: save(Image.fromarray(p[..., 0]), "PNG"),
@@ -103,6 +117,23 @@ KINDS: dict[str, Callable[[Pixels], bytes]] = {
     "dicom jpeg 2000": lambda p: compressed(deep(p), JPEG2000Lossless),
     "dicom jpeg 2000 colour": lambda p: compressed(p, JPEG2000Lossless),
     "dicom run lengths": lambda p: compressed(p, RLELossless),
+    "dicom high bit": lambda p: dicom(deep(p) << 1, BitsStored=12, HighBit=12),
+    "dicom signed": lambda p: dicom(deep(p) & 0xFFF, BitsStored=12, HighBit=11, **SIGNED),
+    "dicom bits": lambda p: with_bytes(
+        p[..., 0], np.packbits(p[..., 0] > 99).tobytes(), BitsAllocated=1, BitsStored=1, HighBit=0
+    ),
+    "dicom halved colours": lambda p: with_bytes(
+        p, p[..., :2].tobytes(), PhotometricInterpretation="YBR_FULL_422"
+    ),
+    "dicom palette": lambda p: palette_file(16, "<u2", 257, indices=p[..., 0]),
+    "dicom float": lambda p: float_file("FloatPixelData", deep(p, np.float32)),
+    "dicom double": lambda p: float_file("DoubleFloatPixelData", deep(p, np.float64)),
+    "dicom deflated": lambda p: written(dataset(p), DeflatedExplicitVRLittleEndian),
+    "dicom jpeg progressive": lambda p: dicom_jpeg(
+        [save(Image.fromarray(p), "JPEG", progressive=True, subsampling=0)],
+        p,
+        PhotometricInterpretation="YBR_FULL_422",
+    ),
 }
 
 
