@@ -84,6 +84,7 @@ class Volume:
         truth: None where it must be refused.
         center: of the window that shows its values.
         width: of that window.
+        rounding_mm: how far written positions may be off the even grid that they stand for.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Volume:
     truth: VolumeTruth | None
     center: float = 500.0
     width: float = 1000.0
+    rounding_mm: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,8 @@ def check_volume(given: Volume) -> Outcome:
     ours = f"{frames.count} slices, {_mm(frames.geometry.slice_mm)} apart"
     if frames.count != truth.frames:
         said, millimetres = f"{truth.frames} slices", _FAR
-    good = millimetres <= MM_TOLERANCE and levels <= LEVEL_TOLERANCE
+    allowed = MM_TOLERANCE + given.rounding_mm
+    good = millimetres <= allowed and levels <= LEVEL_TOLERANCE
     return Outcome(given.name, given.kind, ours, name, said, "right" if good else "wrong")
 
 

@@ -151,7 +151,9 @@ def _group(**macros: dict[str, Any]) -> Dataset:
 
 
 def _of(name: str, series: Series, truth: VolumeTruth, order: Any = files) -> Volume:
-    return Volume(name, SERIES, partial(order, series), truth)
+    # Half of the last decimal, along three axes.
+    rounding_mm = 0.5 * 10.0**-series.decimals * np.sqrt(3.0)
+    return Volume(name, SERIES, partial(order, series), truth, rounding_mm=rounding_mm)
 
 
 def _refused(name: str, build: Callable[[], list[bytes]]) -> Volume:
