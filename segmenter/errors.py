@@ -5,6 +5,7 @@
         UnsupportedImage         not a format that is read here
         BrokenImage              a known format that does not decode
         ImageTooLarge            over the byte or pixel limit
+        MixedFiles               sound files that do not make one sequence
         InvalidPrompt            a prompt field out of its range
       ImageNotFound              never stored, or expired
       VolumeNotFound             the same of a volume job, or of a part of it
@@ -57,6 +58,10 @@ class BrokenImage(InputError):
 
 class ImageTooLarge(InputError):
     """The image is over the byte or pixel limit."""
+
+
+class MixedFiles(InputError):
+    """The files are read here, but are not the frames of one sequence."""
 
 
 class InvalidPrompt(InputError):

@@ -41,8 +41,8 @@ ROWS: Mapping[str, Row] = {
     "segmenter.masks": Row("segmenter.contract", "scipy"),
     "segmenter.redis_connection": Row("segmenter.errors", "redis"),
     "segmenter.formats": Row(
-        f"{SEGMENTER} segmenter.formats.clips segmenter.formats.dicom segmenter.formats.raster"
-        " segmenter.formats.volumes",
+        f"{SEGMENTER} segmenter.formats.clips segmenter.formats.dicom"
+        " segmenter.formats.dicom.series segmenter.formats.raster segmenter.formats.volumes",
         "PIL",
     ),
     "segmenter.formats.clips": Row(f"{SEGMENTER} segmenter.formats", "av"),
@@ -54,6 +54,9 @@ ROWS: Mapping[str, Row] = {
     "segmenter.formats.dicom.encoded": Row(
         "segmenter.errors segmenter.formats segmenter.formats.dicom segmenter.formats.raster",
         "pydicom gdcm",
+    ),
+    "segmenter.formats.dicom.series": Row(
+        f"{SEGMENTER} segmenter.formats segmenter.formats.dicom", "pydicom"
     ),
     "segmenter.formats.raster": Row(f"{SEGMENTER} segmenter.formats", "PIL"),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),

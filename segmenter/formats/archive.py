@@ -12,26 +12,51 @@ from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.limits import Limits
 
 MAGIC = b"PK\x03\x04"
-# An index of files that exporters put beside the slices.
-PASSED_OVER = ("DICOMDIR",)
-HIDDEN = ("__MACOSX/", ".")
+# Enough of a file to tell what it is: magic numbers, and the header inside a small gzip.
+HEAD_BYTES = 16 * 1024
+# Names of files that nobody asks about are cut.
+MAX_NAME_CHARS = 128
+# Systems put them beside what a person packs.
+_RESOURCES = "__MACOSX"
 
-
-# Reads one file of an upload.
+# Reads one file of an upload; the first so many bytes of it.
 ReadFile = Callable[[], bytes]
+ReadHead = Callable[[], bytes]
 
 
 class Member(NamedTuple):
-    """A file of an upload: its bytes, and how to read them."""
+    """A file of an upload.
 
+    Attributes:
+        number: in the order sent or of the archive, from 1; folders do not count.
+        size: bytes.
+        read: returns all of it.
+        head: returns `HEAD_BYTES` of it.
+        name: without folders; None if it has none here.
+        hidden: a file that systems make and people do not see.
+    """
+
+    number: int
     size: int
     read: ReadFile
+    head: ReadHead
+    name: str | None = None
+    hidden: bool = False
+
+
+def member_of(number: int, content: bytes) -> Member:
+    """Return a file that lies in memory."""
+    return Member(number, len(content), partial(bytes, content), lambda: content[:HEAD_BYTES])
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a path is of a file that systems make, by the name of it or of a folder."""
+    parts = path.replace("\\", "/").split("/")
+    return parts[-1].startswith(".") or _RESOURCES in parts[:-1]
 
 
 def members(content: bytes, limits: Limits) -> list[Member]:
     """Return the files of an archive, in its order; each is inflated when it is read.
-
-    Folders and hidden files are passed over.
 
     Raises:
         BrokenImage: damaged; reading a file raises it too.
@@ -41,31 +66,42 @@ def members(content: bytes, limits: Limits) -> list[Member]:
     with _inflating():
         # Stays open: it reads from memory.
         archive = zipfile.ZipFile(BytesIO(content))
-        found = [each for each in archive.infolist() if _wanted(each)]
-    if len(found) > limits.max_frames:
-        raise ImageTooLarge(
-            f"{len(found)} files in the archive, over the limit of {limits.max_frames}"
-        )
+        found = [each for each in archive.infolist() if not each.is_dir()]
+    shown = sum(not is_hidden(each.filename) for each in found)
+    # Of hidden files there is one for each other at most.
+    if max(shown, len(found) - shown) > limits.max_frames:
+        raise ImageTooLarge(f"{shown} files in the archive, over the limit of {limits.max_frames}")
     # What the archive declares may be false, but no reader gives more than that.
     if sum(each.file_size for each in found) > limits.max_bytes:
         raise ImageTooLarge(f"an archive of more than {limits.max_bytes} bytes when inflated")
     if any(each.flag_bits & 1 for each in found):
-        raise UnsupportedImage("an encrypted ZIP archive is not read")
-    if not found:
+        raise UnsupportedImage("an encrypted ZIP archive is not read: send it without a password")
+    if not shown:
         raise UnsupportedImage("the ZIP archive holds no file")
-    return [Member(each.file_size, partial(_read, archive, each)) for each in found]
+    return [_member(archive, each, number) for number, each in enumerate(found, 1)]
 
 
-def _wanted(member: zipfile.ZipInfo) -> bool:
-    name = member.filename.rsplit("/", 1)[-1]
-    hidden = member.filename.startswith(HIDDEN) or name.startswith(".")
-    return not (member.is_dir() or hidden or name in PASSED_OVER)
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, number: int) -> Member:
+    return Member(
+        number,
+        entry.file_size,
+        partial(_read, archive, entry, entry.file_size),
+        partial(_read, archive, entry, HEAD_BYTES),
+        base_name(entry.filename),
+        is_hidden(entry.filename),
+    )
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    with _inflating(), archive.open(member) as stream:
+def base_name(path: str) -> str:
+    """Return the name of a file without its folders and control characters, cut to a length."""
+    name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(each for each in name if each.isprintable())[:MAX_NAME_CHARS]
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> bytes:
+    with _inflating(), archive.open(entry) as stream:
         # One byte more, so that the end is seen and with it the checksum.
-        return stream.read(member.file_size + 1)
+        return stream.read(size + 1)
 
 
 @contextmanager

@@ -134,6 +134,40 @@ class SourceGrid:
         return tuple(slice(None, None, -1 if flip else 1) for flip in reversed(self.flipped))
 
 
+class FrameOrigin(NamedTuple):
+    """Where a shown frame comes from, without a name or identifier of the file.
+
+    Attributes:
+        file: its number in the order sent (or of the archive), from 1.
+        frame: its number in a file of several frames, from 1; None in a file of one.
+        instance_number: of the DICOM file; None if it is not told.
+        position_mm: of the first pixel's centre, in DICOM's patient space, LPS; None if unknown.
+        time_ms: after the event or the first frame that times of the series count from; None if
+            unknown.
+    """
+
+    file: int
+    frame: int | None = None
+    instance_number: int | None = None
+    position_mm: tuple[float, float, float] | None = None
+    time_ms: float | None = None
+
+
+class SkippedFile(NamedTuple):
+    """A file among those sent that is no part of the sequence.
+
+    Attributes:
+        file: its number in the order sent (or of the archive), from 1.
+        what: what it is, in words of ours.
+        name: without folders, as the caller called it; None if it is not known here. For the
+            caller's eyes alone: never in a log or an error.
+    """
+
+    file: int
+    what: str
+    name: str | None = None
+
+
 @dataclass(frozen=True)
 class Frames:
     """An opened sequence.
@@ -149,6 +183,8 @@ class Frames:
         source: the grid that labels are written back to.
         frame: returns one frame by its index: uint8, shape (H, W, 3), RGB; cheap in order, may cost
             more out of it. Raises `BrokenImage` if it does not decode.
+        origins: where each frame comes from; empty where a frame is no file of its own.
+        skipped: files that are no part of the sequence.
     """
 
     count: int
@@ -160,6 +196,8 @@ class Frames:
     geometry: FrameGeometry
     source: SourceGrid
     frame: Callable[[int], RgbImage]
+    origins: tuple[FrameOrigin, ...] = ()
+    skipped: tuple[SkippedFile, ...] = ()
 
 
 def shown_grey(

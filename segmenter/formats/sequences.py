@@ -1,27 +1,94 @@
 """Bytes of an upload to a sequence of frames: the entry point of volumes and videos.
 
-Formats are told by content, never by name.
+Formats are told by content, never by name. Among several files those that make the sequence are
+taken; the others are skipped and named in what is returned.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from segmenter.errors import ImageTooLarge, InvalidPrompt, UnsupportedImage
+from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
-from segmenter.formats.archive import Member
+from segmenter.formats.archive import Member, member_of
 from segmenter.formats.clips.video import open_video
 from segmenter.formats.clips.video import working_bytes as video_bytes
-from segmenter.formats.dicom.series import open_dicom
-from segmenter.formats.dicom.series import working_bytes as dicom_bytes
-from segmenter.formats.frames import AS_THEY_ARE, Frames, ReadOptions
+from segmenter.formats.dicom.series.opening import open_dicom
+from segmenter.formats.dicom.series.opening import working_bytes as dicom_bytes
+from segmenter.formats.dicom.series.source_files import DicomFile
+from segmenter.formats.frames import AS_THEY_ARE, FrameOrigin, Frames, ReadOptions, SkippedFile
 from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
 from segmenter.formats.sniff import sniff
-from segmenter.formats.volumes.files import MAX_PARTS, is_volume, open_volume
+from segmenter.formats.strays import DICOMDIR, EMPTY, GZIP, HIDDEN, UNKNOWN, what_is, with_article
+from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
 READ_HERE = "NIfTI, NRRD, MetaImage, DICOM, MP4 and TIFF sequences are read"
+# A refusal says of so many files what they are.
+MAX_TOLD = 5
+_COUNTS = ("no", "one", "two", "three", "four", "five")
+
+
+class _Kind(NamedTuple):
+    """A kind of files, other than DICOM, that hold a sequence.
+
+    Attributes:
+        name: of a file's format by its first bytes, in the words of a refusal; None if it is not
+            of this kind.
+        open: opens one file; of a volume a header and its voxels may be two.
+        working_bytes: of the same files.
+        picture: a file of it beside another sequence is a picture, not a sequence.
+    """
+
+    name: Callable[[bytes], str | None]
+    open: Callable[[Sequence[bytes], Limits, ReadOptions], Frames]
+    working_bytes: Callable[[Sequence[bytes], Limits], int]
+    picture: bool = False
+
+
+def _open_video(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
+    _refuse_preset(options.preset)
+    return open_video(files[0], limits)
+
+
+def _open_tiff(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
+    _refuse_preset(options.preset)
+    return open_tiff(files[0], limits, window=options.window)
+
+
+KINDS = (
+    _Kind(
+        lambda head: "MP4" if head[4:8] == b"ftyp" else None,
+        _open_video,
+        lambda files, limits: video_bytes(files[0], limits),
+    ),
+    _Kind(volume_name, open_volume, volume_bytes),
+    _Kind(
+        lambda head: "TIFF" if _sniffed(head) == "tiff" else None,
+        _open_tiff,
+        lambda files, limits: tiff_bytes(files[0], limits),
+        picture=True,
+    ),
+)
+
+
+class _Found(NamedTuple):
+    """A file that is a sequence, or the header of one."""
+
+    member: Member
+    kind: _Kind
+    name: str
+
+
+class _Chosen(NamedTuple):
+    """Files that make a sequence, all DICOM if there is no `kind`, and those that do not."""
+
+    kind: _Kind | None
+    members: tuple[Member, ...]
+    skipped: tuple[SkippedFile, ...]
 
 
 def open_frames(
@@ -30,21 +97,30 @@ def open_frames(
     """Open a volume file, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
 
     Args:
-        files: of one file, or of all files of a series; a ZIP archive stands for its files.
+        files: of one file, or of all files of a series; a ZIP archive stands for its files. Others
+            may lie among them: see `Frames.skipped`.
         limits: bounds, checked before anything is decoded.
         options: what the caller chose.
 
     Raises:
         UnsupportedImage, BrokenImage, ImageTooLarge.
-        InvalidPrompt: a choice that does not exist or does not fit.
+        MixedFiles: the files do not make one sequence.
+        InvalidPrompt: a choice that does not exist, does not fit or is needed.
     """
     members = _members(files, limits)
-    parts = _volume_parts(members)
-    if parts:
-        return open_volume(parts, limits, options)
-    if len(members) == 1:
-        return _open_one(members[0].read(), limits, options)
-    return open_dicom([member.read for member in members], limits, options)
+    chosen = _choose(members, _is_archive(files))
+    if chosen.kind is None:
+        frames = open_dicom(_dicom_files(chosen), limits, options)
+    else:
+        frames = chosen.kind.open([each.read() for each in chosen.members], limits, options)
+    names = {member.number: member.name for member in members}
+    skipped = sorted((*chosen.skipped, *frames.skipped))
+    origins = frames.origins or (FrameOrigin(chosen.members[0].number),) * frames.count
+    return replace(
+        frames,
+        origins=origins,
+        skipped=tuple(each._replace(name=names[each.file]) for each in skipped),
+    )
 
 
 def working_bytes(
@@ -52,33 +128,20 @@ def working_bytes(
 ) -> int:
     """Return the memory that opening a sequence and reading its frames takes, beside its files.
 
-    Reads the header of the first file only: what the others declare is checked against it.
-
     Raises:
         UnsupportedImage, BrokenImage, ImageTooLarge.
     """
     members = _members(files, limits)
-    parts = _volume_parts(members)
-    if parts:
-        # What lies in an archive is inflated beside it.
-        return sum(map(len, parts)) * _is_archive(files) + volume_bytes(parts, limits)
-    first, largest = members[0].read(), max(member.size for member in members)
-    if len(members) > 1:
-        return dicom_bytes(first, limits, files=len(members), largest=2 * largest)
-    inflated = largest if _is_archive(files) else 0
-    if first[4:8] == b"ftyp":
-        return inflated + video_bytes(first, limits)
-    kind = sniff(first)
-    if kind == "dicom":
-        return inflated + dicom_bytes(first, limits, files=1, largest=largest)
-    if kind == "tiff":
-        return inflated + tiff_bytes(first, limits)
-    raise _single(kind)
-
-
-def _is_archive(files: bytes | Sequence[bytes]) -> bool:
-    first = files if isinstance(files, bytes) else files[0]
-    return first.startswith(archive.MAGIC)
+    chosen = _choose(members, _is_archive(files))
+    if chosen.kind is None:
+        largest = max(member.size for member in chosen.members)
+        # What lies in an archive is inflated beside it, and pixel data are copied out of a file.
+        copies = 1 if len(members) == 1 and not _is_archive(files) else 2
+        return dicom_bytes(_dicom_files(chosen), limits, largest=copies * largest)
+    # What lies in an archive is inflated beside it.
+    inflated = sum(member.size for member in chosen.members) if _is_archive(files) else 0
+    contents = [member.read() for member in chosen.members]
+    return inflated + chosen.kind.working_bytes(contents, limits)
 
 
 def is_sequence(content: bytes) -> bool:
@@ -86,43 +149,142 @@ def is_sequence(content: bytes) -> bool:
     return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_volume(content)
 
 
-def _volume_parts(members: Sequence[Member]) -> list[bytes]:
-    """Return the files of a volume; none if the upload is something else."""
-    if len(members) > MAX_PARTS:
-        return []
-    parts = [member.read() for member in members]
-    return parts if any(map(is_volume, parts)) else []
+def _is_archive(files: bytes | Sequence[bytes]) -> bool:
+    if isinstance(files, bytes):
+        return files.startswith(archive.MAGIC)
+    return len(files) == 1 and files[0].startswith(archive.MAGIC)
 
 
 def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
     files = [content] if isinstance(content, bytes) else list(content)
-    if not files:
+    if not any(files):
         raise UnsupportedImage("the upload is empty")
-    for file in files:
+    for file in filter(None, files):
         check_bytes(file, limits)
     total = sum(map(len, files))
     if total > limits.max_bytes:
         raise ImageTooLarge(f"{total} bytes in all files, over the limit of {limits.max_bytes}")
-    if len(files) == 1 and files[0].startswith(archive.MAGIC):
+    if _is_archive(files):
         return archive.members(files[0], limits)
-    return [Member(len(file), partial(bytes, file)) for file in files]
+    return [member_of(number, file) for number, file in enumerate(files, 1)]
 
 
-def _open_one(content: bytes, limits: Limits, options: ReadOptions) -> Frames:
-    if content[4:8] == b"ftyp":
-        _refuse_preset(options.preset)
-        return open_video(content, limits)
-    kind = sniff(content)
-    if kind == "dicom":
-        return open_dicom([lambda: content], limits, options)
-    if kind == "tiff":
-        _refuse_preset(options.preset)
-        return open_tiff(content, limits, window=options.window)
-    raise _single(kind)
+def _choose(members: Sequence[Member], archived: bool) -> _Chosen:
+    """Tell the files of the sequence from those that only lie beside it.
+
+    Raises:
+        UnsupportedImage: there is no sequence, or more than one.
+    """
+    dicom, others, strays = _sorted(members)
+    # A picture beside a sequence is no second sequence.
+    if dicom or any(not each.kind.picture for each in others):
+        beside = [each.member for each in others if each.kind.picture]
+        strays += [SkippedFile(each.number, what_is(each.head())) for each in beside]
+        others = [each for each in others if not each.kind.picture]
+    if len(others) + bool(dicom) > 1:
+        raise UnsupportedImage(_several(others, len(dicom), archived))
+    if dicom:
+        return _Chosen(None, tuple(dicom), tuple(strays))
+    if not others:
+        raise UnsupportedImage(_none(members, strays))
+    member, kind, _ = others[0]
+    voxels = _voxels(member, members, strays) if kind.open is open_volume else None
+    if voxels is None:
+        return _Chosen(kind, (member,), tuple(strays))
+    left = tuple(each for each in strays if each.file != voxels.number)
+    return _Chosen(kind, (member, voxels), left)
 
 
-def _single(kind: str) -> UnsupportedImage:
-    return UnsupportedImage(f"this is {kind}, a single picture; {READ_HERE}")
+def _sorted(members: Sequence[Member]) -> tuple[list[Member], list[_Found], list[SkippedFile]]:
+    """Return DICOM files, files of other kinds of sequences, and what is neither."""
+    dicom: list[Member] = []
+    others: list[_Found] = []
+    strays: list[SkippedFile] = []
+    for member in members:
+        head = b"" if member.hidden else member.head()
+        said = what_is(head, name=member.name, hidden=member.hidden)
+        found = _found(member, head, alone=len(members) == 1)
+        if found is not None:
+            others.append(found)
+        elif said not in (HIDDEN, DICOMDIR) and _sniffed(head) == "dicom":
+            dicom.append(member)
+        else:
+            strays.append(SkippedFile(member.number, said))
+    return dicom, others, strays
+
+
+def _found(member: Member, head: bytes, *, alone: bool) -> _Found | None:
+    """Return a file as the sequence that it begins like.
+
+    Raises:
+        BrokenImage: a gzip that does not inflate, where it is the only file.
+    """
+    for kind in KINDS:
+        try:
+            name = kind.name(head)
+        except BrokenImage:
+            if alone:
+                raise
+            continue
+        if name is not None:
+            return _Found(member, kind, name)
+    return None
+
+
+def _voxels(
+    header: Member, members: Sequence[Member], strays: Sequence[SkippedFile]
+) -> Member | None:
+    """Return the file with the voxels of a header that has none; None if it has them, or is alone.
+
+    Raises:
+        UnsupportedImage: several files could be it.
+    """
+    if len(members) == 1 or not is_detached(header.read()):
+        return None
+    unknown = {each.file for each in strays if each.what in (UNKNOWN, GZIP)}
+    others = {each.file for each in strays if each.what not in (HIDDEN, DICOMDIR, EMPTY)}
+    # Voxels begin like anything: where one file alone is left it is they.
+    likely = unknown or (others if len(others) == 1 else set())
+    if len(likely) > 1:
+        raise UnsupportedImage(
+            f"the header of a volume and {len(likely)} files that may be its voxels (files"
+            f" {', '.join(map(str, sorted(likely)[:MAX_TOLD]))}): send the two that belong together"
+        )
+    return next((each for each in members if each.number in likely), None)
+
+
+def _several(others: Sequence[_Found], dicom: int, archived: bool) -> str:
+    where = "in the ZIP archive" if archived else "among the files"
+    counts = Counter(each.name for each in others)
+    if dicom:
+        counts["DICOM"] = dicom
+    told = " and ".join(
+        f"{_COUNTS[count] if count < len(_COUNTS) else count} {name} file{'s' * (count > 1)}"
+        for name, count in counts.items()
+    )
+    return f"{told} {where}: send one{' series or file' if dicom else ''}"
+
+
+def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
+    """Say what the files are, none of which is a sequence."""
+    if len(members) == 1:
+        what = strays[0].what
+        single = ", a single picture: send it to POST /segment" if what.endswith("picture") else ""
+        return f"this is {with_article(what)}{single}; {READ_HERE}"
+    told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
+    more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
+    return f"none of the {len(members)} files is a sequence ({told}{more}); {READ_HERE}"
+
+
+def _dicom_files(chosen: _Chosen) -> list[DicomFile]:
+    return [DicomFile(member.number, member.read) for member in chosen.members]
+
+
+def _sniffed(head: bytes) -> str | None:
+    try:
+        return sniff(head)
+    except UnsupportedImage:
+        return None
 
 
 def _refuse_preset(preset: str | None) -> None:

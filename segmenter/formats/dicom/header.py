@@ -1,6 +1,6 @@
 """The DICOM attributes that the pixels need, read in bounded time and nothing else.
 
-Only the listed tags are kept: names, identifiers and dates are skipped over, never held. What the
+Only the listed tags are kept: names and dates of a person are skipped over, never held. What the
 pixel data are is told by themselves where the file says something else.
 """
 
@@ -34,9 +34,15 @@ _KEYWORDS = (
     *(f"Segmented{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
     "PresentationLUTShape",
     # Where they are, in space and time.
-    *("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices"),
-    *("ImagePositionPatient", "ImageOrientationPatient"),
-    *("FrameTime", "CineRate", "RecommendedDisplayFrameRate"),
+    *("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "GridFrameOffsetVector"),
+    *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
+    *("AcquisitionTime", "AcquisitionDateTime", "ContentTime", "TriggerTime"),
+    *("FrameReferenceTime", "TemporalPositionIdentifier"),
+    # What belongs together, and what tells pictures of one place apart. Never told.
+    *("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "ImageType", "SequenceName"),
+    *("SeriesNumber", "InstanceNumber", "AcquisitionNumber", "EchoTime", "EchoNumbers"),
+    *("DiffusionBValue", "DiffusionGradientOrientation", "ComplexImageComponent"),
     # The same of the frames of enhanced objects.
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )

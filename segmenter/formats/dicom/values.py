@@ -27,10 +27,9 @@ def numbers(holder: Dataset, keyword: str) -> tuple[float, ...]:
 def of_frame(header: Dataset, sequence: str, keyword: str, index: int = 0) -> Dataset:
     """Return what holds an attribute for a frame, counted from 0; the header if nothing does.
 
-    Enhanced objects keep per-frame and shared attributes in sequences (PS3.3, C.7.6.16).
+    Enhanced objects keep per-frame and shared attributes in sequences, which come before the
+    attributes of the object (PS3.3, C.7.6.16).
     """
-    if keyword in header:
-        return header
     for group, place in zip(_GROUPS, (index, 0), strict=True):
         for frame in _items(header, group)[place : place + 1]:
             for item in _items(frame, sequence)[:1]:

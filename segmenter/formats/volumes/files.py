@@ -17,9 +17,7 @@ MAX_PARTS = 2
 
 def is_volume(content: bytes) -> bool:
     """Tell whether a file begins like a volume, or like the header of one."""
-    return (
-        nrrd.is_nrrd(content) or metaimage.is_metaimage(content) or nifti_start(content) is not None
-    )
+    return volume_name(content) is not None
 
 
 def open_volume(
@@ -67,6 +65,28 @@ def _read(files: Sequence[bytes], limits: Limits) -> StoredVolume:
     with guarded("volume"):
         read = nrrd.read_nrrd if nrrd.is_nrrd(header) else metaimage.read_metaimage
         return read(header, voxels, limits)
+
+
+def volume_name(content: bytes) -> str | None:
+    """Name the format of a volume, or of the header of one, by its first bytes; None if none."""
+    if nrrd.is_nrrd(content):
+        return "NRRD"
+    if metaimage.is_metaimage(content):
+        return "MetaImage"
+    start = nifti_start(content)
+    if start is None:
+        return None
+    return "Analyze" if start.analyze else "NIfTI"
+
+
+def is_detached(header: bytes) -> bool:
+    """Tell whether the voxels of a volume are in another file than its header.
+
+    Raises:
+        BrokenImage.
+    """
+    with guarded("volume"):
+        return _is_detached(header)
 
 
 def _is_detached(header: bytes) -> bool:

@@ -18,12 +18,13 @@ from pydicom.uid import generate_uid
 from segmenter.errors import (
     BrokenImage,
     ImageTooLarge,
+    InputError,
     InvalidPrompt,
     SegmenterError,
     UnsupportedImage,
 )
 from segmenter.formats.decoded import Window
-from segmenter.formats.frames import ReadOptions
+from segmenter.formats.frames import ReadOptions, SkippedFile
 from segmenter.formats.limits import Limits
 from segmenter.formats.sequences import open_frames
 from segmenter.formats.volumes.labels import write_labels
@@ -212,18 +213,18 @@ def test_a_missing_slice_is_left_empty_at_its_place() -> None:
     [
         ([ct_slice(0), ct_slice(3), ct_slice(3)], "the same place"),
         ([ct_slice(0), ct_slice(3), ct_slice(7.2)], "uneven"),
-        ([ct_slice(0), ct_slice(3, size=8)], "different sizes"),
-        ([ct_slice(0), ct_slice(3, Modality="MR")], "different modalities"),
+        ([ct_slice(0), ct_slice(3, size=8)], "other Rows and Columns: 6 x 6"),
+        ([ct_slice(0), ct_slice(3, Modality="MR")], "Modality differs: CT in file 1 and MR"),
         (
             [ct_slice(0), ct_slice(3, ImageOrientationPatient=["0", "1", "0", "0", "0", "-1"])],
-            "not parallel",
+            "other ImageOrientationPatient",
         ),
         ([ct_slice(0), ct_slice(3, ImagePositionPatient="")], "its position"),
     ],
     ids=["twice", "uneven", "sizes", "modalities", "localizer", "no position"],
 )
 def test_files_that_are_not_one_series_are_refused(files: list[bytes], words: str) -> None:
-    with pytest.raises(UnsupportedImage, match=words):
+    with pytest.raises(InputError, match=words):
         open_frames(files, Limits())
 
 
@@ -307,9 +308,11 @@ def test_an_empty_archive_is_refused() -> None:
         open_frames(whole, Limits())
 
 
-def test_several_files_must_be_dicom() -> None:
-    with pytest.raises(UnsupportedImage, match="only if all are DICOM"):
-        open_frames([ct_slice(0), save(Image.fromarray(picture()), "PNG")], Limits())
+def test_a_picture_beside_a_series_is_skipped_and_told() -> None:
+    preview = save(Image.fromarray(picture()), "PNG")
+    frames = open_frames([ct_slice(0), preview, ct_slice(3)], Limits())
+    assert frames.count == 2
+    assert frames.skipped == (SkippedFile(2, "PNG picture"),)
 
 
 # TIFF.

@@ -353,8 +353,7 @@ def test_what_the_header_leaves_open_is_told() -> None:
         (meta("TransformMatrix = 1 0 0 1 0 0 0 0 1"), BrokenImage, "turned back"),
         (meta(raw=LITTLE[:-1]), BrokenImage, "239 bytes"),
         ([*meta("ElementDataFile = LIST")], UnsupportedImage, "file for each slice"),
-        ([*nrrd(), *nrrd(*PLACED)], UnsupportedImage, "2 volumes"),
-        ([*nrrd(), b"a note"], UnsupportedImage, "another file beside it"),
+        ([*nrrd(), *nrrd(*PLACED)], UnsupportedImage, "two NRRD files among the files: send one"),
     ],
 )
 def test_what_is_not_read_is_said(files: list[bytes], error: type[Exception], words: str) -> None:

@@ -1,0 +1,1 @@
+"""DICOM files to one sequence: which belong together, in which order, on which grid."""

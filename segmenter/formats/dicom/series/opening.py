@@ -1,0 +1,293 @@
+"""DICOM files as one sequence: the entry point of series, multi-frame objects and clips."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from segmenter.errors import MixedFiles, UnsupportedImage
+from segmenter.formats.decoded import join_rules
+from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes, read_attributes
+from segmenter.formats.dicom.image import working_bytes as frame_bytes
+from segmenter.formats.dicom.layout import read_layout
+from segmenter.formats.dicom.series.phases import (
+    Volume,
+    choose_volume,
+    frame_rate,
+    volumes_of,
+)
+from segmenter.formats.dicom.series.planes import EvenGrid, UnevenSlices, Vector, even_grid
+from segmenter.formats.dicom.series.shown import (
+    KEPT_BYTES,
+    is_colour,
+    open_source,
+    render_frames,
+)
+from segmenter.formats.dicom.series.source_files import (
+    MAX_NESTED_BYTES,
+    DicomFile,
+    SourceFile,
+    kind_without_picture,
+    numbered,
+    read_files,
+    without_repeats,
+)
+from segmenter.formats.dicom.series.units import (
+    SeriesFrame,
+    check_alike,
+    choose_unit,
+    place_of,
+    units_of,
+)
+from segmenter.formats.frames import (
+    AS_THEY_ARE,
+    Affine,
+    FrameGeometry,
+    FrameOrigin,
+    Frames,
+    ReadOptions,
+    SkippedFile,
+    SourceGrid,
+)
+from segmenter.formats.grid import measure_grid
+from segmenter.formats.guard import guarded
+from segmenter.formats.limits import Limits, check_frames
+
+# What is kept of a file's header, and of the place and time of a frame. Measured, rounded up.
+HEADER_BYTES = 16_000
+FACTS_BYTES = 2_500
+# Closer to the even grid than this nobody needs to be told.
+TOLD_RESIDUAL_MM = 1e-3
+# LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
+TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+# Codes of NIfTI: of the scanner, and of another space (a volume that has one of its own).
+IN_PATIENT, ELSEWHERE = (1, 1), (2, 2)
+
+
+def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -> int:
+    """Return the memory that opening a sequence and reading its frames takes, beside its files.
+
+    Reads the header of every file: any of them may be the one that is shown.
+
+    Args:
+        files: of an upload.
+        limits: checked on their attributes.
+        largest: bytes of the largest file, as often as it is in memory beside the upload.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    frame = nested = kept = facts = 0
+    for file in files:
+        with numbered(file.number, of=len(files)):
+            content = file.read()
+            if len(files) > 1 and kind_without_picture(content) is not None:
+                continue
+            header = read_attributes(content, limits).header
+            with guarded("DICOM series"):
+                layout = read_layout(header, limits)
+            frame = max(frame, frame_bytes(header, layout))
+            nested = max(nested, nested_bytes(header))
+            facts += layout.frames
+            check_frames(facts, 0, limits)
+            if header.file_meta.TransferSyntaxUID.is_encapsulated:
+                kept = KEPT_BYTES
+    nested += MAX_NESTED_BYTES if len(files) > 1 else 0
+    parsed = nested * NESTED_FACTOR + facts * FACTS_BYTES + len(files) * HEADER_BYTES
+    return frame + largest + kept + parsed
+
+
+def open_dicom(
+    files: Sequence[DicomFile], limits: Limits, options: ReadOptions = AS_THEY_ARE
+) -> Frames:
+    """Open one series of single frames, or one multi-frame object, among some files.
+
+    Args:
+        files: one or more.
+        limits: checked before anything is decoded.
+        options: what the caller chose.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+        MixedFiles: the files are not of one sequence.
+        InvalidPrompt: a choice that does not exist, does not fit, or is needed.
+    """
+    with guarded("DICOM series"):
+        chosen = _choose(files, limits, options)
+        volume = chosen.volume
+        layout = volume.frames[0].file.layout
+        check_frames(len(volume.frames), len(volume.frames) * layout.rows * layout.columns, limits)
+        grid = _grid(volume)
+        rendered = render_frames(open_source(volume.frames, limits), options)
+        place = _place(volume, grid)
+    return Frames(
+        count=len(volume.frames),
+        height=layout.rows,
+        width=layout.columns,
+        format="dicom" if len(files) == 1 else "dicom-series",
+        modality=volume.frames[0].file.modality,
+        rendering=join_rules(rendered.rules, *chosen.rules, *place.rules),
+        geometry=place.geometry,
+        source=place.source,
+        frame=rendered.frame,
+        origins=tuple(map(_origin, volume.frames, volume.times_ms)),
+        skipped=chosen.skipped,
+    )
+
+
+class _Chosen(NamedTuple):
+    """A sequence among the files, how it was chosen, and the files that are none of it."""
+
+    volume: Volume
+    rules: tuple[str, ...]
+    skipped: tuple[SkippedFile, ...]
+
+
+class _Place(NamedTuple):
+    """Where frames are, for those who look and for what is written, and what to tell of it."""
+
+    geometry: FrameGeometry
+    source: SourceGrid
+    rules: tuple[str, ...]
+
+
+def _choose(files: Sequence[DicomFile], limits: Limits, options: ReadOptions) -> _Chosen:
+    found, skipped = read_files(files, limits)
+    if not found:
+        said = "; ".join(f"file {each.file} is a {each.what}" for each in skipped[:5])
+        raise UnsupportedImage(f"no DICOM file with a picture: {said}; send the images")
+    found, repeated = without_repeats(found)
+    units = units_of(found)
+    number, unit = choose_unit(units, options.series)
+    check_alike(unit)
+    volumes = volumes_of(unit.frames, cine=_is_cine(unit.first))
+    which, volume = choose_volume(volumes, options.volume)
+    count, by = len(volumes.volumes), " and ".join(volumes.by)
+    rules = (
+        f"series {number} of {len(units)}" if len(units) > 1 else None,
+        f"volume {which} of {count} by {by}" if count > 1 else None,
+        f"frames in order of {by}" if count == 1 and by else None,
+        _order_rule(volume),
+    )
+    told = tuple(rule for rule in rules if rule)
+    return _Chosen(volume, told, (*skipped, *repeated))
+
+
+def _is_cine(file: SourceFile) -> bool:
+    timed = any("FrameTime" in facts.moment.times for facts in file.frames)
+    return timed or file.stated_fps is not None or is_colour(file.layout)
+
+
+def _order_rule(volume: Volume) -> str | None:
+    """Tell where the frames of one object are shown in another order than they are stored in."""
+    if volume.frames[0].file.layout.frames == 1:
+        return None
+    order = [frame.facts.frame for frame in volume.frames]
+    return None if order == sorted(order) else "frames sorted by position"
+
+
+def _grid(volume: Volume) -> EvenGrid | None:
+    """Lay the slices of a volume onto their grid; None for a clip, one slice, or without planes.
+
+    Raises:
+        MixedFiles: there is no even one.
+    """
+    planes = [frame.facts.plane for frame in volume.frames]
+    known = [plane for plane in planes if plane is not None]
+    if volume.axis == "time" or len(known) < 2:
+        return None
+    spacing = volume.frames[0].facts.spacing
+    side = min(spacing.row_mm, spacing.column_mm) if spacing else None
+    try:
+        return even_grid(known, side)
+    except UnevenSlices as error:
+        raise _uneven(volume.frames, error) from None
+
+
+def _uneven(frames: Sequence[SeriesFrame], error: UnevenSlices) -> MixedFiles:
+    """Say which slices are off, and by what."""
+    told = []
+    for index in error.pairs:
+        here, there = frames[index].facts.plane, frames[index + 1].facts.plane
+        assert here is not None
+        assert there is not None
+        moved = there.position - here.position
+        far = "\\".join(f"{side:g}" for side in np.round(moved, 4))
+        far = far if error.within else f"{there.along - here.along:.4g}"
+        between = f"{place_of(frames[index])} and {place_of(frames[index + 1])}"
+        told.append(f"{far} mm between {between}")
+    what = "shifts within the plane" if error.within else "distances"
+    return MixedFiles(
+        f"the {what} of the slices are uneven (ImagePositionPatient): {told[0]}, {told[1]}; send"
+        " the files of one series, whole"
+    )
+
+
+def _place(volume: Volume, grid: EvenGrid | None) -> _Place:
+    first = volume.frames[0]
+    file, plane, spacing = first.file, first.facts.plane, first.facts.spacing
+    fps, uneven = frame_rate(volume.times_ms) if volume.axis == "time" else (None, None)
+    if volume.axis == "time":
+        fps = fps or file.stated_fps
+    rules = [uneven]
+    if plane is None or spacing is None:
+        geometry = FrameGeometry(axis=volume.axis, spacing=spacing, fps=fps)
+        several = len(volume.frames) > 1 and volume.axis == "depth"
+        rules.append("positions of the frames not told" if several else None)
+        return _Place(geometry, SourceGrid(), _told(rules))
+    thickness = None if grid else first.facts.thickness_mm
+    step = grid.step if grid else plane.normal * (thickness or 1.0)
+    affine = _affine(first, grid.origin if grid else plane.position, step)
+    geometry, sizes = FrameGeometry(volume.axis, affine, spacing, fps=fps), measure_grid(affine)
+    if volume.axis == "depth" and (grid or thickness):
+        geometry = replace(
+            geometry, slice_mm=sizes.slice_mm, step_mm=sizes.step_mm, voxel_ml=sizes.voxel_ml
+        )
+    rules += [
+        None if grid or thickness else "slice thickness not told",
+        f"{grid.missing} slices missing between" if grid and grid.missing else None,
+        f"positions even within {grid.residual_mm:.2g} mm"
+        if grid and grid.residual_mm > TOLD_RESIDUAL_MM
+        else None,
+        sizes.shear_rule,
+    ]
+    source = SourceGrid(
+        affine=affine,
+        codes=IN_PATIENT if file.of_patient else ELSEWHERE,
+        places=grid.places if grid and grid.missing else None,
+    )
+    return _Place(geometry, source, _told(rules))
+
+
+def _told(rules: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(rule for rule in rules if rule)
+
+
+def _affine(first: SeriesFrame, origin: Vector, step: Vector) -> Affine:
+    """Return the affine of (column, row, place), RAS."""
+    plane, spacing = first.facts.plane, first.facts.spacing
+    assert plane is not None
+    assert spacing is not None
+    affine = np.eye(4)
+    affine[:3, 0] = plane.across * spacing.column_mm
+    affine[:3, 1] = plane.down * spacing.row_mm
+    affine[:3, 2] = step
+    affine[:3, 3] = origin
+    moved: Affine = TO_RAS @ affine
+    return moved
+
+
+def _origin(frame: SeriesFrame, time_ms: float | None) -> FrameOrigin:
+    plane, file = frame.facts.plane, frame.file
+    position = None
+    if plane is not None:
+        x, y, z = plane.position.tolist()
+        position = (x, y, z)
+    return FrameOrigin(
+        file=file.number,
+        frame=frame.facts.frame + 1 if file.layout.frames > 1 else None,
+        instance_number=file.instance_number,
+        position_mm=position,
+        time_ms=time_ms,
+    )

@@ -1,0 +1,197 @@
+"""Where slices are, and the even grid that they lie on. Pure.
+
+Positions come as decimal texts, often cut to few digits: a grid is even if what is left over is
+within the rounding of the digits that are there.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from segmenter.formats.dicom.values import numbers
+
+Vector = npt.NDArray[np.float64]
+
+# Slices may be off an even grid by this share of its step, or of a pixel within their plane.
+UNEVEN = 0.05
+# Closer than this two slices are at one place.
+SAME_PLACE_MM = 1e-3
+# Positions that fit a grid so well are on it, digit for digit.
+EXACT_MM = 1e-6
+# Cosines of one plane, written with few digits.
+SAME_PLANE = 1e-3
+# Rounding explains no more than this share of a step: beyond it, a gap could not be told from it.
+LARGEST_ROUNDING = 0.25
+# With more slices missing than this share of those that are there, it is no grid with gaps.
+LARGEST_MISSING = 0.5
+# Further digits are those of a float, and mean nothing.
+MOST_DECIMALS = 9
+
+
+class Plane(NamedTuple):
+    """Where a slice is.
+
+    Attributes:
+        position: of the first pixel's centre, millimetres, LPS.
+        across: unit vector along which columns grow.
+        down: unit vector along which rows grow.
+        decimals: of the three numbers of `position` as they were written.
+    """
+
+    position: Vector
+    across: Vector
+    down: Vector
+    decimals: tuple[int, int, int] = (MOST_DECIMALS,) * 3
+
+    @property
+    def normal(self) -> Vector:
+        """Unit vector along which a right-handed grid grows."""
+        return np.cross(self.across, self.down)
+
+    @property
+    def along(self) -> float:
+        """Millimetres along the normal of the plane."""
+        return float(self.normal @ self.position)
+
+    def parallel(self, other: "Plane") -> bool:
+        """Tell whether two planes have the same orientation."""
+        turned = np.abs([self.across - other.across, self.down - other.down])
+        return bool(turned.max() <= SAME_PLANE)
+
+
+class UnevenSlices(ValueError):
+    """Slices that lie on no even grid.
+
+    Attributes:
+        pairs: places in the list of two neighbours whose distance is one, and of two whose
+            distance is another.
+        within: they are off within their plane, not along its normal.
+    """
+
+    def __init__(self, pairs: tuple[int, int], *, within: bool) -> None:
+        super().__init__("uneven")
+        self.pairs = pairs
+        self.within = within
+
+
+class EvenGrid(NamedTuple):
+    """Slices on a grid.
+
+    Attributes:
+        places: of the slices, from 0, rising.
+        origin: of the first place, millimetres, LPS.
+        step: from a place to the next, millimetres, LPS; in a tilted stack not along the normal.
+        residual_mm: how far the slice that is farthest off is from its place.
+    """
+
+    places: tuple[int, ...]
+    origin: Vector
+    step: Vector
+    residual_mm: float
+
+    @property
+    def missing(self) -> int:
+        """Number of places without a slice."""
+        return self.places[-1] + 1 - len(self.places)
+
+
+def read_plane(view: Dataset, position: str, orientation: str) -> Plane | None:
+    """Return the plane of a frame; None where the attributes do not tell.
+
+    Args:
+        view: attributes of the frame.
+        position: keyword of three numbers.
+        orientation: keyword of six.
+    """
+    at, cosines = numbers(view, position), numbers(view, orientation)
+    if len(at) != 3 or len(cosines) != 6:
+        return None
+    across, down = np.array(cosines[:3]), np.array(cosines[3:])
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if min(lengths) < 1e-6 or abs(across @ down) > 0.01 * lengths[0] * lengths[1]:
+        return None
+    first, second, third = (decimals(each) for each in view[position].value)
+    return Plane(
+        np.array(at), across / lengths[0], down / lengths[1], decimals=(first, second, third)
+    )
+
+
+def decimals(value: object) -> int:
+    """Return the digits behind the point that a number was written with."""
+    text = str(getattr(value, "original_string", value)).strip()
+    try:
+        exponent = Decimal(text).as_tuple().exponent
+    except InvalidOperation:
+        return MOST_DECIMALS
+    return min(max(0, -exponent), MOST_DECIMALS) if isinstance(exponent, int) else MOST_DECIMALS
+
+
+def even_grid(planes: Sequence[Plane], pixel_mm: float | None) -> EvenGrid:
+    """Lay slices onto the even grid that is nearest to all of them.
+
+    Args:
+        planes: two or more, parallel, in order along their normal.
+        pixel_mm: shorter side of a pixel; None if unknown.
+
+    Raises:
+        UnevenSlices.
+    """
+    positions = np.array([plane.position for plane in planes])
+    first = planes[0]
+    axes = np.array([first.across, first.down, first.normal])
+    rounding = _rounding(planes)
+    # How far rounding moves a slice along each axis of the grid, at most.
+    rounded = np.abs(axes) @ rounding
+    distances = np.diff(positions @ first.normal)
+    counts = _counts(distances, rounded[2])
+    places = np.concatenate([[0], np.cumsum(counts)])
+    origin, step = _line(positions, places)
+    step_mm = float(abs(step @ first.normal))
+    off = np.abs((positions - origin - np.outer(places, step)) @ axes.T)
+    # What the grid is laid through is rounded as well.
+    explained = 2 * np.minimum(rounded, LARGEST_ROUNDING * step_mm / 2)
+    side = min(step_mm, pixel_mm or step_mm)
+    allowed = np.maximum(explained, UNEVEN * np.array([side, side, step_mm])) + 1e-9
+    missing = int(places[-1]) + 1 - len(places)
+    if (off[:, 2] > allowed[2]).any() or missing > LARGEST_MISSING * len(places):
+        raise UnevenSlices((int(distances.argmin()), int(distances.argmax())), within=False)
+    if (off[:, :2] > allowed[:2]).any():
+        worst = int((off[:, :2] / allowed[:2]).max(axis=1).argmax())
+        raise UnevenSlices((0, worst - 1), within=True)
+    residual = float(np.linalg.norm(off, axis=1).max())
+    return EvenGrid(tuple(int(place) for place in places), origin, step, residual)
+
+
+def _line(positions: Vector, places: npt.NDArray[np.int64]) -> tuple[Vector, Vector]:
+    """Return the first place and the step of the grid nearest to all positions."""
+    step = (positions[-1] - positions[0]) / places[-1]
+    if np.abs(positions - positions[0] - np.outer(places, step)).max() <= EXACT_MM:
+        return positions[0], step
+    # Least squares: over many slices what each was rounded by cancels out.
+    around = places - places.mean()
+    step = around @ (positions - positions.mean(axis=0)) / (around @ around)
+    return positions.mean(axis=0) - step * places.mean(), step
+
+
+def _rounding(planes: Sequence[Plane]) -> Vector:
+    """Return half a unit of the last digit of each coordinate, millimetres.
+
+    A coordinate without a digit behind the point in any slice is exact: who writes whole
+    millimetres means them.
+    """
+    digits = np.array([plane.decimals for plane in planes]).max(axis=0)
+    half: Vector = np.where(digits > 0, 0.5 * 10.0 ** -digits.astype(np.float64), 0.0)
+    return half
+
+
+def _counts(distances: Vector, rounded_mm: float) -> npt.NDArray[np.int64]:
+    """Return how many steps of an even grid lie between neighbours."""
+    slack = 2 * min(2 * rounded_mm, LARGEST_ROUNDING * float(distances.min()))
+    near = distances[distances <= distances.min() * (1 + UNEVEN) + slack]
+    # Median of those that can be single steps; each distance is counted alone, so that what
+    # rounding adds to it does not add up over hundreds of slices.
+    return np.maximum(1, np.rint(distances / float(np.median(near)))).astype(np.int64)

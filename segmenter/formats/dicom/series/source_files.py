@@ -1,0 +1,278 @@
+"""DICOM files of an upload, read one by one: what is kept of each, and which hold no picture."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from segmenter.contract import Spacing
+from segmenter.errors import ImageTooLarge, InputError, MixedFiles
+from segmenter.formats.dicom.header import Attributes, nested_bytes, read_attributes
+from segmenter.formats.dicom.image import read_modality
+from segmenter.formats.dicom.layout import Layout, read_layout
+from segmenter.formats.dicom.series.moments import (
+    Moment,
+    frame_times,
+    read_moment,
+    stated_fps,
+)
+from segmenter.formats.dicom.series.planes import MOST_DECIMALS, Plane, read_plane
+from segmenter.formats.dicom.series.views import PER_FRAME, SHARED, frame_view
+from segmenter.formats.dicom.spacing import read_spacing
+from segmenter.formats.dicom.values import numbers
+from segmenter.formats.frames import SkippedFile
+from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
+
+# Of the sequences in the headers of a series: 7 KiB for each of 300 slices.
+MAX_NESTED_BYTES = 2 * MEBIBYTE
+# Where the file meta information ends: it holds a dozen of short texts.
+_META_BYTES = 4096
+# MediaStorageSOPClassUID, explicit VR.
+_META_CLASS = b"\x02\x00\x02\x00UI"
+# Words in the keyword of a storage class without a picture, and what people call it.
+# Source: PS3.4, B.5 (storage SOP classes).
+_NO_PICTURE = (
+    ("MediaStorageDirectory", "DICOMDIR"),
+    ("KeyObjectSelection", "DICOM key object selection"),
+    ("PresentationState", "DICOM presentation state"),
+    ("EncapsulatedPDF", "PDF document in DICOM"),
+    ("Encapsulated", "document in DICOM"),
+    ("SurfaceSegmentation", "DICOM segmentation"),
+    ("SegmentationStorage", "DICOM segmentation"),
+    ("Waveform", "DICOM waveform"),
+    ("RTStructureSet", "DICOM RT structure set"),
+    ("RTPlan", "DICOM RT plan"),
+    ("RTIonPlan", "DICOM RT plan"),
+    ("TreatmentRecord", "DICOM RT treatment record"),
+    ("Registration", "DICOM registration"),
+    ("SpatialFiducials", "DICOM fiducials"),
+    ("RawData", "DICOM raw data"),
+    ("Spectroscopy", "DICOM spectroscopy"),
+    ("RealWorldValueMapping", "DICOM value mapping"),
+    ("Measurements", "DICOM measurements"),
+    ("HangingProtocol", "DICOM hanging protocol"),
+    ("SRStorage", "DICOM structured report"),
+    ("TextSR", "DICOM structured report"),
+    ("ProcedureLog", "DICOM structured report"),
+)
+# Attributes of places and times: read once, then let go.
+_READ_ONCE = (
+    *("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "ImageType", "SequenceName"),
+    *("SeriesNumber", "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"),
+    *("AcquisitionTime", "AcquisitionDateTime", "ContentTime", "TriggerTime"),
+    *("FrameReferenceTime", "EchoTime", "EchoNumbers", "DiffusionBValue"),
+    *("DiffusionGradientOrientation", "ComplexImageComponent"),
+)
+
+ReadFile = Callable[[], bytes]
+
+
+class DicomFile(NamedTuple):
+    """A file of an upload: its number there, from 1, and how to read it."""
+
+    number: int
+    read: ReadFile
+
+
+class FrameFacts(NamedTuple):
+    """Where a frame is, and when it was taken.
+
+    Attributes:
+        frame: its number in its file, from 0.
+        stack: what several stacks of one file are told apart by; None if it has one.
+        thickness_mm: what the file says of a slice that stands alone.
+    """
+
+    frame: int
+    plane: Plane | None
+    spacing: Spacing | None
+    thickness_mm: float | None
+    stack: str | None
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """What is kept of a file.
+
+    Attributes:
+        attributes: of a file with one frame, without what `frames` hold; None for several frames,
+            whose attributes are read again once it is known that they are shown.
+        localizer: it says that it is one.
+        stated_fps: frames per second of a clip whose frames have no times.
+        of_patient: positions are in the patient, not in a volume of its own.
+        instance_number: None if it is not told.
+    """
+
+    number: int
+    read: ReadFile
+    attributes: Attributes | None
+    layout: Layout
+    modality: str | None
+    sop_class: str
+    instance_uid: str | None
+    series_uid: str
+    series_number: float
+    frame_of_reference: str | None
+    instance_number: int | None
+    localizer: bool
+    stated_fps: float | None
+    of_patient: bool
+    frames: tuple[FrameFacts, ...]
+
+
+def kind_without_picture(head: bytes) -> str | None:
+    """Name what a DICOM object without a picture is, by its file meta information."""
+    at = head.find(_META_CLASS, 0, _META_BYTES)
+    if at < 0:
+        return None
+    length = int.from_bytes(head[at + 6 : at + 8], "little")
+    text = head[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
+    keyword = UID(text).keyword if text else ""
+    return next((said for word, said in _NO_PICTURE if word in keyword), None)
+
+
+def read_files(
+    files: Sequence[DicomFile], limits: Limits
+) -> tuple[list[SourceFile], list[SkippedFile]]:
+    """Read the attributes of all files; those without a picture are told apart.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage: names the file by its number.
+    """
+    found: list[SourceFile] = []
+    skipped: list[SkippedFile] = []
+    nested = frames = 0
+    for file in files:
+        with numbered(file.number, of=len(files)):
+            content = file.read()
+            kind = kind_without_picture(content) if len(files) > 1 else None
+            if kind is not None:
+                skipped.append(SkippedFile(file.number, kind))
+                continue
+            one = _read_file(file, content, limits)
+        found.append(one)
+        nested += nested_bytes(one.attributes.header) if one.attributes else 0
+        frames += len(one.frames)
+        if nested > MAX_NESTED_BYTES:
+            raise ImageTooLarge(
+                f"{nested} bytes of sequences in the files, over the limit of {MAX_NESTED_BYTES}"
+            )
+        if frames > limits.max_frames:
+            raise ImageTooLarge(f"{frames} frames, over the limit of {limits.max_frames}")
+    return found, skipped
+
+
+@contextmanager
+def numbered(number: int, *, of: int) -> Iterator[None]:
+    """Name the file that an error is about by its number, where there are several."""
+    try:
+        yield
+    except InputError as error:
+        if of == 1:
+            raise
+        raise type(error)(f"file {number}: {error}", field=error.field) from None
+
+
+def without_repeats(files: Iterable[SourceFile]) -> tuple[list[SourceFile], list[SkippedFile]]:
+    """Leave out files that came twice.
+
+    Raises:
+        MixedFiles: two that say to be the same and are not.
+    """
+    kept: list[SourceFile] = []
+    skipped: list[SkippedFile] = []
+    first: dict[str, SourceFile] = {}
+    for file in files:
+        name = file.instance_uid or _digest(file)
+        same = first.setdefault(name, file)
+        if same is file:
+            kept.append(file)
+        elif file.instance_uid is None or _digest(file) == _digest(same):
+            skipped.append(SkippedFile(file.number, f"the same as file {same.number}"))
+        else:
+            raise MixedFiles(
+                f"files {same.number} and {file.number} have the same SOPInstanceUID and are not"
+                " the same: leave one of them out"
+            )
+    return kept, skipped
+
+
+def _digest(file: SourceFile) -> str:
+    return hashlib.sha256(file.read()).hexdigest()
+
+
+def _read_file(file: DicomFile, content: bytes, limits: Limits) -> SourceFile:
+    attributes = read_attributes(content, limits)
+    header = attributes.header
+    layout = read_layout(header, limits)
+    check_frames(layout.frames, 0, limits)
+    first = frame_view(header, 0)
+    facts = tuple(_facts(header, index, layout.frames) for index in range(layout.frames))
+    one = SourceFile(
+        number=file.number,
+        read=file.read,
+        attributes=None,
+        layout=layout,
+        modality=read_modality(header),
+        sop_class=str(header.get("SOPClassUID") or ""),
+        instance_uid=_text(header, "SOPInstanceUID"),
+        series_uid=_text(header, "SeriesInstanceUID") or "",
+        series_number=(*numbers(header, "SeriesNumber"), math.inf)[0],
+        frame_of_reference=_text(header, "FrameOfReferenceUID"),
+        instance_number=next(map(int, numbers(header, "InstanceNumber")), None),
+        localizer=_is_localizer(first),
+        stated_fps=stated_fps(header) if layout.frames > 1 else None,
+        of_patient="ImagePositionVolume" not in first,
+        frames=facts,
+    )
+    if layout.frames > 1:
+        return one
+    for keyword in _READ_ONCE:
+        if keyword in first:
+            del first[keyword]
+    return replace(one, attributes=attributes._replace(header=first))
+
+
+def _text(header: Dataset, keyword: str) -> str | None:
+    return str(header.get(keyword) or "").strip() or None
+
+
+def _is_localizer(view: Dataset) -> bool:
+    said = [view.get(keyword) for keyword in ("ImageType", "FrameType")]
+    return any("LOCALIZER" in str(value).upper() for value in said if value)
+
+
+def _facts(header: Dataset, frame: int, frames: int) -> FrameFacts:
+    view = frame_view(header, frame)
+    thickness = numbers(view, "SliceThickness") or numbers(view, "SpacingBetweenSlices")
+    stack = view.get("StackID")
+    return FrameFacts(
+        frame=frame,
+        plane=_plane(header, view, frame, frames),
+        spacing=read_spacing(view),
+        thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
+        stack=None if stack is None else str(stack),
+        moment=read_moment(view, frame, frames),
+    )
+
+
+def _plane(header: Dataset, view: Dataset, frame: int, frames: int) -> Plane | None:
+    """Return the plane of a frame; None where the file has one position for unlike frames."""
+    plane = read_plane(view, "ImagePositionPatient", "ImageOrientationPatient")
+    plane = plane or read_plane(view, "ImagePositionVolume", "ImageOrientationVolume")
+    if plane is None or frames == 1 or any(macro in header for macro in (SHARED, PER_FRAME)):
+        return plane
+    # Of an object without functional groups the position is that of its first frame.
+    offsets = numbers(view, "GridFrameOffsetVector")
+    if len(offsets) == frames:
+        moved = plane.position + plane.normal * (offsets[frame] - offsets[0])
+        return plane._replace(position=moved, decimals=(MOST_DECIMALS,) * 3)
+    is_cine = frame_times(header, frames) or stated_fps(header)
+    return plane if is_cine else None

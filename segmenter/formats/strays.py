@@ -1,0 +1,76 @@
+"""What a file is that is no part of a sequence, told by its first bytes in words of ours."""
+
+import codecs
+
+from segmenter.errors import UnsupportedImage
+from segmenter.formats.sniff import sniff
+
+EMPTY = "empty file"
+UNKNOWN = "content of no format known here"
+GZIP = "gzip archive"
+HIDDEN = "hidden file"
+DICOMDIR = "DICOMDIR"
+_PICTURES = {
+    "png": "PNG picture",
+    "jpeg": "JPEG picture",
+    "tiff": "TIFF picture",
+    "webp": "WebP picture",
+    "bmp": "BMP picture",
+    "gif": "GIF picture",
+}
+# Offset, bytes, what to call it.
+_MAGIC: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"%PDF", "PDF document"),
+    (0, b"PK\x03\x04", "ZIP archive or Office document"),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Windows thumbnail store or old Office document"),
+    (0, b"{\\rtf", "text document"),
+    (0, b"\x00\x05\x16\x07", "macOS resource file"),
+    (0, b"MZ", "Windows program"),
+    (0, b"\x7fELF", "program"),
+    (0, b"Rar!", "RAR archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (0, b"\x1f\x8b", GZIP),
+    (0, b"SQLite format 3\x00", "database"),
+    (0, b"<", "XML or HTML text"),
+    (0, b"\xef\xbb\xbf<", "XML or HTML text"),
+)
+
+
+def what_is(head: bytes, *, name: str | None = None, hidden: bool = False) -> str:
+    """Say what a file is.
+
+    Args:
+        head: its first bytes.
+        name: of the file, without folders; only DICOMDIR is known by it.
+        hidden: see `segmenter.formats.archive.Member`.
+    """
+    if hidden:
+        return HIDDEN
+    if name is not None and name.upper() == "DICOMDIR":
+        return DICOMDIR
+    if not head:
+        return EMPTY
+    try:
+        return _PICTURES.get(sniff(head), "DICOM file")
+    except UnsupportedImage:
+        pass
+    for offset, magic, said in _MAGIC:
+        if head[offset : offset + len(magic)] == magic:
+            return said
+    return "text" if _is_text(head) else UNKNOWN
+
+
+def with_article(what: str) -> str:
+    """Put an article before what a file is, where it takes one."""
+    if what.endswith(("text", UNKNOWN)):
+        return what
+    return f"{'an' if what[0] in 'aeio' else 'a'} {what}"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        # The last character may be cut.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(each.isprintable() or each in "\r\n\t\f" for each in text)
