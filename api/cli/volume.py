@@ -7,8 +7,9 @@ command of `api.cli.predict`, which stays as it is for one image.
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -21,12 +22,18 @@ from api.cli.volume_files import draw_overview, write_volume
 from api.render.volumes import to_frames, to_volume
 from api.schemas.faults import checked
 from api.schemas.shortcuts import box_of_text
-from api.schemas.volume_answers import FramesAnswer, VolumeAnswer, VolumeObjectOut
+from api.schemas.volume_answers import (
+    FramesAnswer,
+    SkippedOut,
+    VolumeAnswer,
+    VolumeObjectOut,
+)
 from api.schemas.volume_requests import VolumeBody, window_of_text
+from segmenter.formats.archive import is_hidden
 from segmenter.formats.sequences import is_sequence
 from segmenter.queue.messages import to_error
 from segmenter.services import frames_opener
-from segmenter.volumes.contract import VolumeStatus
+from segmenter.volumes.contract import MAX_FILES, VolumeStatus
 from segmenter.volumes.jobs import Volumes
 from segmenter.volumes.plan import options_of
 from segmenter.volumes.store import ReadSome
@@ -69,8 +76,9 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     if not _means_sequence(arguments):
         return cli_predict.run_segment(arguments, setup)
     body = checked(VolumeBody, fields_of(arguments))
-    contents = [read_image(path) for path in files_of([arguments.image, *arguments.more])]
-    found = asyncio.run(_segment(setup, body, contents))
+    paths = files_of([arguments.image, *arguments.more])
+    contents = read_files(paths, setup.settings.for_segmenter().volume.max_bytes)
+    found = asyncio.run(_segment(setup, body, contents, [path.name for path in paths]))
     if arguments.out:
         write_volume(arguments.out, *found)
     tell(found.answer, arguments, _print)
@@ -105,20 +113,49 @@ def fields_of(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
-    """Replace folders by the files in them, by name; hidden ones are left out.
+    """Replace folders by the files in them and below, by name; hidden ones are left out.
 
     Raises:
-        UsageFault: a path does not exist, or there is no file.
+        UsageFault: a path does not exist, there is no file, or there are too many.
     """
     files: list[Path] = []
     for path in paths:
         if not path.exists():
             raise UsageFault(f"there is no {path}")
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        files += [each for each in inside if each.is_file() and not each.name.startswith(".")]
+        inside = _below(path) if path.is_dir() else [path]
+        files += [each for each in islice(inside, MAX_FILES + 1) if each.is_file()]
     if not files:
         raise UsageFault("there is no file in the folder")
+    if len(files) > MAX_FILES:
+        raise UsageFault(f"more than {MAX_FILES} files, which is the limit")
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if is_hidden(f"{path.parent.name}/{path.name}"):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _below(path)
+        else:
+            yield path
+
+
+def read_files(paths: Sequence[Path], max_bytes: int) -> list[bytes]:
+    """Read files; one may be empty where there are several.
+
+    Raises:
+        UsageFault: one cannot be read, or they are too large together.
+    """
+    if len(paths) == 1:
+        return [read_image(paths[0])]
+    try:
+        total = sum(path.stat().st_size for path in paths)
+        if total > max_bytes:
+            raise UsageFault(f"{total} bytes in {len(paths)} files, the limit is {max_bytes}")
+        return [path.read_bytes() for path in paths]
+    except OSError as error:
+        raise UsageFault(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def progress_line(done: int, total: int) -> str:
@@ -127,11 +164,14 @@ def progress_line(done: int, total: int) -> str:
     return f"[{'#' * filled}{'.' * (BAR_CHARS - filled)}] {done}/{total} frames"
 
 
-async def _segment(setup: Setup, body: VolumeBody, contents: list[bytes]) -> Found:
+async def _segment(
+    setup: Setup, body: VolumeBody, contents: list[bytes], names: list[str | None]
+) -> Found:
     say("loading the model")
     async with open_services(setup.embedded()) as services:
         volumes, request = services.volumes, body.to_request()
-        taken = await volumes.create(uuid4().hex, [_reader(each) for each in contents], request)
+        files = [_reader(each) for each in contents]
+        taken = await volumes.create(uuid4().hex, files, request, names)
         job, record = taken.record.public_id, taken.record
         shape = record.shape
         say(f"{shape.frames} frames of {shape.width} x {shape.height}, {shape.format}; looking")
@@ -196,8 +236,16 @@ def _print(answer: VolumeAnswer) -> None:
         print(f"{name}: {len(objects)} found")
     for found in objects:
         print(describe_object(found))
+    for skipped in answer.sequence.skipped:
+        print(describe_skipped(skipped))
     seconds = answer.provenance.seconds if answer.provenance else 0.0
     cli_predict.print_footer(answer.needs_review, seconds)
+
+
+def describe_skipped(skipped: SkippedOut) -> str:
+    """Say in one line which file is no part of the sequence, and what it is."""
+    name = f" ({skipped.name})" if skipped.name else ""
+    return f"  skipped file {skipped.file}{name}: {skipped.what}"
 
 
 def describe_object(found: VolumeObjectOut) -> str:

@@ -31,12 +31,14 @@ class FormFile:
         name: of the field.
         start: its first byte in the body, and the next one to be read.
         end: behind its last byte.
+        called: as its sender calls it; for answers alone, never a path, a key or a line of a log.
     """
 
     name: str
     start: int
     end: int
     body: Buffer
+    called: str | None = None
 
     async def read(self, size: int) -> bytes:
         """Read the next bytes, as many as given unless it ends before."""
@@ -65,9 +67,9 @@ def parse_form(body: Buffer, content_type: str, *, max_files: int) -> Form:
     """
     form = Form([], [])
     for head, start, end in _parts(body, _boundary(content_type)):
-        name, is_file = _named(head)
-        if is_file:
-            form.files.append(FormFile(name, start, end, body))
+        name, called = _named(head)
+        if called is not None:
+            form.files.append(FormFile(name, start, end, body, called or None))
         elif end - start > MAX_FIELD_BYTES:
             raise MalformedBody(f"a field of a form has at most {MAX_FIELD_BYTES} bytes")
         else:
@@ -122,14 +124,16 @@ def _find(body: Buffer, wanted: bytes, start: int) -> int:
     raise MalformedBody("the form has no end: its boundary is missing")
 
 
-def _named(head: bytes) -> tuple[str, bool]:
-    """Return the name of a part, and whether it is a file."""
+def _named(head: bytes) -> tuple[str, str | None]:
+    """Return the name of a part, and what its file is called; None if it is no file."""
     for line in head.split(b"\r\n"):
         title, _, value = line.partition(b":")
         if title.strip().lower() == b"content-disposition":
             kind, options = parse_options_header(value.strip())
             if kind == b"form-data" and b"name" in options:
-                return _text(options[b"name"]), b"filename" in options
+                called = options.get(b"filename")
+                shown = None if called is None else called.decode(errors="replace")
+                return _text(options[b"name"]), shown
     raise MalformedBody("a part of the form has no name")
 
 

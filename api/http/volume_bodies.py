@@ -26,10 +26,11 @@ READ_TIMEOUT_S = 480.0
 
 @dataclass(frozen=True)
 class ReceivedVolume:
-    """A checked body, and readers of the files that came with it, in the order they came."""
+    """A checked body, and readers and names of the files that came with it, in their order."""
 
     body: VolumeBody
     files: list[ReadSome]
+    names: list[str | None]
 
 
 async def read_volume(request: Request) -> ReceivedVolume:
@@ -46,13 +47,14 @@ async def read_volume(request: Request) -> ReceivedVolume:
 
 
 def _from_json(body: Body) -> ReceivedVolume:
-    return _checked(ReceivedVolume(parse_json(body.buffer()[:], VolumeBody), []))
+    return _checked(ReceivedVolume(parse_json(body.buffer()[:], VolumeBody), [], []))
 
 
 def _from_form(content_type: str, body: Body) -> ReceivedVolume:
     form = parse_form(body.buffer(), content_type, max_files=MAX_FILES)
     fields = checked(VolumeBody, fields_of(form, _value))
-    return _checked(ReceivedVolume(fields, _files_of(form)))
+    names = [file.called for file in form.files]
+    return _checked(ReceivedVolume(fields, _files_of(form), names))
 
 
 def _checked(received: ReceivedVolume) -> ReceivedVolume:

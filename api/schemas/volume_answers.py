@@ -10,6 +10,29 @@ from api.schemas.answers import Answer, BoxOut, ProvenanceOut, RleOut, SpacingOu
 VolumeState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
+class SkippedOut(Answer):
+    """A file among those sent that is no part of the sequence."""
+
+    file: Annotated[int, Field(description="its number in the order sent or packed, from 1")]
+    name: Annotated[str | None, Field(description="as its sender called it, without folders")]
+    what: Annotated[str, Field(examples=["PDF document"])]
+
+
+class FrameSourceOut(Answer):
+    """Where a frame comes from; null is what its file does not tell."""
+
+    file: Annotated[int, Field(description="number in the order sent or packed, from 1")]
+    frame: Annotated[int | None, Field(description="number in a file of several, from 1")]
+    instance_number: Annotated[int | None, Field(description="of the DICOM file")]
+    position_mm: Annotated[
+        tuple[float, float, float] | None,
+        Field(description="centre of the first pixel in DICOM's patient space (LPS)"),
+    ]
+    time_ms: Annotated[
+        float | None, Field(description="after the trigger, or the first frame of the series")
+    ]
+
+
 class SequenceOut(Answer):
     """What was uploaded, as it is shown; `rendering` names the rule that made 8-bit pixels."""
 
@@ -30,6 +53,10 @@ class SequenceOut(Answer):
     ]
     voxel_ml: Annotated[float | None, Field(description="volume of a voxel")]
     fps: Annotated[float | None, Field(description="frames a second of a video")]
+    skipped: Annotated[
+        tuple[SkippedOut, ...], Field(description="files that are no part of it, the first 100")
+    ]
+    skipped_files: Annotated[int, Field(description="number of all of them")]
 
 
 class AskedOut(Answer):
@@ -109,6 +136,7 @@ class FrameOut(Answer):
     """One frame. No objects means: looked and found none."""
 
     frame: int
+    source: Annotated[FrameSourceOut | None, Field(description="null if kept by an old version")]
     presence: float
     reason: str | None
     objects: tuple[FrameObjectOut, ...]

@@ -22,6 +22,7 @@ from segmenter.contract import (
     Rle,
     Spacing,
 )
+from segmenter.formats.frames import FrameOrigin
 from segmenter.queue.messages import JobId
 from segmenter.queue.records import JobRecord
 
@@ -31,6 +32,8 @@ Axis = Literal["depth", "time"]
 MAX_FILES = 4096
 
 
+# Nobody reads a longer list of what is not in a volume.
+MAX_SKIPPED_TOLD = 100
 # A number, or a UID: at most 64 digits and dots (PS3.5, 9.1).
 SeriesChoice = Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")]
 
@@ -87,6 +90,20 @@ class VolumeRequest(Frozen):
         return self
 
 
+class Skipped(Frozen):
+    """A file among those sent that is no part of the sequence.
+
+    Attributes:
+        file: its number in the order sent (or of the archive), from 1.
+        name: as its sender called it, without folders; for the answer alone, never for a log.
+        what: what it is.
+    """
+
+    file: Annotated[int, Field(ge=1)]
+    name: str | None
+    what: str
+
+
 class VolumeShape(Frozen):
     """What was uploaded, as it is shown.
 
@@ -97,6 +114,8 @@ class VolumeShape(Frozen):
         step_mm: distance between a pixel and the same one of the next frame, or None.
         voxel_ml: volume of a voxel in millilitres; None for a video and where a size is unknown.
         fps: frames a second of a video, or None.
+        skipped: files that are no part of the sequence, the first `MAX_SKIPPED_TOLD` of them.
+        skipped_files: number of all of them.
     """
 
     frames: Annotated[int, Field(ge=1)]
@@ -111,6 +130,8 @@ class VolumeShape(Frozen):
     step_mm: float | None = None
     voxel_ml: float | None = None
     fps: float | None
+    skipped: tuple[Skipped, ...] = ()
+    skipped_files: int = 0
 
 
 class VolumeRecord(JobRecord):
@@ -147,9 +168,14 @@ class FrameObject(Frozen):
 
 
 class FrameResult(Frozen):
-    """One frame; no objects means "looked and found none", and `reason` may say why."""
+    """One frame; no objects means "looked and found none", and `reason` may say why.
+
+    Attributes:
+        source: where the frame comes from; None if it was kept by an earlier version.
+    """
 
     index: Index
+    source: FrameOrigin | None = None
     presence: Fraction
     reason: str | None
     objects: tuple[FrameObject, ...]

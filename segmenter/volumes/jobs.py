@@ -6,12 +6,13 @@ job whose caller goes away goes on; its state can be read in every process that 
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from segmenter.contract import JobEvent
 from segmenter.errors import InputError, TransportDown, VolumeNotDone, VolumeNotFound
+from segmenter.formats.archive import base_name
 from segmenter.formats.frames import SequenceReader
 from segmenter.memory_budget import WorkingMemory
 from segmenter.queue.contract import Accept, Producer
@@ -26,7 +27,7 @@ from segmenter.volumes.contract import (
     VolumeStatus,
 )
 from segmenter.volumes.opening import VolumeOpener
-from segmenter.volumes.plan import frame_range, shape_of
+from segmenter.volumes.plan import frame_range, named, shape_of
 from segmenter.volumes.store import ReadSome, VolumeStore
 from segmenter.volumes.summary import to_frame_result
 
@@ -72,13 +73,26 @@ class Volumes:
         self._opener = VolumeOpener(store, reader, memory)
         self._openings = asyncio.Semaphore(MAX_OPENINGS)
 
-    async def create(self, job_id: str, files: Sequence[ReadSome], request: VolumeRequest) -> Taken:
+    async def create(
+        self,
+        job_id: str,
+        files: Sequence[ReadSome],
+        request: VolumeRequest,
+        names: Sequence[str | None] = (),
+    ) -> Taken:
         """Store files, check that they open, and queue a job; the same id again changes nothing.
+
+        Args:
+            job_id: of the job.
+            files: in the order sent.
+            request: what is asked.
+            names: of the files as their sender calls them, to tell which ones are skipped.
 
         Raises:
             UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull, TransportDown.
         """
-        return await self._create(job_id, await self._store.put_upload(files), request)
+        called = {i: base_name(name) for i, name in enumerate(names, 1) if name}
+        return await self._create(job_id, await self._store.put_upload(files), request, called)
 
     async def create_again(self, job_id: str, source: str, request: VolumeRequest) -> Taken:
         """Queue a job on the files of another one, given by its public id: on its own copy.
@@ -87,9 +101,11 @@ class Volumes:
             VolumeNotFound, UnsupportedImage, BrokenImage, ImageTooLarge, InvalidPrompt, QueueFull,
             TransportDown.
         """
-        upload = (await self.record(source)).upload
+        record = await self.record(source)
+        called = {each.file: each.name for each in record.shape.skipped if each.name}
         # Erasing either of the two takes nothing from the other.
-        return await self._create(job_id, await self._store.copy_upload(upload), request)
+        upload = await self._store.copy_upload(record.upload)
+        return await self._create(job_id, upload, request, called)
 
     async def status(self, public_id: str) -> VolumeStatus:
         """Return how far a job is.
@@ -121,9 +137,13 @@ class Volumes:
         record, _ = await self._finished(public_id)
         ids = await self._store.object_ids(record.id)
         page = range(max(first, record.first), min(last, record.last) + 1)
+        places = [index - record.first for index in page]
+        if not places:
+            return []
+        origins = await self._store.origins(record.id, places[0], places[-1])
         return [
-            to_frame_result(await self._store.frame(record.id, index), ids[index - record.first])
-            for index in page
+            to_frame_result(await self._store.frame(record.id, index), ids[place], origin)
+            for index, place, origin in zip(page, places, origins, strict=True)
         ]
 
     async def label_map(self, public_id: str) -> bytes:
@@ -154,10 +174,12 @@ class Volumes:
         await self.jobs.queue.cancel(record.id)
         await self._store.erase(record)
 
-    async def _create(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
+    async def _create(
+        self, job_id: str, upload: Upload, request: VolumeRequest, called: Mapping[int, str]
+    ) -> Taken:
         """Queue a job on files that are its own; they are dropped if it is not taken on."""
         try:
-            taken = await self._take(job_id, upload, request)
+            taken = await self._take(await self._describe(job_id, upload, request, called))
         except TransportDown:
             # The job may have been taken on; if not, its files expire.
             raise
@@ -168,8 +190,7 @@ class Volumes:
             await self._store.drop_upload(upload)
         return taken
 
-    async def _take(self, job_id: str, upload: Upload, request: VolumeRequest) -> Taken:
-        record = await self._describe(job_id, upload, request)
+    async def _take(self, record: VolumeRecord) -> Taken:
         created = JobEvent(name="volume.created", state="queued")
         kept, _ = await self.jobs.accept(record, events=[created])
         is_new, same = kept is record, kept.fingerprint == record.fingerprint
@@ -182,8 +203,10 @@ class Volumes:
         """Queue again what was taken on and has not ended; raises QueueFull, TransportDown."""
         await self.jobs.relay("volume", VolumeRecord)
 
-    async def _describe(self, job_id: str, upload: Upload, request: VolumeRequest) -> VolumeRecord:
-        shape = await self._shape(upload, request)
+    async def _describe(
+        self, job_id: str, upload: Upload, request: VolumeRequest, called: Mapping[int, str]
+    ) -> VolumeRecord:
+        shape = named(await self._shape(upload, request), called)
         first, last = frame_range(request, shape)
         text = upload.sha256 + repr(upload.sizes) + request.model_dump_json()
         return VolumeRecord(

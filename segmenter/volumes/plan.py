@@ -1,13 +1,19 @@
 """Whether a request fits its sequence: the range of frames, and the box on one of them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from segmenter.backends.sequence import FrameStep, SequencePrompt
 from segmenter.errors import InvalidPrompt
 from segmenter.formats.decoded import Window
 from segmenter.formats.frames import Frames, ReadOptions
 from segmenter.masks.geometry import clip_box
-from segmenter.volumes.contract import VolumeRecord, VolumeRequest, VolumeShape
+from segmenter.volumes.contract import (
+    MAX_SKIPPED_TOLD,
+    Skipped,
+    VolumeRecord,
+    VolumeRequest,
+    VolumeShape,
+)
 
 
 def frame_range(request: VolumeRequest, shape: VolumeShape) -> tuple[int, int]:
@@ -73,7 +79,21 @@ def shape_of(frames: Frames) -> VolumeShape:
         step_mm=geometry.step_mm,
         voxel_ml=geometry.voxel_ml,
         fps=geometry.fps,
+        skipped=tuple(
+            Skipped(file=each.file, name=each.name, what=each.what)
+            for each in frames.skipped[:MAX_SKIPPED_TOLD]
+        ),
+        skipped_files=len(frames.skipped),
     )
+
+
+def named(shape: VolumeShape, called: Mapping[int, str]) -> VolumeShape:
+    """Name skipped files whose names are not known from an archive."""
+    skipped = tuple(
+        each if each.name else each.model_copy(update={"name": called.get(each.file)})
+        for each in shape.skipped
+    )
+    return shape.model_copy(update={"skipped": skipped})
 
 
 def options_of(request: VolumeRequest) -> ReadOptions:

@@ -125,7 +125,8 @@ class VolumeRunner:
         summary = findings.summary(
             label_map_bytes=len(label_map), model=self.model, seconds=seconds
         )
-        await self.store.put_result(record.id, summary, findings.object_ids, label_map)
+        origins = frames.origins[record.first : record.last + 1]
+        await self.store.put_result(record.id, summary, findings.object_ids, label_map, origins)
         message = summary.reason or f"objects: {len(summary.objects)}"
         return await log.tell(_event(record, "completed", record.total, message=message))
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from segmenter.contract import FrameMasks, RecordStore
 from segmenter.errors import ImageTooLarge, VolumeNotFound
+from segmenter.formats.frames import FrameOrigin
 from segmenter.queue.records import JobStore
 from segmenter.storage.contract import BlobStore
 from segmenter.volumes.contract import (
@@ -31,6 +32,9 @@ PIECE_BYTES = 8 * 2**20
 # Reads so many bytes of a file, fewer only at its end.
 ReadSome = Callable[[int], Awaitable[bytes]]
 Kept = TypeVar("Kept", bound=BaseModel)
+ORIGINS: TypeAdapter[tuple[FrameOrigin, ...]] = TypeAdapter(tuple[FrameOrigin, ...])
+# Some 60 KiB: a page of frames needs two of them at most.
+ORIGINS_A_RECORD = 512
 OBJECT_IDS: TypeAdapter[tuple[tuple[int, ...], ...]] = TypeAdapter(tuple[tuple[int, ...], ...])
 
 
@@ -125,6 +129,7 @@ class VolumeStore:
         result: VolumeResult,
         object_ids: Sequence[tuple[int, ...]],
         label_map: bytes,
+        origins: Sequence[FrameOrigin] = (),
     ) -> None:
         """Keep what a finished job found, the result last.
 
@@ -133,10 +138,14 @@ class VolumeStore:
             result: says how long `label_map` is.
             object_ids: per frame looked at, in order of their index, of each mask.
             label_map: the file.
+            origins: per frame looked at, where it comes from.
         """
         for start in _starts(len(label_map)):
             piece = label_map[start : start + PIECE_BYTES]
             await self._blobs.put(_piece(job_id, 0, start), piece)
+        for start in range(0, len(origins), ORIGINS_A_RECORD):
+            some = ORIGINS.dump_json(tuple(origins[start : start + ORIGINS_A_RECORD]))
+            await self._records.put(_key(job_id, "origins", start), some, ttl_s=self._ttl_s)
         content = OBJECT_IDS.dump_json(tuple(object_ids))
         await self._records.put(_key(job_id, "ids"), content, ttl_s=self._ttl_s)
         await self._write(_key(job_id, "result"), result)
@@ -156,6 +165,22 @@ class VolumeStore:
             raise VolumeNotFound("the job has no objects, or they have expired")
         return OBJECT_IDS.validate_json(content)
 
+    async def origins(self, job_id: str, first: int, last: int) -> list[FrameOrigin | None]:
+        """Return where frames come from, None where that is not kept.
+
+        Args:
+            job_id: of the job.
+            first: place among the frames looked at, from 0.
+            last: the last of them, included.
+        """
+        found: list[FrameOrigin | None] = []
+        start = first - first % ORIGINS_A_RECORD
+        for piece in range(start, last + 1, ORIGINS_A_RECORD):
+            content = await self._records.get(_key(job_id, "origins", piece))
+            kept = () if content is None else ORIGINS.validate_json(content)
+            found += [*kept, *[None] * (ORIGINS_A_RECORD - len(kept))]
+        return found[first - start : last + 1 - start]
+
     async def label_map(self, job_id: str, size: int) -> bytes:
         """Return the label map of a finished job.
 
@@ -172,6 +197,8 @@ class VolumeStore:
             await self._records.delete(_key(record.id, name))
         for index in range(record.first, record.last + 1):
             await self._records.delete(_key(record.id, "frame", index))
+        for start in range(0, record.total, ORIGINS_A_RECORD):
+            await self._records.delete(_key(record.id, "origins", start))
         await self.drop_upload(record.upload)
         if result is not None:
             await self._drop_upload(record.id, (result.label_map_bytes,))

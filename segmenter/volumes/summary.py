@@ -6,6 +6,7 @@ import numpy as np
 
 from segmenter.contract import FrameMasks, ModelInfo
 from segmenter.errors import JobFailed
+from segmenter.formats.frames import FrameOrigin
 from segmenter.volumes.contract import FrameObject, FrameResult, VolumeResult, VolumeShape
 from segmenter.volumes.label_frames import PackedLabels
 from segmenter.volumes.linking import SliceLinker, TooManyObjects, paint
@@ -69,11 +70,14 @@ class Findings:
         )
 
 
-def to_frame_result(frame: FrameMasks, object_ids: tuple[int, ...]) -> FrameResult:
-    """Join what was found on a frame with the ids of its objects."""
+def to_frame_result(
+    frame: FrameMasks, object_ids: tuple[int, ...], source: FrameOrigin | None
+) -> FrameResult:
+    """Join what was found on a frame with the ids of its objects and where it comes from."""
     found = frame.result
     return FrameResult(
         index=frame.index,
+        source=source,
         presence=found.presence,
         reason=found.reason,
         objects=tuple(

@@ -169,4 +169,4 @@ async def _take(volumes: Volumes, received: ReceivedVolume, job_id: str) -> Take
     asked, source = received.body.to_request(), received.body.volume_id
     if source is not None:
         return await volumes.create_again(job_id, source, asked)
-    return await volumes.create(job_id, received.files, asked)
+    return await volumes.create(job_id, received.files, asked, received.names)

@@ -21,6 +21,7 @@ class ArrayFrames:
     """Frames of an array, uint8 (F, H, W, 3); a volume of voxels of 2 x 1.5 x 5 mm."""
 
     format, modality, rendering = "raw", None, "identity"
+    origins, skipped = (), ()
 
     def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
         self._pixels = pixels

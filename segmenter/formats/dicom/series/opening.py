@@ -21,7 +21,7 @@ from segmenter.formats.dicom.series.planes import EvenGrid, UnevenSlices, Vector
 from segmenter.formats.dicom.series.shown import (
     KEPT_BYTES,
     is_colour,
-    open_source,
+    open_pixels,
     render_frames,
 )
 from segmenter.formats.dicom.series.source_files import (
@@ -61,8 +61,6 @@ FACTS_BYTES = 2_500
 TOLD_RESIDUAL_MM = 1e-3
 # LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-# Codes of NIfTI: of the scanner, and of another space (a volume that has one of its own).
-IN_PATIENT, ELSEWHERE = (1, 1), (2, 2)
 
 
 def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -> int:
@@ -119,7 +117,7 @@ def open_dicom(
         layout = volume.frames[0].file.layout
         check_frames(len(volume.frames), len(volume.frames) * layout.rows * layout.columns, limits)
         grid = _grid(volume)
-        rendered = render_frames(open_source(volume.frames, limits), options)
+        rendered = render_frames(open_pixels(volume.frames, limits), options)
         place = _place(volume, grid)
     return Frames(
         count=len(volume.frames),
@@ -253,8 +251,8 @@ def _place(volume: Volume, grid: EvenGrid | None) -> _Place:
         sizes.shear_rule,
     ]
     source = SourceGrid(
-        affine=affine,
-        codes=IN_PATIENT if file.of_patient else ELSEWHERE,
+        # A volume with a space of its own is nowhere in the patient.
+        affine=affine if file.of_patient else None,
         places=grid.places if grid and grid.missing else None,
     )
     return _Place(geometry, source, _told(rules))

@@ -55,7 +55,7 @@ class Rendered(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FrameSource:
+class FramePixels:
     """Where the frames of a sequence are read from.
 
     Attributes:
@@ -101,7 +101,7 @@ class FrameSource:
         return found
 
 
-def open_source(frames: Sequence[SeriesFrame], limits: Limits) -> FrameSource:
+def open_pixels(frames: Sequence[SeriesFrame], limits: Limits) -> FramePixels:
     """Return where frames are read from; a multi-frame object is read once more, for good.
 
     Raises:
@@ -109,27 +109,27 @@ def open_source(frames: Sequence[SeriesFrame], limits: Limits) -> FrameSource:
     """
     file = frames[0].file
     if file.layout.frames == 1:
-        return FrameSource(frames, None)
+        return FramePixels(frames, None)
     content = file.read()
     whole = read_attributes(content, limits)
     add_pixels(whole, content)
-    return FrameSource(frames, whole)
+    return FramePixels(frames, whole)
 
 
-def render_frames(source: FrameSource, options: ReadOptions) -> Rendered:
+def render_frames(pixels: FramePixels, options: ReadOptions) -> Rendered:
     """Decide how frames are shown.
 
     Raises:
         BrokenImage, UnsupportedImage.
         InvalidPrompt: no such preset, or not for this modality.
     """
-    if is_colour(source.layout):
-        return _colour(source)
+    if is_colour(pixels.layout):
+        return _colour(pixels)
     window = options.window
     if window is None and options.preset is not None:
-        window = preset_window(options.preset, source.frames[0].file.modality)
-    values = _GreyFrames(source)
-    low_high, rule = _window(source, values, window)
+        window = preset_window(options.preset, pixels.frames[0].file.modality)
+    values = _GreyFrames(pixels)
+    low_high, rule = _window(pixels, values, window)
     inverted = values.photometric == "MONOCHROME1"
     return Rendered(
         join_rules(rule, INVERTED if inverted else None),
@@ -142,12 +142,12 @@ def is_colour(layout: Layout) -> bool:
     return layout.samples > 1 or layout.photometric == "PALETTE COLOR"
 
 
-def _colour(source: FrameSource) -> Rendered:
+def _colour(pixels: FramePixels) -> Rendered:
     def render(index: int) -> tuple[RgbImage, str]:
-        if source.layout.samples == 1:
+        if pixels.layout.samples == 1:
             raise UnsupportedImage("a sequence in palette colours is not read")
-        stored, photometric = source.decode(index)
-        return render_colour(stored, photometric, source.layout)
+        stored, photometric = pixels.decode(index)
+        return render_colour(stored, photometric, pixels.layout)
 
     def frame(index: int) -> RgbImage:
         with guarded("DICOM frame"):
@@ -163,34 +163,34 @@ class _GreyFrames:
         photometric: of the last frame.
     """
 
-    def __init__(self, source: FrameSource) -> None:
+    def __init__(self, pixels: FramePixels) -> None:
         """Decode all frames once, and keep of compressed ones what fits `KEPT_BYTES`."""
-        self._source = source
+        self._pixels = pixels
         self._kept: dict[int, Stored] = {}
         self._kept_bytes = 0
         self.photometric = ""
-        keep = source.encapsulated
-        for index in range(len(source.frames)):
-            stored, self.photometric = source.decode(index)
+        keep = pixels.encapsulated
+        for index in range(len(pixels.frames)):
+            stored, self.photometric = pixels.decode(index)
             if keep:
                 self._keep(index, stored)
 
     def __getitem__(self, index: int) -> Stored:
         """Return float32, shape (H, W)."""
         with guarded("DICOM frame"):
-            return modality_values(self._stored(index), self._source.view(index))
+            return modality_values(self._stored(index), self._pixels.view(index))
 
     def pieces(self) -> Iterator[Piece]:
         """Go through all values; padding is background."""
-        for index in range(len(self._source.frames)):
-            stored, view = self._stored(index), self._source.view(index)
+        for index in range(len(self._pixels.frames)):
+            stored, view = self._stored(index), self._pixels.view(index)
             values = modality_values(stored, view)
             for some, as_stored in zip(cut(values.ravel()), cut(stored.ravel()), strict=True):
                 yield Piece(some[is_picture(as_stored, view)], some)
 
     def _stored(self, index: int) -> Stored:
         kept = self._kept.get(index)
-        return self._source.decode(index)[0] if kept is None else kept
+        return self._pixels.decode(index)[0] if kept is None else kept
 
     def _keep(self, index: int, stored: npt.NDArray[np.number]) -> None:
         if self._kept_bytes + stored.nbytes <= KEPT_BYTES:
@@ -199,10 +199,10 @@ class _GreyFrames:
             self._kept_bytes += stored.nbytes
 
 
-def _window(source: FrameSource, values: _GreyFrames, window: Window | None) -> tuple[Ramp, str]:
+def _window(pixels: FramePixels, values: _GreyFrames, window: Window | None) -> tuple[Ramp, str]:
     if window is not None:
         return exact_window(*window), AS_ASKED
-    windows = {tag_window(source.view(index)) for index in range(len(source.frames))}
+    windows = {tag_window(pixels.view(index)) for index in range(len(pixels.frames))}
     common = windows.pop() if len(windows) == 1 else None
     if common is not None:
         return linear_window(*common), FROM_TAGS
