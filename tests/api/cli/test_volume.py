@@ -14,6 +14,7 @@ from api.cli.volume import files_of, progress_line
 from api.settings import Settings
 from segmenter.backends.contract import Backend
 from tests.doubles import BRIGHT, ThresholdBackend
+from tests.segmenter.formats.dicom.series.build import one_slice, stack
 
 
 def load(settings: Settings) -> Backend[Any]:
@@ -68,6 +69,13 @@ def test_a_folder_stands_for_its_files(tmp_path: Path) -> None:
     for name in ("b.dcm", "a.dcm", ".hidden"):
         (tmp_path / name).write_bytes(b"x")
     assert [path.name for path in files_of([tmp_path])] == ["a.dcm", "b.dcm"]
+    (tmp_path / "below").mkdir()
+    for name in ("d.dcm", "c.dcm", ".hidden"):
+        (tmp_path / "below" / name).write_bytes(b"x")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "index").write_bytes(b"x")
+    names = ["a.dcm", "b.dcm", "c.dcm", "d.dcm"]
+    assert [path.name for path in files_of([tmp_path])] == names
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageFault, match="no file"):
         files_of([tmp_path / "empty"])
@@ -103,3 +111,38 @@ def test_the_bar_fills() -> None:
     assert progress_line(0, 4) == f"[{'.' * 30}] 0/4 frames"
     assert progress_line(2, 4) == f"[{'#' * 15}{'.' * 15}] 2/4 frames"
     assert progress_line(4, 4) == f"[{'#' * 30}] 4/4 frames"
+
+
+def a_folder(folder: Path) -> Path:
+    """A series in a folder below, a scout of another series, and what lies beside them."""
+    series = folder / "study" / "series"
+    series.mkdir(parents=True)
+    (folder / "study" / "notes.txt").write_text("seen", encoding="utf-8")
+    (series / "empty").write_bytes(b"")
+    for k, content in enumerate(stack([0, 3, 6])):
+        (series / f"IM{k}.dcm").write_bytes(content)
+    return folder
+
+
+def test_a_folder_of_folders_is_read_and_its_strays_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("segment", a_folder(tmp_path / "in"), "--prompt", BRIGHT, "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "skipped file 1 (notes.txt): text" in printed
+    assert "skipped file 5 (empty): empty file" in printed
+    frames = json.loads((out / "frames.json").read_text(encoding="utf-8"))["frames"]
+    assert [frame["source"]["file"] for frame in frames] == [2, 3, 4]
+    assert [frame["source"]["position_mm"][2] for frame in frames] == [0, 3, 6]
+
+
+def test_one_of_several_series_is_chosen_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = a_folder(tmp_path)
+    (folder / "scout").write_bytes(one_slice(9, SeriesInstanceUID="1.2.3.7", SeriesNumber="1"))
+    assert run("segment", folder, "--prompt", BRIGHT) == 2
+    assert "choose one with series=1 to 2" in capsys.readouterr().err
+    assert run("segment", folder, "--prompt", BRIGHT, "--series", "2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sequence"]["frames"] == 3

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmenter.errors import MixedFiles, UnsupportedImage
+from segmenter.errors import MixedFiles
 from segmenter.formats.decoded import join_rules
 from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes, read_attributes
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
@@ -28,6 +28,7 @@ from segmenter.formats.dicom.series.source_files import (
     MAX_NESTED_BYTES,
     DicomFile,
     SourceFile,
+    check_pictures,
     kind_without_picture,
     numbered,
     read_files,
@@ -77,10 +78,13 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     frame = nested = kept = facts = 0
+    skipped: list[SkippedFile] = []
     for file in files:
         with numbered(file.number, of=len(files)):
             content = file.read()
-            if len(files) > 1 and kind_without_picture(content) is not None:
+            kind = kind_without_picture(content) if len(files) > 1 else None
+            if kind is not None:
+                skipped.append(SkippedFile(file.number, kind))
                 continue
             header = read_attributes(content, limits).header
             with guarded("DICOM series"):
@@ -91,6 +95,7 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
             check_frames(facts, 0, limits)
             if header.file_meta.TransferSyntaxUID.is_encapsulated:
                 kept = KEPT_BYTES
+    check_pictures(len(files) - len(skipped), skipped)
     nested += MAX_NESTED_BYTES if len(files) > 1 else 0
     parsed = nested * NESTED_FACTOR + facts * FACTS_BYTES + len(files) * HEADER_BYTES
     return frame + largest + kept + parsed
@@ -152,9 +157,6 @@ class _Place(NamedTuple):
 
 def _choose(files: Sequence[DicomFile], limits: Limits, options: ReadOptions) -> _Chosen:
     found, skipped = read_files(files, limits)
-    if not found:
-        said = "; ".join(f"file {each.file} is a {each.what}" for each in skipped[:5])
-        raise UnsupportedImage(f"no DICOM file with a picture: {said}; send the images")
     found, repeated = without_repeats(found)
     units = units_of(found)
     number, unit = choose_unit(units, options.series)

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from segmenter.contract import Spacing
-from segmenter.errors import ImageTooLarge, InputError, MixedFiles
+from segmenter.errors import ImageTooLarge, InputError, MixedFiles, UnsupportedImage
 from segmenter.formats.dicom.header import Attributes, nested_bytes, read_attributes
 from segmenter.formats.dicom.image import read_modality
 from segmenter.formats.dicom.layout import Layout, read_layout
@@ -30,6 +30,8 @@ from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
 
 # Of the sequences in the headers of a series: 7 KiB for each of 300 slices.
 MAX_NESTED_BYTES = 2 * MEBIBYTE
+# A refusal says of so many files what they are.
+MAX_TOLD = 5
 # Where the file meta information ends: it holds a dozen of short texts.
 _META_BYTES = 4096
 # MediaStorageSOPClassUID, explicit VR.
@@ -166,7 +168,20 @@ def read_files(
             )
         if frames > limits.max_frames:
             raise ImageTooLarge(f"{frames} frames, over the limit of {limits.max_frames}")
+    check_pictures(len(found), skipped)
     return found, skipped
+
+
+def check_pictures(pictures: int, skipped: Sequence[SkippedFile]) -> None:
+    """Refuse files among which none has a picture.
+
+    Raises:
+        UnsupportedImage: says what they are.
+    """
+    if pictures == 0:
+        said = "; ".join(f"file {each.file} is a {each.what}" for each in skipped[:MAX_TOLD])
+        more = f"; and {len(skipped) - MAX_TOLD} more" if len(skipped) > MAX_TOLD else ""
+        raise UnsupportedImage(f"no DICOM file with a picture: {said}{more}; send the images")
 
 
 @contextmanager

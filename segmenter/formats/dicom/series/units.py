@@ -80,7 +80,7 @@ def _by_orientation(frames: Sequence[SeriesFrame]) -> list[Unit]:
         part.append(frame)
     parts = [part for _, part in known] or [[]]
     parts[0] += without
-    return [Unit(tuple(part)) for part in parts]
+    return [Unit(tuple(sorted(part, key=_place_in_files))) for part in parts]
 
 
 def choose_unit(units: Sequence[Unit], asked: str | None) -> tuple[int, Unit]:
@@ -166,7 +166,7 @@ def _difference(units: Sequence[Unit]) -> str:
     names = {unit.first.series_uid for unit in units}
     if len(names) > 1:
         return f"{len(names)} SeriesInstanceUIDs"
-    here, there = units[0].frames[0], units[1].frames[0]
+    here, there = sorted((units[0].frames[0], units[1].frames[0]), key=_place_in_files)
     for name, value in _SPLITS:
         if value(here) != value(there):
             return (
@@ -174,6 +174,10 @@ def _difference(units: Sequence[Unit]) -> str:
                 f" {_shown(value(there))} in {place_of(there)}"
             )
     return "several stacks, or several files of many frames"
+
+
+def _place_in_files(frame: SeriesFrame) -> tuple[int, int]:
+    return frame.file.number, frame.facts.frame
 
 
 def _file_order(file: SourceFile) -> tuple[object, ...]:
