@@ -44,6 +44,8 @@ _KINDS = (
 )
 # Written with noise, or by slice: where they differ by place they say nothing about kinds.
 MAY_VARY = frozenset({"DiffusionGradientOrientation", "SequenceName"})
+# The same in all slices of one volume.
+OF_A_VOLUME = frozenset({"ComplexImageComponent", "EchoNumbers", "DiffusionBValue"})
 KIND_NAMES = tuple(name for name, _ in _KINDS)
 
 

@@ -1,23 +1,15 @@
 """DICOM files as one sequence: the entry point of series, multi-frame objects and clips."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
-from segmenter.errors import MixedFiles
 from segmenter.formats.decoded import join_rules
 from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes, read_attributes
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
-from segmenter.formats.dicom.series.phases import (
-    Volume,
-    choose_volume,
-    frame_rate,
-    volumes_of,
-)
-from segmenter.formats.dicom.series.planes import EvenGrid, UnevenSlices, Vector, even_grid
+from segmenter.formats.dicom.series.objects import kind_without_picture
+from segmenter.formats.dicom.series.phases import Volume, choose_volume, volumes_of
+from segmenter.formats.dicom.series.place import place_of_volume
 from segmenter.formats.dicom.series.shown import (
     KEPT_BYTES,
     is_colour,
@@ -29,7 +21,6 @@ from segmenter.formats.dicom.series.source_files import (
     DicomFile,
     SourceFile,
     check_pictures,
-    kind_without_picture,
     numbered,
     read_files,
     without_repeats,
@@ -38,30 +29,21 @@ from segmenter.formats.dicom.series.units import (
     SeriesFrame,
     check_alike,
     choose_unit,
-    place_of,
     units_of,
 )
 from segmenter.formats.frames import (
     AS_THEY_ARE,
-    Affine,
-    FrameGeometry,
     FrameOrigin,
     Frames,
     ReadOptions,
     SkippedFile,
-    SourceGrid,
 )
-from segmenter.formats.grid import measure_grid
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames
 
 # What is kept of a file's header, and of the place and time of a frame. Measured, rounded up.
 HEADER_BYTES = 16_000
 FACTS_BYTES = 2_500
-# Closer to the even grid than this nobody needs to be told.
-TOLD_RESIDUAL_MM = 1e-3
-# LPS, DICOM's patient space, to RAS, ours. Source: PS3.3, C.7.6.2.1.1.
-TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -> int:
@@ -121,9 +103,8 @@ def open_dicom(
         volume = chosen.volume
         layout = volume.frames[0].file.layout
         check_frames(len(volume.frames), len(volume.frames) * layout.rows * layout.columns, limits)
-        grid = _grid(volume)
+        place = place_of_volume(volume)
         rendered = render_frames(open_pixels(volume.frames, limits), options)
-        place = _place(volume, grid)
     return Frames(
         count=len(volume.frames),
         height=layout.rows,
@@ -145,14 +126,6 @@ class _Chosen(NamedTuple):
     volume: Volume
     rules: tuple[str, ...]
     skipped: tuple[SkippedFile, ...]
-
-
-class _Place(NamedTuple):
-    """Where frames are, for those who look and for what is written, and what to tell of it."""
-
-    geometry: FrameGeometry
-    source: SourceGrid
-    rules: tuple[str, ...]
 
 
 def _choose(files: Sequence[DicomFile], limits: Limits, options: ReadOptions) -> _Chosen:
@@ -185,97 +158,6 @@ def _order_rule(volume: Volume) -> str | None:
         return None
     order = [frame.facts.frame for frame in volume.frames]
     return None if order == sorted(order) else "frames sorted by position"
-
-
-def _grid(volume: Volume) -> EvenGrid | None:
-    """Lay the slices of a volume onto their grid; None for a clip, one slice, or without planes.
-
-    Raises:
-        MixedFiles: there is no even one.
-    """
-    planes = [frame.facts.plane for frame in volume.frames]
-    known = [plane for plane in planes if plane is not None]
-    if volume.axis == "time" or len(known) < 2:
-        return None
-    spacing = volume.frames[0].facts.spacing
-    side = min(spacing.row_mm, spacing.column_mm) if spacing else None
-    try:
-        return even_grid(known, side)
-    except UnevenSlices as error:
-        raise _uneven(volume.frames, error) from None
-
-
-def _uneven(frames: Sequence[SeriesFrame], error: UnevenSlices) -> MixedFiles:
-    """Say which slices are off, and by what."""
-    told = []
-    for index in error.pairs:
-        here, there = frames[index].facts.plane, frames[index + 1].facts.plane
-        assert here is not None
-        assert there is not None
-        moved = there.position - here.position
-        far = "\\".join(f"{side:g}" for side in np.round(moved, 4))
-        far = far if error.within else f"{there.along - here.along:.4g}"
-        between = f"{place_of(frames[index])} and {place_of(frames[index + 1])}"
-        told.append(f"{far} mm between {between}")
-    what = "shifts within the plane" if error.within else "distances"
-    return MixedFiles(
-        f"the {what} of the slices are uneven (ImagePositionPatient): {told[0]}, {told[1]}; send"
-        " the files of one series, whole"
-    )
-
-
-def _place(volume: Volume, grid: EvenGrid | None) -> _Place:
-    first = volume.frames[0]
-    file, plane, spacing = first.file, first.facts.plane, first.facts.spacing
-    fps, uneven = frame_rate(volume.times_ms) if volume.axis == "time" else (None, None)
-    if volume.axis == "time":
-        fps = fps or file.stated_fps
-    rules = [uneven]
-    if plane is None or spacing is None:
-        geometry = FrameGeometry(axis=volume.axis, spacing=spacing, fps=fps)
-        several = len(volume.frames) > 1 and volume.axis == "depth"
-        rules.append("positions of the frames not told" if several else None)
-        return _Place(geometry, SourceGrid(), _told(rules))
-    thickness = None if grid else first.facts.thickness_mm
-    step = grid.step if grid else plane.normal * (thickness or 1.0)
-    affine = _affine(first, grid.origin if grid else plane.position, step)
-    geometry, sizes = FrameGeometry(volume.axis, affine, spacing, fps=fps), measure_grid(affine)
-    if volume.axis == "depth" and (grid or thickness):
-        geometry = replace(
-            geometry, slice_mm=sizes.slice_mm, step_mm=sizes.step_mm, voxel_ml=sizes.voxel_ml
-        )
-    rules += [
-        None if grid or thickness else "slice thickness not told",
-        f"{grid.missing} slices missing between" if grid and grid.missing else None,
-        f"positions even within {grid.residual_mm:.2g} mm"
-        if grid and grid.residual_mm > TOLD_RESIDUAL_MM
-        else None,
-        sizes.shear_rule,
-    ]
-    source = SourceGrid(
-        # A volume with a space of its own is nowhere in the patient.
-        affine=affine if file.of_patient else None,
-        places=grid.places if grid and grid.missing else None,
-    )
-    return _Place(geometry, source, _told(rules))
-
-
-def _told(rules: Sequence[str | None]) -> tuple[str, ...]:
-    return tuple(rule for rule in rules if rule)
-
-
-def _affine(first: SeriesFrame, origin: Vector, step: Vector) -> Affine:
-    """Return the affine of (column, row, place), RAS."""
-    plane, spacing = first.facts.plane, first.facts.spacing
-    assert plane is not None
-    assert spacing is not None
-    affine = np.eye(4)
-    affine[:3, 0] = plane.across * spacing.column_mm
-    affine[:3, 1] = plane.down * spacing.row_mm
-    affine[:3, 2] = step
-    affine[:3, 3] = origin
-    moved: Affine = TO_RAS @ affine
-    return moved
 
 
 def _origin(frame: SeriesFrame, time_ms: float | None) -> FrameOrigin:

@@ -10,10 +10,9 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from segmenter.errors import InvalidPrompt, MixedFiles
+from segmenter.formats.dicom.series.kinds import check_one_kind, kind_order, kinds_of
 from segmenter.formats.dicom.series.moments import (
     CLOCKS,
-    KIND_NAMES,
-    MAY_VARY,
     TIME_KEYS,
     unwrapped,
 )
@@ -22,9 +21,7 @@ from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 
 # Files of these have no position in the patient by the standard: several are a clip if they tell
 # their order. Source: PS3.3, A.6 to A.32 (IODs without an Image Plane Module).
-WITHOUT_POSITIONS = frozenset(
-    {"US", "IVUS", "XA", "RF", "DX", "CR", "ES", "XC", "GM", "OP", "OPT", "DMS", "SC", "OT"}
-)
+WITHOUT_POSITIONS = frozenset({"US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP", "OPT"})
 # Between frames of a clip, as a share of the mean: beyond it they are told to be uneven.
 UNEVEN_TIMES = 0.05
 
@@ -68,11 +65,12 @@ def volumes_of(frames: Sequence[SeriesFrame], *, cine: bool) -> Volumes:
         return _without_positions(frames, times, cine=cine)
     sites = _sites(frames)
     if max(map(len, sites)) == 1:
+        check_one_kind(frames)
         in_order = tuple(frame for site in sites for frame in site)
         return Volumes((_volume(in_order, "depth", times, None),), ())
-    by, kinds = _kinds(sites)
+    by, kinds = kinds_of(sites)
     found: list[Volume] = []
-    for kind in sorted(set(kinds.values()), key=_kind_order):
+    for kind in sorted(set(kinds.values()), key=kind_order):
         parts = [[each for each in site if kinds[id(each)] == kind] for site in sites]
         parts = [part for part in parts if part]
         key = _key(parts, times) if max(map(len, parts)) > 1 else None
@@ -156,54 +154,6 @@ def _along(frame: SeriesFrame) -> float:
 
 def _numbers(values: Vector) -> str:
     return "\\".join(f"{value:g}" for value in values)
-
-
-_Kind = tuple[tuple[str, ...] | None, ...]
-
-
-def _kinds(sites: Sequence[Sequence[SeriesFrame]]) -> tuple[tuple[str, ...], dict[int, _Kind]]:
-    """Return the attributes by which frames at each place are other pictures, and their values.
-
-    Raises:
-        MixedFiles: at some places only.
-    """
-    used: list[int] = []
-    for index, name in enumerate(KIND_NAMES):
-        at = [{frame.facts.moment.kinds[index] for frame in site} for site in sites]
-        if max(map(len, at)) == 1 and len(set.union(*at)) == 1:
-            continue
-        if all(each == at[0] for each in at):
-            used.append(index)
-        elif name not in MAY_VARY:
-            raise MixedFiles(
-                f"{name} differs at some positions only: two kinds of pictures, one of them"
-                " incomplete; send whole volumes of one kind"
-            )
-    kinds = {
-        id(frame): tuple(frame.facts.moment.kinds[index] for index in used)
-        for site in sites
-        for frame in site
-    }
-    return tuple(KIND_NAMES[index] for index in used), kinds
-
-
-def _kind_order(kind: _Kind) -> tuple[tuple[object, ...], ...]:
-    return tuple(_part_order(part) for part in kind)
-
-
-def _part_order(part: object) -> tuple[object, ...]:
-    """Sort numbers as numbers, then texts; what is not told comes first."""
-    if not isinstance(part, tuple):
-        return ()
-    return tuple((0, float(each), "") if _is_number(each) else (1, 0.0, each) for each in part)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _key(sites: Sequence[Sequence[SeriesFrame]], times: _Times) -> str:

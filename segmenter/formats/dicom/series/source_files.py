@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from segmenter.contract import Spacing
 from segmenter.errors import ImageTooLarge, InputError, MixedFiles, UnsupportedImage
@@ -21,6 +20,7 @@ from segmenter.formats.dicom.series.moments import (
     read_moment,
     stated_fps,
 )
+from segmenter.formats.dicom.series.objects import kind_without_picture
 from segmenter.formats.dicom.series.planes import MOST_DECIMALS, Plane, read_plane
 from segmenter.formats.dicom.series.views import PER_FRAME, SHARED, frame_view
 from segmenter.formats.dicom.spacing import read_spacing
@@ -32,36 +32,6 @@ from segmenter.formats.limits import MEBIBYTE, Limits, check_frames
 MAX_NESTED_BYTES = 2 * MEBIBYTE
 # A refusal says of so many files what they are.
 MAX_TOLD = 5
-# Where the file meta information ends: it holds a dozen of short texts.
-_META_BYTES = 4096
-# MediaStorageSOPClassUID, explicit VR.
-_META_CLASS = b"\x02\x00\x02\x00UI"
-# Words in the keyword of a storage class without a picture, and what people call it.
-# Source: PS3.4, B.5 (storage SOP classes).
-_NO_PICTURE = (
-    ("MediaStorageDirectory", "DICOMDIR"),
-    ("KeyObjectSelection", "DICOM key object selection"),
-    ("PresentationState", "DICOM presentation state"),
-    ("EncapsulatedPDF", "PDF document in DICOM"),
-    ("Encapsulated", "document in DICOM"),
-    ("SurfaceSegmentation", "DICOM segmentation"),
-    ("SegmentationStorage", "DICOM segmentation"),
-    ("Waveform", "DICOM waveform"),
-    ("RTStructureSet", "DICOM RT structure set"),
-    ("RTPlan", "DICOM RT plan"),
-    ("RTIonPlan", "DICOM RT plan"),
-    ("TreatmentRecord", "DICOM RT treatment record"),
-    ("Registration", "DICOM registration"),
-    ("SpatialFiducials", "DICOM fiducials"),
-    ("RawData", "DICOM raw data"),
-    ("Spectroscopy", "DICOM spectroscopy"),
-    ("RealWorldValueMapping", "DICOM value mapping"),
-    ("Measurements", "DICOM measurements"),
-    ("HangingProtocol", "DICOM hanging protocol"),
-    ("SRStorage", "DICOM structured report"),
-    ("TextSR", "DICOM structured report"),
-    ("ProcedureLog", "DICOM structured report"),
-)
 # Attributes of places and times: read once, then let go.
 _READ_ONCE = (
     *("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "ImageType", "SequenceName"),
@@ -127,17 +97,6 @@ class SourceFile:
     stated_fps: float | None
     of_patient: bool
     frames: tuple[FrameFacts, ...]
-
-
-def kind_without_picture(head: bytes) -> str | None:
-    """Name what a DICOM object without a picture is, by its file meta information."""
-    at = head.find(_META_CLASS, 0, _META_BYTES)
-    if at < 0:
-        return None
-    length = int.from_bytes(head[at + 6 : at + 8], "little")
-    text = head[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
-    keyword = UID(text).keyword if text else ""
-    return next((said for word, said in _NO_PICTURE if word in keyword), None)
 
 
 def read_files(
@@ -229,6 +188,7 @@ def _read_file(file: DicomFile, content: bytes, limits: Limits) -> SourceFile:
     layout = read_layout(header, limits)
     check_frames(layout.frames, 0, limits)
     first = frame_view(header, 0)
+    _refuse_mosaic(first)
     facts = tuple(_facts(header, index, layout.frames) for index in range(layout.frames))
     one = SourceFile(
         number=file.number,
@@ -262,6 +222,15 @@ def _text(header: Dataset, keyword: str) -> str | None:
 def _is_localizer(view: Dataset) -> bool:
     said = [view.get(keyword) for keyword in ("ImageType", "FrameType")]
     return any("LOCALIZER" in str(value).upper() for value in said if value)
+
+
+def _refuse_mosaic(view: Dataset) -> None:
+    """Refuse pictures that are made of many slices: their pixels are not where the file says."""
+    if "MOSAIC" in str(view.get("ImageType") or "").upper():
+        raise UnsupportedImage(
+            "a mosaic, one picture of many slices side by side (ImageType MOSAIC): send it as"
+            " enhanced DICOM, single slices or NIfTI"
+        )
 
 
 def _facts(header: Dataset, frame: int, frames: int) -> FrameFacts:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydicom.uid import UltrasoundImageStorage
 
-from segmenter.errors import InvalidPrompt, MixedFiles
+from segmenter.errors import InvalidPrompt, MixedFiles, UnsupportedImage
 from tests.segmenter.formats.build import dicom, picture
 from tests.segmenter.formats.dicom.series.build import clip, one_slice
 from tests.segmenter.formats.dicom.series.test_series import opened, values
@@ -174,6 +174,23 @@ def test_a_kind_of_picture_at_some_places_only_is_refused() -> None:
         for (z, n), kind in kinds.items()
     ]
     with pytest.raises(MixedFiles, match="ImageType differs at some positions only"):
+        opened(files)
+
+
+def test_echoes_that_lie_between_each_other_are_refused() -> None:
+    files = [one_slice(1.5 * k, EchoNumbers=str(k % 2 + 1)) for k in range(6)]
+    with pytest.raises(MixedFiles, match="EchoNumbers differs between the slices"):
+        opened(files)
+
+
+def test_slices_of_another_thickness_are_told() -> None:
+    files = [one_slice(3.0 * k, SliceThickness="3" if k else "5") for k in range(4)]
+    assert "slices 3 to 5 mm thick" in opened(files).rendering
+
+
+def test_a_mosaic_is_refused() -> None:
+    files = [one_slice(0, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]) for _ in range(2)]
+    with pytest.raises(UnsupportedImage, match="many slices side by side"):
         opened(files)
 
 
