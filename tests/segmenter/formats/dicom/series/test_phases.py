@@ -1,11 +1,15 @@
 """Frames at one position are a clip; with other positions as well they are volumes, by choice."""
 
+import gzip
 from typing import Any
 
+import nibabel
+import numpy as np
 import pytest
 from pydicom.uid import UltrasoundImageStorage
 
 from segmenter.errors import InvalidPrompt, MixedFiles, UnsupportedImage
+from segmenter.formats.volumes.labels import write_labels
 from tests.segmenter.formats.build import dicom, picture
 from tests.segmenter.formats.dicom.series.build import clip, one_slice
 from tests.segmenter.formats.dicom.series.test_series import opened, values
@@ -28,6 +32,18 @@ def test_files_at_one_place_are_a_clip_in_order_of_trigger_time() -> None:
     assert geometry.fps == pytest.approx(25.0)
     assert "frames in order of TriggerTime" in frames.rendering
     assert [each.time_ms for each in frames.origins] == [0, 40, 80, 120, 160, 200]
+
+
+def test_the_labels_of_a_clip_lie_at_its_place_and_have_a_time_axis() -> None:
+    frames = opened(cine(4, SliceThickness="8"))
+    labels = np.arange(4, dtype=np.uint16)[:, None, None] * np.ones((4, 6, 8), np.uint16)
+    written: Any = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_labels(labels, frames)))
+    assert written.shape == (8, 6, 1, 4)
+    assert np.asarray(written.dataobj)[0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert written.header.get_zooms()[3] == pytest.approx(0.04)
+    assert written.header.get_xyzt_units() == ("mm", "sec")
+    expected = [[-0.75, 0, 0, -1], [0, -0.5, 0, -2], [0, 0, 8, 5], [0, 0, 0, 1]]
+    assert np.allclose(written.affine, expected)
 
 
 @pytest.mark.parametrize(
