@@ -173,3 +173,26 @@ def test_refusals_and_names_are_bounded() -> None:
 
 def test_text_that_is_cut_within_a_letter_is_text() -> None:
     assert what_is("Größe".encode()[:3]) == "text"
+
+
+def test_a_header_and_its_voxels_are_found_among_strays() -> None:
+    voxels = np.arange(60, dtype="<i2").tobytes()
+    header = (
+        b"ObjectType = Image\nNDims = 3\nDimSize = 5 4 3\nElementType = MET_SHORT\n"
+        b"ElementSpacing = 1 1 2\nElementByteOrderMSB = False\nElementDataFile = scan.raw\n"
+    )
+    files = {"README": b"hello", "scan.mhd": header, "notes.pdf": PDF, "scan.raw": voxels}
+    for content in (list(files.values()), zipped(files)):
+        frames = both(content)
+        assert (frames.format, frames.count) == ("metaimage", 3)
+        assert [each.file for each in frames.skipped] == [1, 3]
+    with pytest.raises(UnsupportedImage, match=r"2 files that may be its voxels \(files 2, 3\)"):
+        open_frames([header, voxels, voxels], Limits())
+
+
+def test_a_damaged_gzip_beside_a_sequence_is_a_stray() -> None:
+    broken = b"\x1f\x8b\x08\x00" + bytes(6) + b"\xff" * 64
+    frames = both([broken, *stack([0, 3])])
+    assert frames.skipped == (SkippedFile(1, "gzip archive"),)
+    with pytest.raises(BrokenImage):
+        open_frames(broken, Limits())
