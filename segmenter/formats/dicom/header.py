@@ -36,6 +36,7 @@ _KEYWORDS = (
     # Where they are, in space and time.
     *("PixelSpacing", "ImagerPixelSpacing", "SpacingBetweenSlices", "SliceThickness"),
     *("ImagePositionPatient", "ImageOrientationPatient", "GridFrameOffsetVector"),
+    "SliceLocation",
     *("FrameTime", "FrameTimeVector", "CineRate", "RecommendedDisplayFrameRate"),
     *("AcquisitionTime", "AcquisitionDateTime", "ContentTime", "TriggerTime"),
     *("FrameReferenceTime", "TemporalPositionIdentifier"),

@@ -109,7 +109,9 @@ def open_dicom(
         count=len(volume.frames),
         height=layout.rows,
         width=layout.columns,
-        format="dicom" if len(files) == 1 else "dicom-series",
+        format="dicom"
+        if len({each.file.number for each in volume.frames}) == 1
+        else "dicom-series",
         modality=volume.frames[0].file.modality,
         rendering=join_rules(rendered.rules, *chosen.rules, *place.rules),
         geometry=place.geometry,

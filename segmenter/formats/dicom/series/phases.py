@@ -22,6 +22,8 @@ from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 # Files of these have no position in the patient by the standard: several are a clip if they tell
 # their order. Source: PS3.3, A.6 to A.32 (IODs without an Image Plane Module).
 WITHOUT_POSITIONS = frozenset({"US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP", "OPT"})
+# SliceLocation is written with few digits.
+UNLIKE_LOCATION_MM = 0.1
 # Between frames of a clip, as a share of the mean: beyond it they are told to be uneven.
 UNEVEN_TIMES = 0.05
 
@@ -141,10 +143,21 @@ def _sites(frames: Sequence[SeriesFrame]) -> list[list[SeriesFrame]]:
                     f" places: ImagePositionPatient {_numbers(here.position)} and"
                     f" {_numbers(there.position)}; send the files of one series"
                 )
+            _check_location(sites[-1][0], frame)
             sites[-1].append(frame)
         else:
             sites.append([frame])
     return sites
+
+
+def _check_location(here: SeriesFrame, there: SeriesFrame) -> None:
+    """Refuse slices that say by their location that they are not where their position is."""
+    first, second = here.facts.location_mm, there.facts.location_mm
+    if first is not None and second is not None and abs(first - second) > UNLIKE_LOCATION_MM:
+        raise MixedFiles(
+            f"ImagePositionPatient is the same in {place_of(here)} and {place_of(there)}, and"
+            f" SliceLocation is not ({first:g} and {second:g} mm): where they are is unknown"
+        )
 
 
 def _along(frame: SeriesFrame) -> float:

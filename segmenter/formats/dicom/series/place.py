@@ -77,11 +77,14 @@ def place_of_volume(volume: Volume) -> Place:
     if volume.axis == "time":
         fps = fps or file.stated_fps
     rules = [uneven]
+    places = grid.places if grid and grid.missing else None
     if plane is None or spacing is None:
-        geometry = FrameGeometry(axis=volume.axis, spacing=spacing, fps=fps)
         several = len(volume.frames) > 1 and volume.axis == "depth"
-        rules.append("positions of the frames not told" if several else None)
-        return Place(geometry, SourceGrid(), _told(rules))
+        rules.append("positions of the frames not told" if several and plane is None else None)
+        rules.append("pixel size not told" if plane is not None else None)
+        distance = abs(float(grid.step @ plane.normal)) if grid and plane else None
+        geometry = FrameGeometry(volume.axis, spacing=spacing, slice_mm=distance, fps=fps)
+        return Place(geometry, SourceGrid(places=places), _told(rules))
     thickness = None if grid else first.facts.thickness_mm
     step = grid.step if grid else plane.normal * (thickness or 1.0)
     affine = _affine(first, grid.origin if grid else plane.position, step)
@@ -102,7 +105,7 @@ def place_of_volume(volume: Volume) -> Place:
     source = SourceGrid(
         # A volume with a space of its own is nowhere in the patient.
         affine=affine if file.of_patient else None,
-        places=grid.places if grid and grid.missing else None,
+        places=places,
     )
     return Place(geometry, source, _told(rules))
 

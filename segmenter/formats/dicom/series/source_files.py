@@ -37,6 +37,7 @@ _READ_ONCE = (
     *("SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "ImageType", "SequenceName"),
     *("SeriesNumber", "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier"),
     *("ImagePositionPatient", "ImageOrientationPatient", "SliceThickness"),
+    "SliceLocation",
     *("AcquisitionTime", "AcquisitionDateTime", "ContentTime", "TriggerTime"),
     *("FrameReferenceTime", "EchoTime", "EchoNumbers", "DiffusionBValue"),
     *("DiffusionGradientOrientation", "ComplexImageComponent"),
@@ -59,12 +60,14 @@ class FrameFacts(NamedTuple):
         frame: its number in its file, from 0.
         stack: what several stacks of one file are told apart by; None if it has one.
         thickness_mm: what the file says of a slice that stands alone.
+        location_mm: SliceLocation, which tells places apart where positions are wrong.
     """
 
     frame: int
     plane: Plane | None
     spacing: Spacing | None
     thickness_mm: float | None
+    location_mm: float | None
     stack: str | None
     moment: Moment
 
@@ -242,6 +245,7 @@ def _facts(header: Dataset, frame: int, frames: int) -> FrameFacts:
         plane=_plane(header, view, frame, frames),
         spacing=read_spacing(view),
         thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
+        location_mm=next(iter(numbers(view, "SliceLocation")), None),
         stack=None if stack is None else str(stack),
         moment=read_moment(view, frame, frames),
     )

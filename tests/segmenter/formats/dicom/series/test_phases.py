@@ -42,7 +42,7 @@ def test_the_labels_of_a_clip_lie_at_its_place_and_have_a_time_axis() -> None:
     assert np.asarray(written.dataobj)[0, 0, 0].tolist() == [0, 1, 2, 3]
     assert written.header.get_zooms()[3] == pytest.approx(0.04)
     assert written.header.get_xyzt_units() == ("mm", "sec")
-    expected = [[-0.75, 0, 0, -1], [0, -0.5, 0, -2], [0, 0, 8, 5], [0, 0, 0, 1]]
+    expected: Any = [[-0.75, 0, 0, -1], [0, -0.5, 0, -2], [0, 0, 8, 5], [0, 0, 0, 1]]
     assert np.allclose(written.affine, expected)
 
 

@@ -308,3 +308,21 @@ def test_every_frame_tells_its_place() -> None:
 def test_files_of_different_storage_are_one_series() -> None:
     """An implicit and an explicit file, and one of another private class, are no matter."""
     assert opened(stack([0, 3], SOPClassUID=CTImageStorage)).format == "dicom-series"
+
+
+def test_slices_without_a_pixel_size_are_in_order_and_have_no_volume() -> None:
+    frames = opened(stack([6, 0, 3], PixelSpacing=None))
+    assert values(frames) == [20, 30, 10]
+    geometry = frames.geometry
+    assert (geometry.slice_mm, geometry.voxel_ml, geometry.affine) == (3.0, None, None)
+    assert "pixel size not told" in frames.rendering
+
+
+def test_slices_whose_positions_are_all_the_same_are_no_clip() -> None:
+    files = [one_slice(0, SliceLocation=str(3 * k), InstanceNumber=str(k)) for k in range(3)]
+    with pytest.raises(MixedFiles, match=r"SliceLocation is not \(0 and 3 mm\)"):
+        opened(files)
+
+
+def test_a_file_that_stands_alone_beside_a_text_is_no_series() -> None:
+    assert opened([b"text", *stack([0])]).format == "dicom"
