@@ -49,9 +49,11 @@ class Unit(NamedTuple):
         kind = f"{modality} localizer" if file.localizer else modality
         several = file.layout.frames > 1
         name = "frame" if several else "slice" if self.frames[0].facts.plane else "picture"
-        where = f" of file {file.number}" if several else ""
         size = f"{file.layout.columns} x {file.layout.rows}"
-        return f"{kind}, {count} {name}{'s' if count > 1 else ''} of {size}{where}"
+        spacing = self.frames[0].facts.spacing
+        pixels = f" ({spacing.column_mm:g} x {spacing.row_mm:g} mm)" if spacing else ""
+        where = f" of file {file.number}" if several else f", such as file {file.number}"
+        return f"{kind}, {count} {name}{'s' if count > 1 else ''} of {size}{pixels}{where}"
 
 
 def units_of(files: Sequence[SourceFile]) -> list[Unit]:

@@ -111,7 +111,9 @@ def test_one_of_two_series_is_chosen_and_asked_for_in_words(client: TestClient) 
     assert refused.status_code == 422
     (fault,) = refused.json()["errors"]
     assert fault["field"] == "series"
-    assert "1: CT, 5 slices of 32 x 24; 2: MR, 2 slices of 32 x 24" in fault["message"]
+    assert (
+        "1: CT, 5 slices of 32 x 24 (0.75 x 0.5 mm), such as file 1; 2: MR, 2" in fault["message"]
+    )
     for series in ("2", OTHER):
         taken = send(client, files, series=series)
         assert taken.status_code == 202

@@ -28,7 +28,10 @@ def case() -> Case:
 
 def test_two_series_are_never_one_volume(case: Case) -> None:
     files = case("two_series_merged")
-    with pytest.raises(InvalidPrompt, match="1: MR, 2 slices of 128 x 96; 2: MR, 2 slices"):
+    with pytest.raises(
+        InvalidPrompt,
+        match=r"1: MR, 2 slices of 128 x 96 \([\d.]+ x [\d.]+ mm\), such as file \d; 2: MR, 2",
+    ):
         opened(files)
     spacings = []
     for series in ("1", "2"):

@@ -182,7 +182,8 @@ def test_of_two_series_the_caller_chooses_by_number_or_uid() -> None:
     assert refused.value.field == "series"
     assert str(refused.value) == (
         "2 series in the files (2 SeriesInstanceUIDs): choose one with series=1 to 2, or by"
-        " SeriesInstanceUID: 1: CT, 3 slices of 8 x 6; 2: MR, 2 slices of 8 x 6"
+        " SeriesInstanceUID: 1: CT, 3 slices of 8 x 6 (0.75 x 0.5 mm), such as file 2; 2: MR, 2"
+        " slices of 8 x 6 (0.75 x 0.5 mm), such as file 1"
     )
     for series in ("1", SERIES):
         frames = opened(mixed, series=series)
