@@ -8,7 +8,12 @@ from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes, read_att
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
 from segmenter.formats.dicom.series.objects import kind_without_picture
-from segmenter.formats.dicom.series.phases import Volume, choose_volume, volumes_of
+from segmenter.formats.dicom.series.phases import (
+    WITHOUT_POSITIONS,
+    Volume,
+    choose_volume,
+    volumes_of,
+)
 from segmenter.formats.dicom.series.place import place_of_volume
 from segmenter.formats.dicom.series.shown import (
     KEPT_BYTES,
@@ -151,7 +156,8 @@ def _choose(files: Sequence[DicomFile], limits: Limits, options: ReadOptions) ->
 
 def _is_cine(file: SourceFile) -> bool:
     timed = any("FrameTime" in facts.moment.times for facts in file.frames)
-    return timed or file.stated_fps is not None or is_colour(file.layout)
+    has_rate = timed or file.stated_fps is not None
+    return has_rate or file.modality in WITHOUT_POSITIONS or is_colour(file.layout)
 
 
 def _order_rule(volume: Volume) -> str | None:

@@ -8,7 +8,14 @@ import numpy as np
 
 from segmenter.errors import MixedFiles
 from segmenter.formats.dicom.series.phases import Volume, frame_rate
-from segmenter.formats.dicom.series.planes import EvenGrid, UnevenSlices, Vector, even_grid
+from segmenter.formats.dicom.series.planes import (
+    UNEVEN,
+    EvenGrid,
+    Plane,
+    UnevenSlices,
+    Vector,
+    even_grid,
+)
 from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 from segmenter.formats.frames import Affine, FrameGeometry, SourceGrid
 from segmenter.formats.grid import measure_grid
@@ -40,9 +47,26 @@ def _grid(volume: Volume) -> EvenGrid | None:
     spacing = volume.frames[0].facts.spacing
     side = min(spacing.row_mm, spacing.column_mm) if spacing else None
     try:
-        return even_grid(known, side)
+        grid = even_grid(known, side)
     except UnevenSlices as error:
         raise _uneven(volume.frames, error) from None
+    _check_gaps(grid, known[0], volume.frames[0])
+    return grid
+
+
+def _check_gaps(grid: EvenGrid, plane: Plane, first: SeriesFrame) -> None:
+    """Refuse gaps that are none by what the slices say: their step would be too small.
+
+    Raises:
+        MixedFiles.
+    """
+    step, said = abs(float(grid.step @ plane.normal)), first.facts.between_mm
+    if grid.missing and said is not None and said > step * (1 + UNEVEN):
+        raise MixedFiles(
+            f"the distances of the slices are uneven: multiples of {step:g} mm"
+            f" (ImagePositionPatient) where SpacingBetweenSlices is {said:g} mm; send the files of"
+            " one series, whole"
+        )
 
 
 def _uneven(frames: Sequence[SeriesFrame], error: UnevenSlices) -> MixedFiles:
@@ -85,7 +109,7 @@ def place_of_volume(volume: Volume) -> Place:
         distance = abs(float(grid.step @ plane.normal)) if grid and plane else None
         geometry = FrameGeometry(volume.axis, spacing=spacing, slice_mm=distance, fps=fps)
         return Place(geometry, SourceGrid(places=places), _told(rules))
-    thickness = None if grid else first.facts.thickness_mm
+    thickness = None if grid else first.facts.thickness_mm or first.facts.between_mm
     step = grid.step if grid else plane.normal * (thickness or 1.0)
     affine = _affine(first, grid.origin if grid else plane.position, step)
     geometry, sizes = FrameGeometry(volume.axis, affine, spacing, fps=fps), measure_grid(affine)
@@ -100,7 +124,6 @@ def place_of_volume(volume: Volume) -> Place:
         if grid and grid.residual_mm > TOLD_RESIDUAL_MM
         else None,
         sizes.shear_rule,
-        _thickness_rule(volume),
     ]
     source = SourceGrid(
         # A volume with a space of its own is nowhere in the patient.
@@ -108,13 +131,6 @@ def place_of_volume(volume: Volume) -> Place:
         places=places,
     )
     return Place(geometry, source, _told(rules))
-
-
-def _thickness_rule(volume: Volume) -> str | None:
-    """Tell where slices say that they are of different thickness."""
-    said = {frame.facts.thickness_mm for frame in volume.frames}
-    known = sorted(each for each in said if each is not None)
-    return f"slices {known[0]:g} to {known[-1]:g} mm thick" if len(known) > 1 else None
 
 
 def _told(rules: Sequence[str | None]) -> tuple[str, ...]:

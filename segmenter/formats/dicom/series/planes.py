@@ -30,6 +30,9 @@ LARGEST_ROUNDING = 0.25
 HALVINGS = 35
 # With more slices missing than this share of those that are there, it is no grid with gaps.
 LARGEST_MISSING = 0.5
+# Nor where fewer neighbours than this share are one step apart: a slice halfway between two others
+# would halve the step of a whole stack.
+LEAST_SINGLES = 0.5
 # Further digits are those of a float, and mean nothing.
 MOST_DECIMALS = 9
 
@@ -158,7 +161,9 @@ def even_grid(planes: Sequence[Plane], pixel_mm: float | None) -> EvenGrid:
     allowed = np.maximum(explained, UNEVEN * np.array([side, side, step_mm])) + EXACT_MM
     least = np.array([_least_off(axis, places) for axis in axes @ positions.T])
     missing = int(places[-1]) + 1 - len(places)
-    if least[2] > allowed[2] or missing > LARGEST_MISSING * len(places):
+    singles = int((counts == 1).sum())
+    too_many = missing > LARGEST_MISSING * len(places) or singles < LEAST_SINGLES * len(counts)
+    if least[2] > allowed[2] or too_many:
         raise UnevenSlices((int(distances.argmin()), int(distances.argmax())), within=False)
     off = np.abs(positions - origin - np.outer(places, step))
     if (least[:2] > allowed[:2]).any():

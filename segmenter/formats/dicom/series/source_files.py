@@ -59,7 +59,8 @@ class FrameFacts(NamedTuple):
     Attributes:
         frame: its number in its file, from 0.
         stack: what several stacks of one file are told apart by; None if it has one.
-        thickness_mm: what the file says of a slice that stands alone.
+        thickness_mm: SliceThickness.
+        between_mm: SpacingBetweenSlices.
         location_mm: SliceLocation, which tells places apart where positions are wrong.
     """
 
@@ -67,6 +68,7 @@ class FrameFacts(NamedTuple):
     plane: Plane | None
     spacing: Spacing | None
     thickness_mm: float | None
+    between_mm: float | None
     location_mm: float | None
     stack: str | None
     moment: Moment
@@ -238,13 +240,14 @@ def _refuse_mosaic(view: Dataset) -> None:
 
 def _facts(header: Dataset, frame: int, frames: int) -> FrameFacts:
     view = frame_view(header, frame)
-    thickness = numbers(view, "SliceThickness") or numbers(view, "SpacingBetweenSlices")
+    thickness, between = numbers(view, "SliceThickness"), numbers(view, "SpacingBetweenSlices")
     stack = view.get("StackID")
     return FrameFacts(
         frame=frame,
         plane=_plane(header, view, frame, frames),
         spacing=read_spacing(view),
         thickness_mm=thickness[0] if thickness and thickness[0] > 0 else None,
+        between_mm=between[0] if between and between[0] > 0 else None,
         location_mm=next(iter(numbers(view, "SliceLocation")), None),
         stack=None if stack is None else str(stack),
         moment=read_moment(view, frame, frames),

@@ -18,6 +18,8 @@ MAX_TOLD = 20
 # Sides of pixels that are further apart than this share are of two series: over 512 pixels they
 # are half a pixel apart.
 SAME_SPACING = 1e-3
+# Thickness is written with few digits, or as measured.
+SAME_THICKNESS = 0.1
 # Frames turn round an axis in hundreds of steps at most; more are not compared with each other.
 MAX_ORIENTATIONS = 512
 # Longer than any count of series, shorter than any UID.
@@ -133,6 +135,7 @@ def check_alike(unit: Unit) -> None:
                     f"{name} differs: {_shown(here)} in {place_of(first)} and {_shown(there)} in"
                     f" {place_of(frame)}: send the files of one series"
                 )
+        _check_thickness(first, frame)
         here, there = first.file.frame_of_reference, frame.file.frame_of_reference
         if here and there and here != there:
             raise MixedFiles(
@@ -142,6 +145,16 @@ def check_alike(unit: Unit) -> None:
     without = [frame for frame in unit.frames if frame.facts.plane is None]
     if without and len(without) < len(unit.frames):
         raise MixedFiles(f"{place_of(without[0])} does not tell its position in the patient")
+
+
+def _check_thickness(here: SeriesFrame, there: SeriesFrame) -> None:
+    """Refuse slices of two scans, such as a thick scout between thin slices."""
+    first, second = here.facts.thickness_mm, there.facts.thickness_mm
+    if first and second and abs(first - second) > SAME_THICKNESS * max(first, second):
+        raise MixedFiles(
+            f"SliceThickness differs: {first:g} in {place_of(here)} and {second:g} in"
+            f" {place_of(there)}: send the files of one series"
+        )
 
 
 def place_of(frame: SeriesFrame) -> str:

@@ -199,11 +199,6 @@ def test_echoes_that_lie_between_each_other_are_refused() -> None:
         opened(files)
 
 
-def test_slices_of_another_thickness_are_told() -> None:
-    files = [one_slice(3.0 * k, SliceThickness="3" if k else "5") for k in range(4)]
-    assert "slices 3 to 5 mm thick" in opened(files).rendering
-
-
 def test_a_mosaic_is_refused() -> None:
     files = [one_slice(0, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]) for _ in range(2)]
     with pytest.raises(UnsupportedImage, match="many slices side by side"):

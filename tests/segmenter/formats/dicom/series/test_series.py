@@ -108,12 +108,20 @@ def test_a_gap_stays_a_gap_where_positions_are_cut(missing: list[int]) -> None:
         [0, 3, 6, 7.5, 9, 12, 15, 18],
         [0, 3, 6, 60, 63, 66],
         [0, 1, 3, 6, 10, 15],
+        [0, 1.5, 3, 6, 9, 12],
     ],
-    ids=["whole", "half", "cut", "interleaved", "two stacks", "growing"],
+    ids=["whole", "half", "cut", "interleaved", "two stacks", "growing", "halfway"],
 )
 def test_uneven_slices_are_refused_with_their_distances(positions: list[float]) -> None:
     with pytest.raises(MixedFiles, match=r"distances of the slices are uneven .*mm between file"):
         opened(stack(positions))
+
+
+def test_gaps_are_none_where_the_slices_say_another_distance() -> None:
+    """Steps of 1.25 mm in whole millimetres: some distances are 2 mm, none is a gap."""
+    files = [one_slice(z, SpacingBetweenSlices="1.25") for z in (0, 1, 2, 4, 5, 6, 8, 9, 10)]
+    with pytest.raises(MixedFiles, match=r"multiples of 1 mm .* SpacingBetweenSlices is 1.25 mm"):
+        opened(files)
 
 
 def test_a_tilted_gantry_gives_a_sheared_grid(tmp_path: Path) -> None:
@@ -155,13 +163,14 @@ def test_the_slices_of_another_table_position_are_refused() -> None:
         ({"FrameOfReferenceUID": "1.2.3.8"}, "two FrameOfReferenceUIDs, in file 1 and in file 3"),
         ({"PhotometricInterpretation": "MONOCHROME1"}, "PhotometricInterpretation differs: MONO"),
         ({"Modality": "PT"}, "Modality differs: CT in file 1 and PT in file 3"),
+        ({"SliceThickness": "20"}, "SliceThickness differs: 3 in file 1 and 20 in file 3"),
         ({"ImagePositionPatient": None}, "file 3 does not tell its position"),
         ({"PixelSpacing": None}, r"PixelSpacing differs: 0.5\\0.75 in file 1 and none in file 3"),
     ],
 )
 def test_a_slice_that_differs_is_named_with_both_values(tags: dict[str, Any], words: str) -> None:
     with pytest.raises(MixedFiles, match=words):
-        opened([*stack([0, 3]), one_slice(6, **tags)])
+        opened([*stack([0, 3], SliceThickness="3"), one_slice(6, **tags)])
 
 
 def test_spacing_of_other_digits_is_the_same_spacing() -> None:
