@@ -22,7 +22,7 @@ from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.raster.tiff_pages import open_tiff
 from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
 from segmenter.formats.sniff import sniff
-from segmenter.formats.strays import DICOMDIR, EMPTY, GZIP, HIDDEN, UNKNOWN, what_is, with_article
+from segmenter.formats.strays import DICOMDIR, HIDDEN, is_document, what_is, with_article
 from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
@@ -241,10 +241,8 @@ def _voxels(
     """
     if len(members) == 1 or not is_detached(header.read()):
         return None
-    unknown = {each.file for each in strays if each.what in (UNKNOWN, GZIP)}
-    others = {each.file for each in strays if each.what not in (HIDDEN, DICOMDIR, EMPTY)}
-    # Voxels begin like anything: where one file alone is left it is they.
-    likely = unknown or (others if len(others) == 1 else set())
+    # Voxels begin like anything, so what has a name may be they too; what people read is not.
+    likely = {each.file for each in strays if not is_document(each.what)}
     if len(likely) > 1:
         raise UnsupportedImage(
             f"the header of a volume and {len(likely)} files that may be its voxels (files"

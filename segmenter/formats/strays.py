@@ -18,6 +18,7 @@ _PICTURES = {
     "bmp": "BMP picture",
     "gif": "GIF picture",
 }
+_DOCUMENTS = ("text", "document", "page", "picture", "resource file", "DICOM file")
 # Offset, bytes, what to call it.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF document"),
@@ -58,6 +59,11 @@ def what_is(head: bytes, *, name: str | None = None, hidden: bool = False) -> st
         if head[offset : offset + len(magic)] == magic:
             return said
     return "text" if _is_text(head) else UNKNOWN
+
+
+def is_document(what: str) -> bool:
+    """Tell whether a file, by what it is, is one that people or systems read, and no numbers."""
+    return what in (EMPTY, HIDDEN, DICOMDIR) or what.endswith(_DOCUMENTS)
 
 
 def with_article(what: str) -> str:
