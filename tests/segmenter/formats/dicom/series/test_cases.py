@@ -45,7 +45,7 @@ def test_two_series_are_never_one_volume(case: Case) -> None:
 def test_a_step_of_five_eighths_in_hundredths_is_even(case: Case) -> None:
     frames = opened(case("even_series_refused_0.625_2digits"))
     assert frames.count == 10
-    assert frames.geometry.slice_mm == pytest.approx(0.625, abs=1e-4)
+    assert frames.geometry.slice_mm == pytest.approx(0.625, abs=1e-6)
 
 
 def test_a_gantry_tilt_of_20_degrees_is_told_and_exact(case: Case) -> None:
