@@ -24,6 +24,9 @@ from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 WITHOUT_POSITIONS = frozenset({"US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP", "OPT"})
 # SliceLocation is written with few digits.
 UNLIKE_LOCATION_MM = 0.1
+# Delays within so many milliseconds, and within so small a share of the time of acquisition, are
+# those of one phase in many beats; the phases of one beat go through all of it.
+BEAT_NOISE_MS, BEAT_NOISE = 100.0, 0.02
 # Between frames of a clip, as a share of the mean: beyond it they are told to be uneven.
 UNEVEN_TIMES = 0.05
 
@@ -175,14 +178,40 @@ def _key(sites: Sequence[Sequence[SeriesFrame]], times: _Times) -> str:
     Raises:
         MixedFiles: there is none.
     """
-    for name in TIME_KEYS:
-        if all(_distinct([times[id(frame)].get(name) for frame in site]) for site in sites):
-            return name
+    telling = [
+        name
+        for name in TIME_KEYS
+        if all(_distinct([times[id(frame)].get(name) for frame in site]) for site in sites)
+    ]
+    if _is_beat_by_beat(sites, times, telling):
+        return "AcquisitionTime"
+    if telling:
+        return telling[0]
     here, there = next(site for site in sites if len(site) > 1)[:2]
     raise MixedFiles(
         f"{place_of(here)} and {place_of(there)} are at the same place, and no time or number"
         " tells them apart: more than one series or phase; send one of them"
     )
+
+
+def _is_beat_by_beat(
+    sites: Sequence[Sequence[SeriesFrame]], times: _Times, telling: Sequence[str]
+) -> bool:
+    """Tell whether frames are of successive heart beats, each after about the same delay.
+
+    Their trigger times are noise, of which the order means nothing (first-pass perfusion).
+    """
+    if telling[:1] != ["TriggerTime"] or "AcquisitionTime" not in telling:
+        return False
+    for site in sites:
+        delays, clock = (
+            [times[id(frame)][name][0] for frame in site]
+            for name in ("TriggerTime", "AcquisitionTime")
+        )
+        spread = max(delays) - min(delays)
+        if spread > BEAT_NOISE_MS or spread > BEAT_NOISE * (max(clock) - min(clock)):
+            return False
+    return True
 
 
 def _distinct(values: Sequence[tuple[float, ...] | None]) -> bool:

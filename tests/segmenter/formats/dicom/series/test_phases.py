@@ -76,6 +76,18 @@ def test_a_clip_goes_on_over_midnight() -> None:
     assert frames.geometry.fps == pytest.approx(1.0)
 
 
+def test_frames_of_successive_beats_are_in_order_of_acquisition() -> None:
+    """First-pass perfusion: the delay after the beat is the same but for noise."""
+    delays = [350.5, 349.0, 352.0, 348.5, 351.0]
+    files = [
+        one_slice(5, value=10 + k, TriggerTime=str(delay), AcquisitionTime=f"10150{k}")
+        for k, delay in enumerate(delays)
+    ]
+    frames = opened(files[::-1])
+    assert values(frames) == [10, 11, 12, 13, 14]
+    assert "frames in order of AcquisitionTime" in frames.rendering
+
+
 def test_uneven_times_are_told() -> None:
     files = [
         one_slice(5, value=10 + k, TriggerTime=each) for k, each in enumerate(["0", "20", "65"])
