@@ -196,3 +196,15 @@ def test_a_damaged_gzip_beside_a_sequence_is_a_stray() -> None:
     assert frames.skipped == (SkippedFile(1, "gzip archive"),)
     with pytest.raises(BrokenImage):
         open_frames(broken, Limits())
+
+
+def test_a_damaged_class_is_neither_warned_of_nor_quoted(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    one, two = stack([0, 3])
+    marked = one.replace(b"10008.5.1.4", b"DOE^JANE.14")
+    assert marked != one
+    with pytest.raises(InputError) as refused:
+        both([marked, two])
+    assert "DOE" not in str(refused.value)
+    assert not recwarn.list

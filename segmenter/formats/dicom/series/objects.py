@@ -1,5 +1,6 @@
 """What a DICOM object is that holds no picture. Pure."""
 
+from pydicom import config
 from pydicom.uid import UID
 
 # Where the file meta information ends: it holds a dozen of short texts.
@@ -41,5 +42,11 @@ def kind_without_picture(head: bytes) -> str | None:
         return None
     length = int.from_bytes(head[at + 6 : at + 8], "little")
     text = head[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
-    keyword = UID(text).keyword if text else ""
+    keyword = class_keyword(text)
     return next((said for word, said in _NO_PICTURE if word in keyword), None)
+
+
+def class_keyword(uid: str) -> str:
+    """Return the standard's word for a class of objects; empty for one that is not of it."""
+    # Unchecked: a check's warning quotes what it read.
+    return UID(uid, config.IGNORE).keyword if uid else ""

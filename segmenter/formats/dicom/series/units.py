@@ -7,9 +7,8 @@ are several series, the caller chooses: nobody can tell which one is meant.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pydicom.uid import UID
-
 from segmenter.errors import InvalidPrompt, MixedFiles
+from segmenter.formats.dicom.series.objects import class_keyword
 from segmenter.formats.dicom.series.planes import Plane
 from segmenter.formats.dicom.series.source_files import FrameFacts, SourceFile
 
@@ -244,7 +243,7 @@ _SPLITS: tuple[tuple[str, Callable[[SeriesFrame], object]], ...] = (
     ("Rows and Columns", _size),
     ("ImageOrientationPatient", _cosines),
     ("ImageType", lambda frame: "LOCALIZER" if frame.file.localizer else "no LOCALIZER"),
-    ("SOPClassUID", lambda frame: UID(frame.file.sop_class).keyword or "a private one"),
+    ("SOPClassUID", lambda frame: class_keyword(frame.file.sop_class) or "a private one"),
 )
 _MUST_AGREE: tuple[tuple[str, Callable[[SeriesFrame], object]], ...] = (
     ("Modality", lambda frame: frame.file.modality or "none"),
