@@ -19,8 +19,8 @@ MAX_TOLD = 20
 SAME_SPACING = 1e-3
 # Thickness is written with few digits, or as measured.
 SAME_THICKNESS = 0.1
-# Frames turn round an axis in hundreds of steps at most; more are not compared with each other.
-MAX_ORIENTATIONS = 512
+# Nobody stacks slices in more directions; frames of further ones are each a series of their own.
+MAX_ORIENTATIONS = 64
 # Longer than any count of series, shorter than any UID.
 MAX_NUMBER_DIGITS = 6
 
