@@ -63,6 +63,10 @@ _PIXEL_GROUP = 0x7FE0
 _SEGMENTATIONS = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 
 
+class NoPicture(UnsupportedImage):
+    """A DICOM object that holds no picture."""
+
+
 class Attributes(NamedTuple):
     """The listed attributes of a file, and where its pixel data are.
 
@@ -90,7 +94,7 @@ def read_attributes(content: bytes, limits: Limits) -> Attributes:
         found = find_data_set(content, limits)
         header, pixels_at = _read_header(found, limits)
         if header.get("SOPClassUID") in _SEGMENTATIONS or header.get("Modality") == "SEG":
-            raise UnsupportedImage(
+            raise NoPicture(
                 "a DICOM segmentation holds masks, not a picture: send the images that it is of"
             )
         if pixels_at is None:
@@ -178,4 +182,4 @@ class _Watch:
 def _no_picture(header: Dataset) -> BrokenImage | UnsupportedImage:
     if "Rows" in header:
         return BrokenImage("a DICOM image without its pixel data")
-    return UnsupportedImage("a DICOM object that holds no picture: send an image of the series")
+    return NoPicture("a DICOM object that holds no picture: send an image of the series")

@@ -208,3 +208,19 @@ def test_a_damaged_class_is_neither_warned_of_nor_quoted(
         both([marked, two])
     assert "DOE" not in str(refused.value)
     assert not recwarn.list
+
+
+def test_an_object_without_meta_and_picture_is_skipped() -> None:
+    bare = without_picture(BasicTextSRStorage)
+    bare = bare[bare.index(b"\x08\x00\x16\x00") :]
+    frames = both([bare, *stack([0, 3])])
+    assert frames.skipped == (SkippedFile(1, "DICOM object without a picture"),)
+    with pytest.raises(UnsupportedImage, match="holds no picture"):
+        open_frames(bare, Limits())
+
+
+def test_slices_without_meta_are_a_series() -> None:
+    bare = [content[content.index(b"\x08\x00\x16\x00") :] for content in stack([0, 3, 6])]
+    frames = both(bare)
+    assert frames.count == 3
+    assert "no transfer syntax stated" in frames.rendering

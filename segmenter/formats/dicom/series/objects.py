@@ -46,6 +46,9 @@ def kind_without_picture(head: bytes) -> str | None:
     return next((said for word, said in _NO_PICTURE if word in keyword), None)
 
 
+WITHOUT_PICTURE = "DICOM object without a picture"
+
+
 def class_keyword(uid: str) -> str:
     """Return the standard's word for a class of objects; empty for one that is not of it."""
     # Unchecked: a check's warning quotes what it read.

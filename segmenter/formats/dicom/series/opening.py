@@ -4,10 +4,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from segmenter.formats.decoded import join_rules
-from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes, read_attributes
+from segmenter.formats.dicom.header import (
+    NESTED_FACTOR,
+    NoPicture,
+    nested_bytes,
+    read_attributes,
+)
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
-from segmenter.formats.dicom.series.objects import kind_without_picture
+from segmenter.formats.dicom.series.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.phases import (
     WITHOUT_POSITIONS,
     Volume,
@@ -36,6 +41,7 @@ from segmenter.formats.dicom.series.units import (
     choose_unit,
     units_of,
 )
+from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.frames import (
     AS_THEY_ARE,
     FrameOrigin,
@@ -64,7 +70,7 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
     Raises:
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
-    frame = nested = kept = facts = 0
+    frame = nested = kept = facts = inflated = 0
     skipped: list[SkippedFile] = []
     for file in files:
         with numbered(file.number, of=len(files)):
@@ -73,9 +79,19 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
             if kind is not None:
                 skipped.append(SkippedFile(file.number, kind))
                 continue
-            header = read_attributes(content, limits).header
-            with guarded("DICOM series"):
+            try:
+                attributes = read_attributes(content, limits)
+            except NoPicture:
+                if len(files) == 1:
+                    raise
+                skipped.append(SkippedFile(file.number, WITHOUT_PICTURE))
+                continue
+            header = attributes.header
+            with guarded("DICOM series", *PYDICOM_ERRORS):
                 layout = read_layout(header, limits)
+            if attributes.size > len(content):
+                # A deflated file is inflated whole, and its pixel data are copied out of that.
+                inflated = max(inflated, 2 * attributes.size)
             frame = max(frame, frame_bytes(header, layout))
             nested = max(nested, nested_bytes(header))
             facts += layout.frames
@@ -85,7 +101,7 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
     check_pictures(len(files) - len(skipped), skipped)
     nested += MAX_NESTED_BYTES if len(files) > 1 else 0
     parsed = nested * NESTED_FACTOR + facts * FACTS_BYTES + len(files) * HEADER_BYTES
-    return frame + largest + kept + parsed
+    return frame + largest + inflated + kept + parsed
 
 
 def open_dicom(
@@ -103,7 +119,7 @@ def open_dicom(
         MixedFiles: the files are not of one sequence.
         InvalidPrompt: a choice that does not exist, does not fit, or is needed.
     """
-    with guarded("DICOM series"):
+    with guarded("DICOM series", *PYDICOM_ERRORS):
         chosen = _choose(files, limits, options)
         volume = chosen.volume
         layout = volume.frames[0].file.layout

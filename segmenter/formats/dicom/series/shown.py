@@ -13,12 +13,14 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from segmenter.contract import RgbImage
-from segmenter.errors import BrokenImage, UnsupportedImage
+from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.dicom.colour import render_colour
 from segmenter.formats.dicom.grey_pipeline import (
     FROM_TAGS,
     INVERTED,
+    full_range,
+    is_inverted,
     is_picture,
     modality_values,
     tag_window,
@@ -26,8 +28,10 @@ from segmenter.formats.dicom.grey_pipeline import (
 from segmenter.formats.dicom.header import Attributes, add_pixels, read_attributes
 from segmenter.formats.dicom.image import decode_frame
 from segmenter.formats.dicom.layout import Layout
+from segmenter.formats.dicom.lookup_tables import through_palette
 from segmenter.formats.dicom.series.units import SeriesFrame
 from segmenter.formats.dicom.series.views import frame_view
+from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.frames import ReadOptions, shown_grey
 from segmenter.formats.grey_levels import (
     AS_ASKED,
@@ -59,16 +63,24 @@ class FramePixels:
     """Where the frames of a sequence are read from.
 
     Attributes:
+        limits: of what a deflated file may inflate to.
         whole: a multi-frame object with its pixel data; None for files of one frame each.
     """
 
     frames: Sequence[SeriesFrame]
     whole: Attributes | None
+    limits: Limits
 
     @property
     def layout(self) -> Layout:
         """That of every frame."""
         return self.frames[0].file.layout
+
+    @property
+    def rule(self) -> str | None:
+        """What about the files was read otherwise than they say."""
+        found = {self._attributes(index).rule for index in range(len(self.frames))}
+        return "; ".join(sorted(filter(None, found))) or None
 
     @property
     def encapsulated(self) -> bool:
@@ -88,7 +100,7 @@ class FramePixels:
         frame, attributes = self.frames[index], self._attributes(index)
         if self.whole is not None:
             return decode_frame(attributes.header, frame.file.layout, frame.facts.frame)
-        add_pixels(attributes, frame.file.read())
+        add_pixels(attributes, frame.file.read(), self.limits)
         try:
             return decode_frame(attributes.header, frame.file.layout)
         finally:
@@ -109,11 +121,11 @@ def open_pixels(frames: Sequence[SeriesFrame], limits: Limits) -> FramePixels:
     """
     file = frames[0].file
     if file.layout.frames == 1:
-        return FramePixels(frames, None)
+        return FramePixels(frames, None, limits)
     content = file.read()
     whole = read_attributes(content, limits)
-    add_pixels(whole, content)
-    return FramePixels(frames, whole)
+    add_pixels(whole, content, limits)
+    return FramePixels(frames, whole, limits)
 
 
 def render_frames(pixels: FramePixels, options: ReadOptions) -> Rendered:
@@ -130,9 +142,9 @@ def render_frames(pixels: FramePixels, options: ReadOptions) -> Rendered:
         window = preset_window(options.preset, pixels.frames[0].file.modality)
     values = _GreyFrames(pixels)
     low_high, rule = _window(pixels, values, window)
-    inverted = values.photometric == "MONOCHROME1"
+    inverted = is_inverted(pixels.view(0), values.photometric)
     return Rendered(
-        join_rules(rule, INVERTED if inverted else None),
+        join_rules(pixels.rule, rule, INVERTED if inverted else None),
         shown_grey(values, lambda band: ramp(band, *low_high), inverted=inverted),
     )
 
@@ -144,16 +156,16 @@ def is_colour(layout: Layout) -> bool:
 
 def _colour(pixels: FramePixels) -> Rendered:
     def render(index: int) -> tuple[RgbImage, str]:
-        if pixels.layout.samples == 1:
-            raise UnsupportedImage("a sequence in palette colours is not read")
         stored, photometric = pixels.decode(index)
+        if pixels.layout.samples == 1:
+            return through_palette(stored, pixels.view(index))
         return render_colour(stored, photometric, pixels.layout)
 
     def frame(index: int) -> RgbImage:
-        with guarded("DICOM frame"):
+        with guarded("DICOM frame", *PYDICOM_ERRORS):
             return np.ascontiguousarray(render(index)[0])
 
-    return Rendered(render(0)[1], frame)
+    return Rendered(join_rules(pixels.rule, render(0)[1]), frame)
 
 
 class _GreyFrames:
@@ -177,7 +189,7 @@ class _GreyFrames:
 
     def __getitem__(self, index: int) -> Stored:
         """Return float32, shape (H, W)."""
-        with guarded("DICOM frame"):
+        with guarded("DICOM frame", *PYDICOM_ERRORS):
             return modality_values(self._stored(index), self._pixels.view(index))
 
     def pieces(self) -> Iterator[Piece]:
@@ -206,6 +218,10 @@ def _window(pixels: FramePixels, values: _GreyFrames, window: Window | None) -> 
     common = windows.pop() if len(windows) == 1 else None
     if common is not None:
         return linear_window(*common), FROM_TAGS
+    ranges = {full_range(pixels.view(index)) for index in range(len(pixels.frames))}
+    shown = ranges.pop() if len(ranges) == 1 else None
+    if shown is not None:
+        return shown[0], shown[1] or ""
     found = streamed_ramp(values.pieces)
     if found is None:
         raise BrokenImage("no pixel has a value")

@@ -11,7 +11,12 @@ from pydicom.dataset import Dataset
 
 from segmenter.contract import Spacing
 from segmenter.errors import ImageTooLarge, InputError, MixedFiles, UnsupportedImage
-from segmenter.formats.dicom.header import Attributes, nested_bytes, read_attributes
+from segmenter.formats.dicom.header import (
+    Attributes,
+    NoPicture,
+    nested_bytes,
+    read_attributes,
+)
 from segmenter.formats.dicom.image import read_modality
 from segmenter.formats.dicom.layout import Layout, read_layout
 from segmenter.formats.dicom.series.moments import (
@@ -20,7 +25,7 @@ from segmenter.formats.dicom.series.moments import (
     read_moment,
     stated_fps,
 )
-from segmenter.formats.dicom.series.objects import kind_without_picture
+from segmenter.formats.dicom.series.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.planes import MOST_DECIMALS, Plane, read_plane
 from segmenter.formats.dicom.series.views import PER_FRAME, SHARED, frame_view
 from segmenter.formats.dicom.spacing import read_spacing
@@ -122,7 +127,13 @@ def read_files(
             if kind is not None:
                 skipped.append(SkippedFile(file.number, kind))
                 continue
-            one = _read_file(file, content, limits)
+            try:
+                one = _read_file(file, content, limits)
+            except NoPicture:
+                if len(files) == 1:
+                    raise
+                skipped.append(SkippedFile(file.number, WITHOUT_PICTURE))
+                continue
         found.append(one)
         nested += nested_bytes(one.attributes.header) if one.attributes else 0
         frames += len(one.frames)

@@ -268,6 +268,21 @@ def test_a_colour_clip_of_several_files_is_in_order() -> None:
     assert frames.frame(0).mean() < frames.frame(1).mean() < frames.frame(2).mean()
 
 
+def test_a_clip_in_palette_colours_is_read() -> None:
+    tables: Any = {}
+    for channel, ramp in (("Red", 1), ("Green", 2), ("Blue", 3)):
+        tables[f"{channel}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        table = (np.arange(256, dtype="<u2") * ramp % 256 * 257).tobytes()
+        tables[f"{channel}PaletteColorLookupTableData"] = table
+    frames = opened([clip(3, PhotometricInterpretation="PALETTE COLOR", FrameTime="40", **tables)])
+    assert frames.geometry.fps == 25.0
+    assert [frames.frame(k)[2, 2].tolist() for k in range(3)] == [
+        [10, 20, 30],
+        [20, 40, 60],
+        [30, 60, 90],
+    ]
+
+
 def test_several_clips_are_chosen_by_number() -> None:
     files = [clip(3, FrameTime="40", InstanceNumber=str(n)) for n in (2, 1)]
     with pytest.raises(InvalidPrompt, match="1: US, 3 frames of 8 x 6 of file 2; 2: US, 3 frames"):
