@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,26 +20,8 @@ def named(given: Input) -> str:
     return f"{given.kind}: {given.name}"
 
 
-# Waiting for what is being changed about series and multi-frame objects.
-PENDING = {
-    "series: another series half a step between",
-    "series: one slice shifted in its plane",
-    "series: one slice of another spacing",
-    "series: one slice of another series",
-    "series: one slice of another frame of reference",
-    "enhanced multi-frame: a slope for each frame",
-}
-
-
-def rows() -> Iterator[object]:
-    for given in INPUTS:
-        pending = named(given) in PENDING
-        marks = pytest.mark.xfail(strict=False, reason="pending") if pending else ()
-        yield pytest.param(given, id=named(given), marks=marks)
-
-
 @needs_dcmtk
-@pytest.mark.parametrize("given", list(rows()))
+@pytest.mark.parametrize("given", INPUTS, ids=named)
 def test_nothing_is_shown_or_placed_wrongly(given: Input) -> None:
     outcome = check(given)
     assert outcome.verdict != "wrong", outcome
