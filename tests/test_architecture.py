@@ -42,7 +42,8 @@ ROWS: Mapping[str, Row] = {
     "segmenter.redis_connection": Row("segmenter.errors", "redis"),
     "segmenter.formats": Row(
         f"{SEGMENTER} segmenter.formats.clips segmenter.formats.dicom"
-        " segmenter.formats.dicom.series segmenter.formats.raster segmenter.formats.volumes",
+        " segmenter.formats.dicom.series segmenter.formats.raster segmenter.formats.raster.tiff"
+        " segmenter.formats.volumes",
         "PIL",
     ),
     "segmenter.formats.clips": Row(f"{SEGMENTER} segmenter.formats", "av"),
@@ -58,7 +59,20 @@ ROWS: Mapping[str, Row] = {
     "segmenter.formats.dicom.series": Row(
         f"{SEGMENTER} segmenter.formats segmenter.formats.dicom", "pydicom"
     ),
-    "segmenter.formats.raster": Row(f"{SEGMENTER} segmenter.formats", "PIL"),
+    "segmenter.formats.raster": Row(
+        f"{SEGMENTER} segmenter.formats segmenter.formats.raster.codestreams"
+        " segmenter.formats.raster.tiff",
+        "PIL",
+    ),
+    "segmenter.formats.raster.tiff": Row(
+        f"{SEGMENTER} segmenter.formats segmenter.formats.raster"
+        " segmenter.formats.raster.codestreams",
+        "tifffile",
+    ),
+    # Imported by the program of a child process alone.
+    "segmenter.formats.raster.codestreams": Row(
+        "segmenter.errors segmenter.formats segmenter.formats.raster", "imagecodecs pillow_heif PIL"
+    ),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),
     "segmenter.queue.redis": Row(
         f"{SEGMENTER} segmenter.queue segmenter.redis_connection segmenter.settings"
@@ -177,7 +191,13 @@ ROWS: Mapping[str, Row] = {
 # Everybody's.
 COMMON = {"numpy", "pydantic", "pydantic_core"}
 # Parents that see their children while the children use the parent's leaf files.
-PARENTS = {"segmenter.formats", "segmenter.formats.dicom", "segmenter.backends.sam3", "api.http"}
+PARENTS = {
+    "segmenter.formats",
+    "segmenter.formats.dicom",
+    "segmenter.formats.raster",
+    "segmenter.backends.sam3",
+    "api.http",
+}
 
 
 def relative(path: Path) -> str:

@@ -12,13 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from segmenter.contract import RgbImage, Spacing
+from segmenter.formats.clips.containers import ClipFormat
 from segmenter.formats.decoded import Window
 from segmenter.formats.grey_levels import Stored, Tone, in_bands, to_rgb
 
 Affine = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.uint16]
 SequenceFormat = Literal[
-    "nifti", "analyze", "nrrd", "metaimage", "dicom-series", "dicom", "mp4", "tiff"
+    "nifti",
+    "analyze",
+    "nrrd",
+    "metaimage",
+    "dicom-series",
+    "dicom",
+    "tiff",
+    "gif",
+    "webp",
+    "png",
+    ClipFormat,
 ]
 
 

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 
 from segmenter.errors import BrokenImage
 
-LIBRARIES = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "nibabel.global")
+LIBRARIES = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "nibabel.global", "tifffile")
 _SILENT = logging.CRITICAL + 1
 
 # What decoders written in Python raise on bytes they did not expect. MemoryError: they allocate

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from segmenter.errors import BrokenImage, ImageTooLarge, InvalidPrompt, UnsupportedImage
 from segmenter.formats import archive
 from segmenter.formats.archive import Member, member_of
+from segmenter.formats.clips.containers import clip_kind
 from segmenter.formats.clips.video import open_video
 from segmenter.formats.clips.video import working_bytes as video_bytes
 from segmenter.formats.dicom.series.opening import open_dicom
@@ -19,14 +20,20 @@ from segmenter.formats.dicom.series.opening import working_bytes as dicom_bytes
 from segmenter.formats.dicom.series.source_files import DicomFile
 from segmenter.formats.frames import AS_THEY_ARE, FrameOrigin, Frames, ReadOptions, SkippedFile
 from segmenter.formats.limits import Limits, check_bytes
-from segmenter.formats.raster.tiff_pages import open_tiff
-from segmenter.formats.raster.tiff_pages import working_bytes as tiff_bytes
-from segmenter.formats.sniff import sniff
-from segmenter.formats.strays import DICOMDIR, HIDDEN, is_document, what_is, with_article
+from segmenter.formats.raster.animation import ANIMATED, open_animation
+from segmenter.formats.raster.animation import working_bytes as animation_bytes
+from segmenter.formats.raster.tiff.stack import open_tiff
+from segmenter.formats.raster.tiff.stack import working_bytes as tiff_bytes
+from segmenter.formats.sniff import Format, raster_format, sniff
+from segmenter.formats.strangers import NOBODY_KNOWS, refusal, single_picture, stranger
+from segmenter.formats.strays import DICOMDIR, EMPTY, HIDDEN, is_document, what_is, with_article
 from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
-READ_HERE = "NIfTI, NRRD, MetaImage, DICOM, MP4 and TIFF sequences are read"
+READ_HERE = (
+    "NIfTI, NRRD, MetaImage, DICOM, TIFF of several pages, animated GIF, WebP and PNG, and video "
+    "(MP4, MOV, AVI, MKV, WebM, MPEG, WMV, FLV, Ogg) are read"
+)
 # A refusal says of so many files what they are.
 MAX_TOLD = 5
 _COUNTS = ("no", "one", "two", "three", "four", "five")
@@ -49,27 +56,52 @@ class _Kind(NamedTuple):
     picture: bool = False
 
 
+def _video_name(head: bytes) -> str | None:
+    kind = clip_kind(head)
+    return None if kind is None else kind.format.upper()
+
+
 def _open_video(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
     _refuse_preset(options.preset)
-    return open_video(files[0], limits)
+    kind = clip_kind(files[0])
+    assert kind is not None
+    return open_video(files[0], kind, limits)
+
+
+def _video_bytes(files: Sequence[bytes], limits: Limits) -> int:
+    kind = clip_kind(files[0])
+    assert kind is not None
+    return video_bytes(files[0], kind, limits)
 
 
 def _open_tiff(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
     _refuse_preset(options.preset)
-    return open_tiff(files[0], limits, window=options.window)
+    return open_tiff(files[0], limits, options)
+
+
+def _animation_name(head: bytes) -> str | None:
+    name = _sniffed(head)
+    return name.upper() if name in ANIMATED else None
+
+
+def _open_animation(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
+    _refuse_preset(options.preset)
+    return open_animation(files[0], str(raster_format(files[0])), limits)
 
 
 KINDS = (
-    _Kind(
-        lambda head: "MP4" if head[4:8] == b"ftyp" else None,
-        _open_video,
-        lambda files, limits: video_bytes(files[0], limits),
-    ),
+    _Kind(_video_name, _open_video, _video_bytes),
     _Kind(volume_name, open_volume, volume_bytes),
     _Kind(
         lambda head: "TIFF" if _sniffed(head) == "tiff" else None,
         _open_tiff,
         lambda files, limits: tiff_bytes(files[0], limits),
+        picture=True,
+    ),
+    _Kind(
+        _animation_name,
+        _open_animation,
+        lambda files, limits: animation_bytes(files[0], str(raster_format(files[0])), limits),
         picture=True,
     ),
 )
@@ -94,7 +126,7 @@ class _Chosen(NamedTuple):
 def open_frames(
     files: bytes | Sequence[bytes], limits: Limits, options: ReadOptions = AS_THEY_ARE
 ) -> Frames:
-    """Open a volume file, a DICOM series or multi-frame file, MP4, or a TIFF of several pages.
+    """Open a volume file, a DICOM series or multi-frame file, video, or a picture that moves.
 
     Args:
         files: of one file, or of all files of a series; a ZIP archive stands for its files. Others
@@ -113,6 +145,9 @@ def open_frames(
         frames = open_dicom(_dicom_files(chosen), limits, options)
     else:
         frames = chosen.kind.open([each.read() for each in chosen.members], limits, options)
+        number = chosen.members[0].number
+        # Readers of one file know nothing of those beside it.
+        frames = replace(frames, origins=tuple(o._replace(file=number) for o in frames.origins))
     names = {member.number: member.name for member in members}
     skipped = sorted((*chosen.skipped, *frames.skipped))
     origins = frames.origins or (FrameOrigin(chosen.members[0].number),) * frames.count
@@ -145,8 +180,8 @@ def working_bytes(
 
 
 def is_sequence(content: bytes) -> bool:
-    """Tell whether bytes begin like what can only be a sequence: a volume, MP4 or a ZIP archive."""
-    return content[4:8] == b"ftyp" or content.startswith(archive.MAGIC) or is_volume(content)
+    """Tell whether bytes begin like what can only be a sequence: a volume, video or a ZIP."""
+    return clip_kind(content) is not None or content.startswith(archive.MAGIC) or is_volume(content)
 
 
 def _is_archive(files: bytes | Sequence[bytes]) -> bool:
@@ -265,10 +300,13 @@ def _several(others: Sequence[_Found], dicom: int, archived: bool) -> str:
 
 def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
     """Say what the files are, none of which is a sequence."""
-    if len(members) == 1:
-        what = strays[0].what
-        single = ", a single picture: send it to POST /segment" if what.endswith("picture") else ""
-        return f"this is {with_article(what)}{single}; {READ_HERE}"
+    if len(members) == 1 and strays[0].what not in (EMPTY, HIDDEN, DICOMDIR):
+        head = members[0].head()
+        if (name := _sniffed(head)) is not None:
+            return single_picture(name)
+        if stranger(head, "sequence") is not NOBODY_KNOWS:
+            return refusal(head, "sequence", READ_HERE)
+        return f"this is {with_article(strays[0].what)}; {READ_HERE}"
     told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
     more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
     return f"none of the {len(members)} files is a sequence ({told}{more}); {READ_HERE}"
@@ -278,7 +316,7 @@ def _dicom_files(chosen: _Chosen) -> list[DicomFile]:
     return [DicomFile(member.number, member.read) for member in chosen.members]
 
 
-def _sniffed(head: bytes) -> str | None:
+def _sniffed(head: bytes) -> Format | None:
     try:
         return sniff(head)
     except UnsupportedImage:

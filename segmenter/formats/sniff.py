@@ -1,15 +1,22 @@
 """Tells formats by their content; a file's name is never looked at."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from segmenter.errors import UnsupportedImage
+from segmenter.formats.clips.containers import PICTURE_BRANDS
 from segmenter.formats.dicom.encoding import META, file_start
+from segmenter.formats.strangers import Route, refusal
 
-RasterFormat = Literal["png", "jpeg", "tiff", "webp", "bmp", "gif"]
+PillowFormat = Literal["png", "jpeg", "webp", "bmp", "gif"]
+StreamFormat = Literal["jpeg2000", "jpeg-ls", "jpeg-xl", "heic", "avif"]
+RasterFormat = Literal[PillowFormat, StreamFormat, "tiff"]
 Format = Literal[RasterFormat, "dicom"]
+PILLOW_FORMATS: dict[str, PillowFormat] = {name: name for name in get_args(PillowFormat)}
+STREAM_FORMATS: dict[str, StreamFormat] = {name: name for name in get_args(StreamFormat)}
 
 _MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
     (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff\xf7", "jpeg-ls"),
     (b"\xff\xd8\xff", "jpeg"),
     (b"II*\x00", "tiff"),
     (b"MM\x00*", "tiff"),
@@ -18,34 +25,29 @@ _MAGIC: tuple[tuple[bytes, RasterFormat], ...] = (
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
     (b"BM", "bmp"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jpeg2000"),
+    (b"\xff\x4f\xff\x51", "jpeg2000"),
+    (b"\xff\x0a", "jpeg-xl"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jpeg-xl"),
 )
 
-_TO_VOLUMES = "send it to POST /segment/volume"
-# Offset, bytes, what to call it: formats people do send, named so that they learn why not.
-_STRANGERS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"PK\x03\x04", "a ZIP archive"),
-    (0, b"%PDF", "a PDF document"),
-    (0, b"\x1f\x8b", f"gzip-compressed content; if it is NIfTI, {_TO_VOLUMES}"),
-    (344, b"n+1\x00", f"a NIfTI volume: {_TO_VOLUMES}"),
-    (4, b"n+2\x00", f"a NIfTI volume: {_TO_VOLUMES}"),
-    (0, b"NRRD000", f"an NRRD volume: {_TO_VOLUMES}"),
-    (0, b"ObjectType", f"a MetaImage volume: {_TO_VOLUMES}"),
-    (0, b"NDims", f"a MetaImage volume: {_TO_VOLUMES}"),
-    (4, b"ftyp", "a video, HEIC or AVIF file"),
-    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 file"),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
-    (0, b"<", "XML or SVG text"),
+READ_HERE = (
+    "PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000, JPEG-LS, JPEG XL, HEIC, AVIF and DICOM are read"
 )
-READ_HERE = "PNG, JPEG, TIFF, WebP, BMP, GIF and DICOM are read"
 
 
-def sniff(content: bytes) -> Format:
+def sniff(content: bytes, route: Route = "picture", read_here: str = READ_HERE) -> Format:
     """Name the format of an upload.
 
     A DICOM preamble may hold another format's magic (PS3.10, 7.1), so DICOM is looked for first.
 
+    Args:
+        content: the whole file.
+        route: that it was sent to, which the words of a refusal are for.
+        read_here: the sentence that lists what that route reads.
+
     Raises:
-        UnsupportedImage: none of the formats read here.
+        UnsupportedImage: neither DICOM nor a picture.
     """
     if file_start(content) is not None:
         return "dicom"
@@ -54,16 +56,17 @@ def sniff(content: bytes) -> Format:
             "this is DICOM whose prefix is not DICM (bytes 128 to 131): damaged; send the file as "
             "the scanner or archive wrote it"
         )
+    name = raster_format(content)
+    if name is None:
+        raise UnsupportedImage(refusal(content, route, read_here))
+    return name
+
+
+def raster_format(content: bytes) -> RasterFormat | None:
+    """Name the format of a picture that is not DICOM; None if it is none that is read."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "webp"
-    for magic, name in _MAGIC:
-        if content.startswith(magic):
-            return name
-    raise UnsupportedImage(f"this is {_stranger(content)}; {READ_HERE}")
-
-
-def _stranger(content: bytes) -> str:
-    for offset, magic, name in _STRANGERS:
-        if content[offset : offset + len(magic)] == magic:
-            return name
-    return "no image format known here"
+    if content[4:8] == b"ftyp" and content[8:12] in PICTURE_BRANDS:
+        brands = content[8 : min(int.from_bytes(content[:4], "big"), 264)]
+        return "avif" if b"avif" in brands or b"avis" in brands else "heic"
+    return next((name for magic, name in _MAGIC if content.startswith(magic)), None)

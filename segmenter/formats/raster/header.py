@@ -2,23 +2,19 @@
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
+from segmenter.errors import BrokenImage, ImageTooLarge
+from segmenter.formats.raster.codestreams.size import webp_size
 from segmenter.formats.raster.jpeg_header import count_scans, read_jpeg_header
-from segmenter.formats.raster.tiff_directory import (
-    BITS,
-    HEIGHT,
-    ORIENTATION,
-    WIDTH,
-    count_pages,
-    read_directory,
-)
-from segmenter.formats.sniff import RasterFormat
+from segmenter.formats.raster.tiff.directory import Directory
+from segmenter.formats.sniff import PillowFormat
 
 # Encoders write 8 KiB and more per chunk; 64 MiB of them stay below this.
 MAX_CHUNKS = 65_536
+# Of a colour profile so much is read: those of displays have 3 KiB.
+MAX_PROFILE_BYTES = 65_536
 
 
 class RasterHeader(NamedTuple):
@@ -28,20 +24,28 @@ class RasterHeader(NamedTuple):
         width: pixels as stored, before orientation.
         height: pixels as stored, before orientation.
         bits: per sample, as stored.
-        orientation: EXIF orientation, 1 to 8; Pillow applies that of a TIFF itself.
-        pages: number of pages (TIFF).
+        orientation: EXIF orientation, 1 to 8.
         scans: passes over the picture that it is stored in (JPEG).
+        process: how it is coded (JPEG): its start-of-frame marker.
+        channels: samples of a pixel (JPEG).
+        gamma: in 100,000ths (PNG); 0 where the file says nothing, or says what overrules it.
+        profile: of its colours, or nothing (PNG, JPEG, WebP).
+        frames: of an animation (PNG, GIF, WebP); 1 of a picture.
     """
 
     width: int
     height: int
     bits: int = 8
     orientation: int = 1
-    pages: int = 1
     scans: int = 1
+    process: int = 0xC0
+    channels: int = 3
+    gamma: int = 0
+    profile: bytes = b""
+    frames: int = 1
 
 
-def read_raster_header(content: bytes, name: RasterFormat) -> RasterHeader:
+def read_raster_header(content: bytes, name: PillowFormat) -> RasterHeader:
     """Read what the file declares, in bounded time and memory.
 
     Raises:
@@ -54,16 +58,35 @@ def read_raster_header(content: bytes, name: RasterFormat) -> RasterHeader:
 
 
 def _png(content: bytes) -> RasterHeader:
-    size: tuple[int, int, int] | None = None
-    exif: bytes | None = None
+    found: dict[bytes, bytes] = {}
     for kind, body in _png_chunks(content):
-        if kind == b"IHDR":
-            size = struct.unpack_from(">IIB", body)
-        elif kind == b"eXIf":
-            exif = body
-    if size is None:
+        found.setdefault(kind, body)
+    if b"IHDR" not in found:
         raise BrokenImage("a PNG without its header chunk")
-    return RasterHeader(*size, orientation=_orientation(exif))
+    # What overrules gamma. Source: PNG specification (third edition), 4.3.
+    colours = found.keys() & {b"sRGB", b"iCCP", b"cICP"}
+    gamma = 0 if colours or b"gAMA" not in found else struct.unpack(">I", found[b"gAMA"])[0]
+    frames = struct.unpack_from(">I", found[b"acTL"])[0] if b"acTL" in found else 1
+    width, height, bits = struct.unpack_from(">IIB", found[b"IHDR"])
+    return RasterHeader(
+        width,
+        height,
+        bits,
+        orientation=_orientation(found.get(b"eXIf")),
+        gamma=gamma,
+        profile=_png_profile(found.get(b"iCCP", b"")),
+        frames=frames,
+    )
+
+
+def _png_profile(body: bytes) -> bytes:
+    """Return the beginning of a colour profile, which has its name in it."""
+    packed = body.partition(b"\0")[2][1:]
+    try:
+        return zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES)
+    except zlib.error:
+        # It is not applied, so it need not be sound.
+        return packed
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -88,35 +111,32 @@ def _jpeg(content: bytes) -> RasterHeader:
     scans = count_scans(content)
     # Of indices nothing is wanted, but Pillow reads them.
     orientation, *_ = map(_orientation, (header.exif, *header.indices))
-    if header.bits != 8:
-        raise UnsupportedImage(f"a JPEG of {header.bits} bits per sample; 8 are read")
-    return RasterHeader(header.width, header.height, orientation=orientation, scans=scans)
-
-
-def _tiff(content: bytes) -> RasterHeader:
-    numbers = read_directory(content)
-    if WIDTH not in numbers or HEIGHT not in numbers:
-        raise BrokenImage("a TIFF directory without a size")
     return RasterHeader(
-        numbers[WIDTH],
-        numbers[HEIGHT],
-        bits=numbers.get(BITS, 1),
-        orientation=_known_orientation(numbers),
-        pages=count_pages(content),
+        header.width,
+        header.height,
+        header.bits,
+        orientation=orientation,
+        scans=scans,
+        process=header.process,
+        channels=header.components,
+        profile=header.profile,
     )
 
 
 def _webp(content: bytes) -> RasterHeader:
     size: tuple[int, int] | None = None
-    exif: bytes | None = None
+    exif, profile, frames = b"", b"", 0
     for kind, body in _riff_chunks(content):
-        if size is None and kind in _WEBP_SIZES:
-            size = _WEBP_SIZES[kind](body)
-        elif kind == b"EXIF":
+        size = webp_size(body, kind) if size is None else size
+        frames += kind == b"ANMF"
+        if kind == b"EXIF":
             exif = body.removeprefix(b"Exif\x00\x00")
+        elif kind == b"ICCP":
+            profile = body[:MAX_PROFILE_BYTES]
     if size is None:
         raise BrokenImage("a WebP without a picture")
-    return RasterHeader(*size, orientation=_orientation(exif))
+    orientation = _orientation(exif)
+    return RasterHeader(*size, orientation=orientation, profile=profile, frames=max(1, frames))
 
 
 def _riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -130,28 +150,6 @@ def _riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     raise ImageTooLarge(f"a WebP of more than {MAX_CHUNKS} chunks")
 
 
-def _vp8x_size(body: bytes) -> tuple[int, int]:
-    return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-
-
-def _vp8_size(body: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", body, 6)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _vp8l_size(body: bytes) -> tuple[int, int]:
-    packed = struct.unpack_from("<I", body, 1)[0]
-    return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
-
-
-# Source: WebP container specification (RFC 9649, section 2).
-_WEBP_SIZES: dict[bytes, Callable[[bytes], tuple[int, int]]] = {
-    b"VP8X": _vp8x_size,
-    b"VP8 ": _vp8_size,
-    b"VP8L": _vp8l_size,
-}
-
-
 def _bmp(content: bytes) -> RasterHeader:
     if struct.unpack_from("<I", content, 14)[0] == 12:
         return RasterHeader(*struct.unpack_from("<HH", content, 18))
@@ -163,15 +161,21 @@ def _bmp(content: bytes) -> RasterHeader:
 def _gif(content: bytes) -> RasterHeader:
     width, height, flags = struct.unpack_from("<HHB", content, 6)
     position = 13 + _gif_table_bytes(flags)
-    # Decoders make the screen as large as the first picture, where that is larger.
+    frames = 0
     for _ in range(MAX_CHUNKS):
-        if content[position : position + 1] == b",":
-            left, top, across, down = struct.unpack_from("<4H", content, position + 1)
-            return RasterHeader(max(width, left + across), max(height, top + down))
-        if content[position : position + 1] != b"!":
+        mark = content[position : position + 1]
+        if mark == b",":
+            left, top, across, down, packed = struct.unpack_from("<4HB", content, position + 1)
+            if not frames:
+                # Decoders make the screen as large as the first picture, where that is larger.
+                width, height = max(width, left + across), max(height, top + down)
+            frames += 1
+            position = _after_gif_blocks(content, position + 11 + _gif_table_bytes(packed))
+        elif mark == b"!":
+            position = _after_gif_blocks(content, position + 2)
+        else:
             break
-        position = _after_gif_blocks(content, position + 2)
-    return RasterHeader(width, height)
+    return RasterHeader(width, height, frames=max(1, frames))
 
 
 def _gif_table_bytes(flags: int) -> int:
@@ -190,18 +194,12 @@ def _orientation(exif: bytes | None) -> int:
     """Return the orientation, 1 to 8, of a checked EXIF block; 1 if it says nothing usable."""
     if not exif or exif[:2] not in (b"II", b"MM"):
         return 1
-    return _known_orientation(read_directory(exif))
+    return Directory(exif).orientation()
 
 
-def _known_orientation(numbers: Mapping[int, int]) -> int:
-    orientation = numbers.get(ORIENTATION, 1)
-    return orientation if 1 <= orientation <= 8 else 1
-
-
-_READERS: dict[RasterFormat, Callable[[bytes], RasterHeader]] = {
+_READERS: dict[PillowFormat, Callable[[bytes], RasterHeader]] = {
     "png": _png,
     "jpeg": _jpeg,
-    "tiff": _tiff,
     "webp": _webp,
     "bmp": _bmp,
     "gif": _gif,

@@ -1,9 +1,10 @@
-"""Raster files to pixels and pixels to PNG: the only codec module that knows Pillow.
+"""Raster files to pixels and pixels to PNG: what Pillow decodes is decoded here.
 
 Values change by these rules only, each named in `DecodedImage.rendering`: deep grey is windowed,
 deep colour keeps its high byte, alpha is composited over black (the background of medical
-images), CMYK and YCbCr become RGB by Pillow's formula. Colour profiles are not applied. Of several
-pages or frames the first is taken. A turn by EXIF moves pixels only; it is named all the same.
+images), CMYK and YCbCr become RGB by Pillow's formula, and the gamma of a PNG is applied to what is
+not windowed. Colour profiles are not applied, which is told. Of several pages or frames the first
+is taken. A turn by EXIF moves pixels only; it is named all the same.
 """
 
 from collections.abc import Iterator
@@ -39,9 +40,21 @@ from segmenter.formats.limits import (
     check_size,
 )
 from segmenter.formats.percentiles import cut, non_zero_ramp
+from segmenter.formats.raster.codestreams.header import StreamHeader
+from segmenter.formats.raster.codestreams.image import Expected, expect_stream, read_stream
+from segmenter.formats.raster.codestreams.size import StreamSize
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
-from segmenter.formats.raster.jpeg_end import check_end
-from segmenter.formats.sniff import RasterFormat, sniff
+from segmenter.formats.raster.jpeg_end import check_end, with_end
+from segmenter.formats.raster.profile import GAMMA_UNIT, corrected, gamma_exponent, profile_rule
+from segmenter.formats.raster.samples import ALPHA, turn_rule
+from segmenter.formats.raster.tiff.image import read_samples, read_tiff
+from segmenter.formats.sniff import (
+    PILLOW_FORMATS,
+    STREAM_FORMATS,
+    PillowFormat,
+    RasterFormat,
+    sniff,
+)
 
 _DEEP = frozenset({"I;16", "I;16B", "I;16L", "I;16N", "I", "F"})
 _GREY = _DEEP | {"1", "L"}
@@ -49,7 +62,6 @@ _PLAIN = frozenset(
     {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "RGBA", "RGBa", "LA", "La", "PA"}
 )
 _FORMULA = {"CMYK": "CMYK to RGB without profile", "YCbCr": "YCbCr to RGB"}
-_ALPHA = "alpha over black"
 
 # EXIF orientation to the turn that puts the picture upright. Source: EXIF 2.32, tag 0x0112.
 _UPRIGHT = {
@@ -61,13 +73,15 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TURNED_BY_PILLOW = "TIFF"
+# How a JPEG is coded, by its start-of-frame marker. Pillow decodes sequential and progressive ones
+# of 8 bits; lossless and arithmetic ones and those of 12 bits are decoded elsewhere.
+_BY_PILLOW, _JPEG_LS = frozenset({0xC0, 0xC1, 0xC2}), 0xF7
+_HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 # Bytes of memory per pixel: four canvases of four channels, ours and what is left of the file's.
 _WEBP_BYTES = 18
 # Of a JPEG in several scans, whose coefficients are gathered first: four channels of two bytes. It
 # may be decoded a second time, to see that it is complete.
 _SCANS_BYTES = 17
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def read_raster(
@@ -88,10 +102,34 @@ def read_raster(
     Raises:
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
-    header = _checked_header(content, name, limits)
-    return Undecoded(
-        working_bytes(header, name), partial(_decode, content, name, header, limits, window)
+    if name == "tiff":
+        return read_tiff(content, limits, window=window)
+    if name in STREAM_FORMATS:
+        return read_stream(content, STREAM_FORMATS[name], limits, window=window)
+    by_pillow = PILLOW_FORMATS[name]
+    header = _checked_header(content, by_pillow, limits)
+    if name == "jpeg" and (header.process not in _BY_PILLOW or header.bits != 8):
+        return _read_other_jpeg(content, header, limits, window)
+    decode = partial(_decode, content, by_pillow, header, limits, window)
+    return Undecoded(working_bytes(header, by_pillow), decode)
+
+
+def _read_other_jpeg(
+    content: bytes, header: RasterHeader, limits: Limits, window: Window | None
+) -> Undecoded:
+    """Read a JPEG that Pillow does not."""
+    if header.process == _JPEG_LS:
+        return read_stream(content, "jpeg-ls", limits, window=window)
+    if header.process in _HIERARCHICAL:
+        raise UnsupportedImage("hierarchical JPEG is not read: export it as PNG")
+    size = StreamSize(header.width, header.height, header.channels, header.bits)
+    expected = Expected(
+        "jpeg",
+        StreamHeader(size, alpha=False),
+        header.orientation,
+        join_rules(profile_rule(header.profile)),
     )
+    return expect_stream(content, "jpeg", expected, limits, window)
 
 
 def decode_raster(
@@ -107,21 +145,23 @@ def decode_raster(
 
 def _decode(
     content: bytes,
-    name: RasterFormat,
+    name: PillowFormat,
     header: RasterHeader,
     limits: Limits,
     window: Window | None,
 ) -> DecodedImage:
-    with _opened(content, name, header, limits) as image:
-        pixels, rendered = _render(image, header, window)
-    pages = f"page 1 of {header.pages}" if header.pages > 1 else None
-    frames = "first frame" if name != "tiff" and getattr(image, "is_animated", False) else None
-    turned = f"turned by EXIF orientation {header.orientation}" if header.orientation > 1 else None
-    rule = join_rules(rendered, turned, pages, frames)
+    ended = with_end(content) if name == "jpeg" else content
+    with _opened(ended, name, header, limits) as image:
+        if name == "jpeg":
+            check_end(ended, image, suspect=ended is not content)
+        pixels, rendered = render_picture(image, header, window)
+    frames = "first frame" if getattr(image, "is_animated", False) else None
+    repaired = "end marker added" if ended is not content else None
+    rule = join_rules(rendered, frames, repaired)
     return DecodedImage(np.ascontiguousarray(pixels), name, rendering=rule)
 
 
-def working_bytes(header: RasterHeader, name: RasterFormat) -> int:
+def working_bytes(header: RasterHeader, name: PillowFormat) -> int:
     """Return the memory that decoding a picture takes at its peak; see `Undecoded`.
 
     Source: measured with Pillow 12 for every kind of file, the largest of its kind rounded up.
@@ -165,65 +205,30 @@ def read_labels(content: bytes, limits: Limits = DEFAULT_LIMITS) -> npt.NDArray[
     """
     check_bytes(content, limits)
     name = sniff(content)
-    if name == "dicom":
-        raise UnsupportedImage("labels are a raster file, not dicom")
-    with _opened(content, name, _checked_header(content, name, limits), limits) as image:
-        if image.mode not in _GREY:
-            raise UnsupportedImage(f"labels are grey, not of colour mode {image.mode!r}")
-        stored = np.asarray(image)
+    if name == "tiff":
+        stored = _grey_tiff(content, limits)
+    elif name in PILLOW_FORMATS:
+        stored = _grey(content, PILLOW_FORMATS[name], limits)
+    else:
+        raise UnsupportedImage(f"labels are a PNG or TIFF file, not {name}")
     numbers = stored.astype(np.uint16)
     if not np.array_equal(numbers.astype(stored.dtype), stored):
         raise UnsupportedImage("labels are whole numbers from 0 to 65535")
     return numbers
 
 
-class TiffPages:
-    """The stored numbers of all pages of a grey TIFF, each decoded when it is asked for."""
-
-    def __init__(self, content: bytes, limits: Limits) -> None:
-        """Open and decode all pages once.
-
-        Raises:
-            BrokenImage, ImageTooLarge.
-            UnsupportedImage: colour, or pages of different sizes.
-        """
-        self.count = read_raster_header(content, "tiff").pages
-        with _reading("tiff"):
-            # Stays open: it reads from memory.
-            self._image = Image.open(BytesIO(content), formats=("TIFF",))
-            self.height, self.width = self._decoded(0, limits).shape
-            dtypes = {self._alike(number, limits) for number in range(self.count)}
-        self.dtype = np.result_type(*dtypes)
-
-    def __getitem__(self, index: int) -> Stored:
-        """Return a page as it is stored, of one number type for all, shape (H, W), upright."""
-        with _reading("tiff"):
-            page: Stored = self._decoded(index, None).astype(self.dtype, copy=False)
-        return page
-
-    def pieces(self) -> Iterator[Stored]:
-        """Go through all stored numbers, each piece shape (N,)."""
-        for number in range(self.count):
-            yield from cut(self[number].ravel())
-
-    def _alike(self, number: int, limits: Limits) -> np.dtype[np.number]:
-        """Decode a page; return its number type."""
-        page = self._decoded(number, limits)
-        if page.shape != (self.height, self.width):
-            raise UnsupportedImage("the pages of the TIFF are of different sizes")
-        return page.dtype
-
-    def _decoded(self, number: int, limits: Limits | None) -> Stored:
-        image = self._image
-        image.seek(number)
-        if limits is not None:
-            check_size(*image.size, limits)
+def _grey(content: bytes, name: PillowFormat, limits: Limits) -> Stored:
+    with _opened(content, name, _checked_header(content, name, limits), limits) as image:
         if image.mode not in _GREY:
-            raise UnsupportedImage("a TIFF of several pages in colour is not read")
-        if _is_inverted(image):
-            raise UnsupportedImage("a TIFF of several deep pages with white as zero is not read")
-        page: Stored = np.array(image.convert("L") if image.mode == "1" else image)
-        return page
+            raise UnsupportedImage(f"labels are grey, not of colour mode {image.mode!r}")
+        return np.asarray(image)
+
+
+def _grey_tiff(content: bytes, limits: Limits) -> Stored:
+    samples, page = read_samples(content, limits)
+    if page.meaning.kind != "grey" or samples.shape[2] != 1:
+        raise UnsupportedImage("labels are grey, not in colour")
+    return samples[:, :, 0]
 
 
 def _stored_slope(stored: Stored, window: Window | None) -> tuple[Ramp, str | None]:
@@ -235,6 +240,47 @@ def _stored_slope(stored: Stored, window: Window | None) -> tuple[Ramp, str | No
     if window is not None:
         return exact_window(*window), AS_ASKED
     return non_zero_ramp(lambda: cut(stored.ravel()), "pixel")
+
+
+def render_picture(
+    image: Image.Image, header: RasterHeader, window: Window | None = None
+) -> tuple[RgbImage, str]:
+    """Turn a loaded picture upright and apply the rule for its mode; name all rules.
+
+    Raises:
+        BrokenImage: no number is finite.
+        UnsupportedImage: another mode.
+    """
+    pixels, rule = _render(image, header, window)
+    return pixels, join_rules(rule, turn_rule(header.orientation), profile_rule(header.profile))
+
+
+def _render(
+    image: Image.Image, header: RasterHeader, window: Window | None
+) -> tuple[RgbImage, str | None]:
+    turn = _UPRIGHT.get(header.orientation)
+    upright = image.transpose(turn) if turn is not None else image
+    exponent = gamma_exponent(header.gamma)
+    if image.mode in _DEEP:
+        # Pillow's own conversion clips 16-bit values at 255 and so turns most of them white.
+        stored = _to_array(upright)
+        slope, shown = _stored_slope(stored, window)
+        grey = in_bands(stored, lambda values: ramp(values, *slope))
+        return to_rgb(grey), join_rules(
+            shown, "gamma of the file not applied" if exponent else None
+        )
+    if image.mode not in _PLAIN:
+        raise UnsupportedImage(f"the colour mode {image.mode!r} is not read")
+    applied = f"gamma {header.gamma / GAMMA_UNIT:g} of the file applied" if exponent else None
+    deep = HIGH_BYTE if header.bits > 8 else None
+    rule = join_rules(deep, _FORMULA.get(image.mode), applied)
+    if image.has_transparency_data:
+        return _render_alpha(upright, rule, exponent)
+    pixels = np.empty((upright.height, upright.width, 3), np.uint8)
+    for rows, band in _in_strips(upright):
+        colours = np.asarray(band.convert("RGB"))
+        pixels[rows] = corrected(colours, exponent) if exponent else colours
+    return pixels, rule
 
 
 def encode_mask_png(mask: BinaryMask) -> bytes:
@@ -257,7 +303,7 @@ def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     return stream.getvalue()
 
 
-def _checked_header(content: bytes, name: RasterFormat, limits: Limits) -> RasterHeader:
+def _checked_header(content: bytes, name: PillowFormat, limits: Limits) -> RasterHeader:
     header = read_raster_header(content, name)
     check_size(header.width, header.height, limits)
     return header
@@ -265,7 +311,7 @@ def _checked_header(content: bytes, name: RasterFormat, limits: Limits) -> Raste
 
 @contextmanager
 def _opened(
-    content: bytes, name: RasterFormat, header: RasterHeader, limits: Limits
+    content: bytes, name: PillowFormat, header: RasterHeader, limits: Limits
 ) -> Iterator[Image.Image]:
     """Open and load a picture whose header was checked."""
     # An allow-list: Pillow knows forty formats, some of which run other programs.
@@ -275,43 +321,17 @@ def _opened(
         if image.width * image.height > header.width * header.height:
             raise BrokenImage(f"a {name} picture that is larger than its header says")
         image.load()
-        if name == "jpeg":
-            check_end(content, image)
         yield image
 
 
 @contextmanager
-def _reading(name: RasterFormat) -> Iterator[None]:
+def _reading(name: PillowFormat) -> Iterator[None]:
     """Translate what Pillow raises."""
     with guarded(f"{name} image"):
         try:
             yield
         except Image.DecompressionBombError:
             raise ImageTooLarge("more pixels than the decoder's own limit") from None
-
-
-def _render(
-    image: Image.Image, header: RasterHeader, window: Window | None
-) -> tuple[RgbImage, str | None]:
-    """Turn upright and apply the rule for the image's mode."""
-    inverted = _is_inverted(image)
-    turn = None if image.format == _TURNED_BY_PILLOW else _UPRIGHT.get(header.orientation)
-    upright = image.transpose(turn) if turn is not None else image
-    if image.mode in _DEEP:
-        # Pillow's own conversion clips 16-bit values at 255 and so turns most of them white.
-        stored = _to_array(upright)
-        slope, shown = _stored_slope(stored, window)
-        grey = in_bands(stored, lambda values: ramp(values, *slope), inverted=inverted)
-        return to_rgb(grey), join_rules(shown, "inverted (white is zero)" * inverted)
-    if image.mode not in _PLAIN:
-        raise UnsupportedImage(f"the colour mode {image.mode!r} is not read")
-    rule = join_rules(HIGH_BYTE if header.bits > 8 else None, _FORMULA.get(image.mode))
-    if image.has_transparency_data:
-        return _render_alpha(upright, rule)
-    pixels = np.empty((upright.height, upright.width, 3), np.uint8)
-    for rows, band in _in_strips(upright):
-        pixels[rows] = np.asarray(band.convert("RGB"))
-    return pixels, rule
 
 
 def _to_array(image: Image.Image) -> Stored:
@@ -335,20 +355,15 @@ def _in_strips(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
         yield rows, image.crop((0, rows.start, image.width, rows.stop))
 
 
-def _is_inverted(image: Image.Image) -> bool:
-    """Tell whether deep grey is stored with white as 0 (Pillow turns only 8 bits and less)."""
-    tags = getattr(image, "tag_v2", {})
-    return image.mode in _DEEP and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
-def _render_alpha(image: Image.Image, rule: str) -> tuple[RgbImage, str]:
+def _render_alpha(image: Image.Image, rule: str, exponent: float | None) -> tuple[RgbImage, str]:
     """Composite over black, unless every pixel is opaque anyway."""
     pixels, opaque = np.empty((image.height, image.width, 3), np.uint8), True
     for rows, band in _in_strips(image):
         rgba = np.asarray(band.convert("RGBA"))
-        alpha = rgba[:, :, 3:]
+        alpha, colours = rgba[:, :, 3:], rgba[:, :, :3]
+        colours = corrected(colours, exponent) if exponent else colours
         # Opaque ones come out as they are.
-        shaded = rgba[:, :, :3].astype(np.uint16) * alpha + 127
+        shaded = colours.astype(np.uint16) * alpha + 127
         pixels[rows] = (shaded // 255).astype(np.uint8)
         opaque = opaque and int(alpha.min()) == 255
-    return pixels, rule if opaque else join_rules(rule, _ALPHA)
+    return pixels, rule if opaque else join_rules(rule, ALPHA)

@@ -17,28 +17,33 @@ from segmenter.formats.grey_levels import bands
 BLOCK_PX = 8
 # Only where this share of the rows is of one colour is it worth a second look.
 FLAT_SHARE = 0.25
-END = b"\xff\xd9"
+SCAN, END = b"\xff\xda", b"\xff\xd9"
 # Bits that no picture begins with; without FF, so that they hold no marker.
 FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
 
 
-def check_end(content: bytes, image: Image.Image) -> None:
+def with_end(content: bytes) -> bytes:
+    """Return a file with an end marker, which some writers leave out."""
+    return content if content.rfind(END) > content.rfind(SCAN) else content + END
+
+
+def check_end(content: bytes, image: Image.Image, *, suspect: bool = False) -> None:
     """Refuse a picture that ends before its bottom.
 
-    Where it looks as if it did, it is decoded once more with some bytes before its end: they change
-    nothing if the picture is complete, and are taken for its next part if it is not.
+    Where it looks as if it did, and always where it is suspect, it is decoded once more with some
+    bytes before its end: they change nothing if the picture is complete, and are taken for its next
+    part if it is not.
 
     Args:
         content: the whole file.
         image: decoded from it, as it is stored.
+        suspect: the file came without its end marker.
 
     Raises:
         BrokenImage.
     """
-    if not _is_flat(image, image.height - BLOCK_PX, image.width - BLOCK_PX):
-        return
     end = content.rfind(END)
-    if end < 0 or not _is_flat(image, round(image.height * (1.0 - FLAT_SHARE)), 0):
+    if not suspect and (end < 0 or not _ends_flat(image)):
         return
     with Image.open(BytesIO(content[:end] + FILLER + content[end:]), formats=("JPEG",)) as longer:
         same = all(
@@ -49,6 +54,12 @@ def check_end(content: bytes, image: Image.Image) -> None:
             f"the pixels of this jpeg image end before the {image.height} rows that its header "
             "declares: cut short"
         )
+
+
+def _ends_flat(image: Image.Image) -> bool:
+    """Tell whether a picture looks as if it ended early."""
+    corner = _is_flat(image, image.height - BLOCK_PX, image.width - BLOCK_PX)
+    return corner and _is_flat(image, round(image.height * (1.0 - FLAT_SHARE)), 0)
 
 
 def _is_flat(image: Image.Image, top: int, left: int) -> bool:

@@ -9,9 +9,12 @@ from segmenter.errors import BrokenImage, ImageTooLarge
 # Start of frame: all of C0 to CF but DHT, JPG and DAC; F7 is JPEG-LS.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-_APP0, _APP1, _APP2, _APP14, _SCAN = 0xE0, 0xE1, 0xE2, 0xEE, 0xDA
-# Where Adobe's marker says how colours were transformed. Source: ITU-T T.872, 6.5.3.
-_ADOBE_TRANSFORM_AT = 11
+_SCAN = 0xDA
+# Markers of applications, and the names that their segments begin with.
+_JFIF, _ADOBE = (0xE0, b"JFIF\x00"), (0xEE, b"Adobe")
+_EXIF, _PROFILE, _INDEX = (0xE1, b"Exif\x00\x00"), (0xE2, b"ICC_PROFILE\x00"), (0xE2, b"MPF\x00")
+# Where Adobe's says, behind its name, how colours were transformed. Source: ITU-T T.872, 6.5.3.
+_ADOBE_TRANSFORM_AT = 6
 
 MAX_SEGMENTS = 4_096
 # A progressive JPEG has about ten scans; each costs a pass over the whole picture.
@@ -23,6 +26,7 @@ class JpegHeader(NamedTuple):
 
     Attributes:
         bits: per sample.
+        profile: the beginning of a colour profile, or nothing.
         exif: a TIFF block, empty if there is none.
         indices: of several pictures, TIFF blocks too.
         process: the marker code of the frame header, 0xC0 for baseline, 0xF7 for JPEG-LS.
@@ -39,6 +43,7 @@ class JpegHeader(NamedTuple):
     exif: bytes
     indices: tuple[bytes, ...]
     process: int = 0xC0
+    profile: bytes = b""
     ids: bytes = b""
     jfif: bool = False
     adobe: int | None = None
@@ -52,28 +57,37 @@ def read_jpeg_header(content: bytes) -> JpegHeader:
         BrokenImage: no frame or no scan.
         ImageTooLarge: more segments or scans than any real image.
     """
-    frame: tuple[int, int, int, int] | None = None
-    exif, indices = b"", []
-    process, ids, factors, jfif, adobe = 0xC0, b"", b"", False, None
-    for marker, body in _segments(content):
-        if marker in _FRAMES:
-            frame, process = struct.unpack_from(">BHHB", body), marker
-            ids, factors = body[6::3], body[7::3]
-        elif marker == _APP0 and body[:5] == b"JFIF\x00":
-            jfif = True
-        elif marker == _APP14 and body[:5] == b"Adobe":
-            adobe = (body[_ADOBE_TRANSFORM_AT:] or b"\x00")[0]
-        elif marker == _APP1 and body[:6] == b"Exif\x00\x00":
-            # Decoders join an EXIF block that is spread over several segments.
-            exif += body[6:]
-        elif marker == _APP2 and body[:4] == b"MPF\x00":
-            indices.append(body[4:])
+    segments = list(_segments(content))
+    frame = next((each for each in reversed(segments) if each[0] in _FRAMES), None)
     if frame is None:
         raise BrokenImage("a JPEG stream without a frame header")
-    bits, height, width, components = frame
+    process, body = frame
+    bits, height, width, components = struct.unpack_from(">BHHB", body)
+    # Of a profile the first part: its name is in it. Decoders join an EXIF block that is spread
+    # over several segments.
+    profiles, adobe = _bodies(segments, _PROFILE), _bodies(segments, _ADOBE)
     return JpegHeader(
-        width, height, components, bits, exif, tuple(indices), process, ids, jfif, adobe, factors
+        width,
+        height,
+        components,
+        bits,
+        b"".join(_bodies(segments, _EXIF)),
+        tuple(_bodies(segments, _INDEX)),
+        process=process,
+        profile=profiles[0][2:] if profiles else b"",
+        ids=body[6::3],
+        jfif=bool(_bodies(segments, _JFIF)),
+        adobe=(adobe[-1][_ADOBE_TRANSFORM_AT:] or b"\x00")[0] if adobe else None,
+        factors=body[7::3],
     )
+
+
+def _bodies(segments: list[tuple[int, bytes]], kind: tuple[int, bytes]) -> list[bytes]:
+    """Return what segments of a marker hold behind a name."""
+    marker, name = kind
+    return [
+        body[len(name) :] for each, body in segments if each == marker and body[: len(name)] == name
+    ]
 
 
 def count_scans(content: bytes) -> int:

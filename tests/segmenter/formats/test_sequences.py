@@ -329,11 +329,6 @@ def test_pages_of_16_bits_share_one_window() -> None:
     assert [int(frames.frame(index)[0, 0, 0]) for index in range(3)] == [0, 128, 255]
 
 
-def test_pages_in_colour_are_refused() -> None:
-    with pytest.raises(UnsupportedImage, match="colour"):
-        open_frames(pages([picture(), picture()]), Limits())
-
-
 def test_pages_of_different_sizes_are_refused() -> None:
     arrays = [np.zeros((4, 5), np.uint8), np.zeros((5, 5), np.uint8)]
     with pytest.raises(UnsupportedImage, match="different sizes"):

@@ -1,8 +1,13 @@
+import gzip
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from segmenter.errors import UnsupportedImage
+from segmenter.formats.limits import Limits
+from segmenter.formats.sequences import open_frames
 from segmenter.formats.sniff import sniff
 from tests.segmenter.formats.build import dicom, picture, save
 
@@ -21,24 +26,77 @@ def test_a_dicom_preamble_may_look_like_a_tiff() -> None:
     assert sniff(b"II*\x00" + content[4:]) == "dicom"
 
 
+VIDEO = "send it to POST /segment/volume \\(medsam3 segment FILE --prompt WORDS\\)"
+STRANGERS = [
+    (b"PK\x03\x04rest", f"a ZIP archive: {VIDEO}"),
+    (b"PK\x03\x04" + bytes(26) + b"[Content_Types].xml", "an Office document: export the picture"),
+    (b"PK\x03\x04" + bytes(26) + b"word/document.xml", "an Office document"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG drawing: export it as PNG"),
+    (b"<?xml version='1.0'?>\n<svg/>", "an SVG drawing"),
+    (b"<?xml version='1.0'?>\n<report/>", "XML text; PNG"),
+    (b"<!DOCTYPE html><html>", "an HTML page: send the picture itself"),
+    (b"%PDF-1.7", "a PDF document: export the picture in it as PNG or DICOM; PNG"),
+    (b"8BPS", "a Photoshop document"),
+    (b"\x1f\x8b\x08", "a gzip file that holds no NIfTI volume: unpack it"),
+    (gzip.compress(struct.pack("<i", 348) + bytes(400)), f"a NIfTI volume: {VIDEO}"),
+    (bytes(344) + b"n+1\x00", f"a NIfTI volume: {VIDEO}"),
+    (struct.pack(">i", 348) + bytes(400), f"a NIfTI volume: {VIDEO}"),
+    (b"NRRD0005\n", f"an NRRD volume: {VIDEO}"),
+    (b"ObjectType = Image\n", f"a MetaImage volume: {VIDEO}"),
+    (b"\x00\x00\x00\x18ftypmp42", f"an MP4 video: {VIDEO}"),
+    (b"\x00\x00\x00\x14ftypqt  ", f"a QuickTime video: {VIDEO}"),
+    (b"RIFF\x00\x00\x00\x00AVI LIST", f"an AVI video: {VIDEO}"),
+    (b"\x1a\x45\xdf\xa3\x01\x00\x42\x82\x84webm", f"a WebM video: {VIDEO}"),
+    (b"\x1a\x45\xdf\xa3matroska", f"a Matroska video: {VIDEO}"),
+    (b"\x00\x00\x01\xba", f"an MPEG video: {VIDEO}"),
+    ((b"\x47" + bytes(187)) * 3, f"an MPEG transport stream: {VIDEO}"),
+    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), f"a Windows Media video: {VIDEO}"),
+    (b"FLV\x01", f"a Flash video: {VIDEO}"),
+    (b"OggS", f"an Ogg video: {VIDEO}"),
+    (b"ZISRAWFILE", "a Zeiss CZI file: export it as OME-TIFF"),
+    (b"\x89HDF\r\n", "an HDF5 or MINC file: convert it to NIfTI"),
+    (b"P5\n4 4\n255\n", "a PNM picture: export it as PNG"),
+    (b"RIFF\x00\x00\x00\x00WAVE", "a sound file; PNG"),
+    (b"a letter", "no image format known here; PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000"),
+    (b"\x89PN", "no image format"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), STRANGERS)
+def test_what_is_not_read_is_refused_by_name(content: bytes, words: str) -> None:
+    with pytest.raises(UnsupportedImage, match=f"this is {words}"):
+        sniff(content)
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"PK\x03\x04rest", "ZIP"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
-        (b"%PDF-1.7", "PDF"),
-        (b"\x1f\x8b\x08", "NIfTI"),
-        (bytes(344) + b"n+1\x00", "NIfTI volume: send it to POST /segment/volume"),
-        (b"NRRD0004\n", "NRRD volume: send it to POST /segment/volume"),
-        (b"ObjectType = Image\n", "MetaImage volume: send it to POST /segment/volume"),
-        (b"\x00\x00\x00\x18ftypmp42", "video"),
-        (b"a letter", "no image format"),
-        (b"\x89PN", "no image format"),
+        (b"%PDF-1.7", "a PDF document: export the picture in it as PNG or DICOM; NIfTI, NRRD"),
+        (b"a letter", "no image format known here; NIfTI, NRRD, MetaImage, DICOM"),
     ],
 )
-def test_what_is_not_read_is_refused_by_name(content: bytes, words: str) -> None:
-    with pytest.raises(UnsupportedImage, match=words):
-        sniff(content)
+def test_the_route_of_sequences_lists_what_it_reads(content: bytes, words: str) -> None:
+    with pytest.raises(UnsupportedImage, match=f"this is {words}"):
+        open_frames(content, Limits())
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jpeg2000"),
+        (b"\xff\x4f\xff\x51", "jpeg2000"),
+        (b"\xff\xd8\xff\xf7", "jpeg-ls"),
+        (b"\xff\x0a", "jpeg-xl"),
+        (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "jpeg-xl"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "heic"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "heic"),
+        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1avif", "avif"),
+        (b"\x00\x00\x00\x18ftypavis\x00\x00\x00\x00mif1", "avif"),
+    ],
+)
+def test_a_codestream_is_known_by_its_content(content: bytes, name: str) -> None:
+    assert sniff(content) == name
 
 
 def test_dicom_without_preamble_prefix_or_meta_is_dicom() -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window
@@ -135,6 +135,59 @@ def test_deep_colour_keeps_its_high_byte_and_says_so() -> None:
     decoded = decode_raster(content, "png")
     assert decoded.pixels[0, 0].tolist() == [0xFF, 0x80, 0x01]
     assert decoded.rendering == "high byte of 16-bit samples"
+
+
+def with_chunk(content: bytes, kind: bytes, body: bytes) -> bytes:
+    """Put a chunk behind the header of a PNG."""
+    return content[:33] + png_chunk(kind, body) + content[33:]
+
+
+def gamma(content: bytes, value: float) -> bytes:
+    return with_chunk(content, b"gAMA", struct.pack(">I", round(value * 100_000)))
+
+
+def powered(pixels: npt.NDArray[Any], exponent: float) -> npt.NDArray[Any]:
+    return np.rint(255 * (pixels / 255) ** exponent)
+
+
+@pytest.mark.parametrize("value", [1.0, 0.6, 0.25])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_the_gamma_of_a_png_is_applied_as_browsers_do(value: float, mode: str) -> None:
+    image = Image.fromarray(picture()).convert(mode)
+    decoded = decode_raster(gamma(save(image, "png"), value), "png")
+    expected = powered(np.asarray(image.convert("RGB")), 1 / (2.2 * value))
+    assert np.array_equal(decoded.pixels, expected)
+    assert decoded.rendering == f"gamma {value:g} of the file applied"
+
+
+@pytest.mark.parametrize("value", [1 / 2.2, 0.45455, 0.47])
+def test_the_gamma_of_displays_changes_nothing(value: float) -> None:
+    decoded = decode_raster(gamma(save(Image.fromarray(picture()), "png"), value), "png")
+    assert np.array_equal(decoded.pixels, picture())
+    assert decoded.rendering == "identity"
+
+
+def test_srgb_overrules_gamma() -> None:
+    content = gamma(with_chunk(save(Image.fromarray(picture()), "png"), b"sRGB", b"\0"), 1.0)
+    assert np.array_equal(decode_raster(content, "png").pixels, picture())
+
+
+def test_gamma_is_not_applied_to_what_is_windowed_and_that_is_told() -> None:
+    content = gamma(save(Image.fromarray(np.array([[0, 250, 500]], np.uint16)), "png"), 1.0)
+    decoded = decode_raster(content, "png", window=Window(250, 500))
+    assert decoded.pixels[0, :, 0].tolist() == [0, 128, 255]
+    assert decoded.rendering == "window as asked; gamma of the file not applied"
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "tiff"])
+def test_a_colour_profile_is_told_unless_displays_expect_it(name: Any) -> None:
+    image = Image.fromarray(picture())
+    usual = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = usual.replace(b"s\0R\0G\0B", b"a\0d\0o\0b").replace(b"sRGB", b"adob")
+    options = {"lossless": True} if name == "webp" else {}
+    for profile, rule in ((usual, "identity"), (other, "colour profile not applied")):
+        content = save(image, name, icc_profile=profile, **options)
+        assert decode_raster(content, name).rendering == rule
 
 
 def test_opaque_alpha_changes_nothing() -> None:
@@ -282,6 +335,27 @@ def test_a_jpeg_whose_pixels_end_early_is_broken_although_it_has_an_end(
         cut = content[: scans + int(share * (end - scans))]
         with pytest.raises(BrokenImage, match="before the 200 rows"):
             decode_raster(cut + b"\xff\xd9", "jpeg")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+@pytest.mark.parametrize("behind", [b"", bytes(40)], ids=["nothing", "padding"])
+def test_a_whole_jpeg_without_its_end_marker_is_read_and_told(
+    options: dict[str, Any], behind: bytes
+) -> None:
+    content = save(Image.fromarray(picture(200, 160)), "jpeg", **options)
+    whole = decode_raster(content, "jpeg")
+    decoded = decode_raster(content[:-2] + behind, "jpeg")
+    assert np.array_equal(decoded.pixels, whole.pixels)
+    assert decoded.rendering == "end marker added"
+
+
+@pytest.mark.parametrize("missing", [20, 100, 1000])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}])
+def test_a_jpeg_that_is_cut_a_little_short_is_broken(options: dict[str, Any], missing: int) -> None:
+    noise = np.random.default_rng(3).integers(0, 255, (200, 160, 3), dtype=np.uint8)
+    content = save(Image.fromarray(noise), "jpeg", **options)
+    with pytest.raises(BrokenImage, match="cut short"):
+        decode_raster(content[:-missing], "jpeg")
 
 
 @pytest.mark.parametrize("colour", [0, 128, 255])

@@ -1,0 +1,108 @@
+"""Program of the child process that decodes one file with a C library that may die of damage.
+
+Run as a script, not as a module: it must import the codecs and numpy only. Its argument is the kind
+of file, standard input the file; standard output a line of JSON (`dtype`, `shape` (H, W, C) and
+`alpha`) and the samples. Any failure is an exit status.
+"""
+
+import hashlib
+import json
+import resource
+import sys
+from contextlib import suppress
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+from PIL import Image, ImageOps
+
+# The largest picture: 40 million pixels of three channels, as 4 bytes each within its decoder.
+MAX_MEMORY_BYTES = 3 * 1024 * 1024 * 1024
+MAX_CPU_S = 60
+SCAN, END = b"\xff\xda", b"\xff\xd9"
+# Bits that no picture begins with; without FF, so that they hold no marker.
+FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
+
+
+class Decoded(NamedTuple):
+    """Samples, shape (H, W) or (H, W, C), and whether the last channel is alpha."""
+
+    samples: npt.NDArray[Any]
+    alpha: bool = False
+
+
+def main() -> None:
+    """Decode standard input to standard output."""
+    _limit()
+    found = decode(sys.argv[1], sys.stdin.buffer.read())
+    samples = found.samples[..., None] if found.samples.ndim == 2 else found.samples
+    answer = {
+        "dtype": samples.dtype.newbyteorder("<").str,
+        "shape": samples.shape,
+        "alpha": found.alpha,
+    }
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    native = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
+    sys.stdout.buffer.write(np.ascontiguousarray(native).data)
+
+
+def decode(kind: str, content: bytes) -> Decoded:
+    """Decode the first picture of a file.
+
+    Raises:
+        ValueError: another kind.
+    """
+    if kind == "jpeg2000":
+        return Decoded(imagecodecs.jpeg2k_decode(content, numthreads=1))
+    if kind == "jpeg-ls":
+        return Decoded(imagecodecs.jpegls_decode(content))
+    if kind == "jpeg":
+        return Decoded(_jpeg(content))
+    if kind == "jpeg-xl":
+        samples = imagecodecs.jpegxl_decode(content, index=0, numthreads=1)
+        channels = samples.shape[2] if samples.ndim == 3 else 1
+        return Decoded(samples, alpha=channels in (2, 4))
+    if kind == "heic":
+        first = pillow_heif.open_heif(content)
+        return Decoded(np.asarray(first), alpha="A" in first.mode)
+    if kind == "avif":
+        with Image.open(BytesIO(content), formats=("AVIF",)) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            return Decoded(np.asarray(upright), alpha="A" in upright.mode)
+    raise ValueError(kind)
+
+
+def _jpeg(content: bytes) -> npt.NDArray[Any]:
+    """Decode a JPEG, and once more with some bytes before its end.
+
+    They change nothing if the picture is complete, and are taken for its next part if it is not:
+    the decoder goes on without a word where a picture ends early.
+
+    Raises:
+        ValueError: it ends early.
+    """
+    end = content.rfind(END)
+    end = end if end > content.rfind(SCAN) else len(content)
+    samples = imagecodecs.jpeg8_decode(content[:end] + END)
+    if not np.array_equal(samples, imagecodecs.jpeg8_decode(content[:end] + FILLER + END)):
+        raise ValueError("the picture ends early")
+    return samples
+
+
+def _limit() -> None:
+    """Bound memory and time; leave no core file, it would hold pixels."""
+    for kind, bound in (
+        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
+        (resource.RLIMIT_CPU, MAX_CPU_S),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        # Some systems refuse some limits.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(kind, (bound, bound))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""TIFF files to pixels; the owner of tifffile."""
