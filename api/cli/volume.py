@@ -1,4 +1,4 @@
-"""``medsam3 segment`` on a volume or video: NIfTI, MP4, an archive, a folder or several files.
+"""``medsam3 segment`` on a volume or video: NIfTI, MP4, GIF, an archive, a folder or several files.
 
 ``--prompt`` or ``--frame`` make a sequence of what may also be one image (DICOM, TIFF). Extends the
 command of `api.cli.predict`, which stays as it is for one image.
@@ -58,7 +58,7 @@ def add_commands(commands: Commands) -> None:
     segment = commands.choices["segment"]
     segment.add_argument("more", nargs="*", type=Path, metavar="FILE", help="of a DICOM series")
     group = segment.add_argument_group(
-        "volumes and videos (NIfTI, NRRD, MetaImage, DICOM, MP4, TIFF)"
+        "volumes and clips (NIfTI, NRRD, MetaImage, DICOM, video, GIF, TIFF)"
     )
     group.add_argument("--prompt", help="one concept, sought on every frame")
     group.add_argument("--frame", type=int, help="the one that --box is on; it is followed")

@@ -54,7 +54,7 @@ async def segment_volume(
     parts: UsedParts,
     idempotency_key: Annotated[IdempotencyKey | None, Header()] = None,
 ) -> VolumeAnswer:
-    """Take a job on: a volume file, DICOM series (files or a zip), multi-frame DICOM, MP4, TIFF.
+    """Take a job on: a volume file, DICOM series (files or a zip), multi-frame DICOM, video, TIFF.
 
     Each frame is looked at; what overlaps on neighbouring frames is one object. The same
     `Idempotency-Key` with the same files and fields gives the same job.

@@ -81,7 +81,7 @@ def _flv(content: bytes) -> bool:
     """Tell whether the last tag is whole: behind each is its length."""
     if len(content) < 28:
         return True
-    position = struct.unpack_from(">I", content, 5)[0] + 4
+    position: int = struct.unpack_from(">I", content, 5)[0] + 4
     while position + 11 <= len(content):
         size = int.from_bytes(content[position + 1 : position + 4], "big")
         position += 11 + size + 4

@@ -4,12 +4,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 import pytest
+import tifffile
 from PIL import Image
 from pydicom.pixels.utils import compress
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
@@ -25,9 +29,10 @@ LARGEST_FACTOR = 3.0
 SLACK_BYTES = 8 * 2**20
 
 # Decodes a small file of a kind, so that libraries are loaded; then resets the kernel's mark and
-# prints what a large one took and what it was said to take.
+# prints what a large one took (with the process that decodes it, if there is one) and what it was
+# said to take.
 MEASURE = """
-import re, sys
+import re, resource, sys
 from pathlib import Path
 from segmenter.formats.decode import read_header
 def now(name):
@@ -38,7 +43,8 @@ read_header(small).decode()
 Path("/proc/self/clear_refs").write_text("5")
 before, upload = now("VmRSS"), read_header(large)
 upload.decode()
-print(now("VmHWM") - before, upload.working_bytes)
+child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(now("VmHWM") - before + child, upload.working_bytes)
 """
 
 Pixels = npt.NDArray[Any]
@@ -64,6 +70,23 @@ def compressed(pixels: Pixels, syntax: Any) -> bytes:
     dataset = dicom_dataset(pixels)
     compress(dataset, syntax)
     return dicom_bytes(dataset)
+
+
+def tiff(pixels: Pixels, **options: Any) -> bytes:
+    stream = BytesIO()
+    colour = options.pop("photometric", "rgb" if 3 in (pixels.shape[0], pixels.shape[-1]) else None)
+    tifffile.imwrite(stream, pixels, photometric=colour, **options)
+    return stream.getvalue()
+
+
+def encoded(codec: str, pixels: Pixels, **options: Any) -> bytes:
+    return bytes(getattr(imagecodecs, f"{codec}_encode")(pixels, **options))
+
+
+def heic(pixels: Pixels) -> bytes:
+    stream = BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(stream, quality=50)
+    return stream.getvalue()
 
 
 def with_alpha(pixels: Pixels) -> Image.Image:
@@ -102,6 +125,24 @@ KINDS: dict[str, Callable[[Pixels], bytes]] = {
     "tiff bits": lambda p: save(
         Image.fromarray(p[..., 0]).convert("1"), "TIFF", compression="group4"
     ),
+    "tiff deep colour": lambda p: tiff(p.astype(np.uint16) * 200, compression="zstd"),
+    "tiff planes": lambda p: tiff(np.moveaxis(p, 2, 0), planarconfig=2, compression="lzw"),
+    "tiff tiles": lambda p: tiff(p, tile=(256, 256), compression="deflate", predictor=2),
+    "tiff float64": lambda p: tiff(deep(p, np.float64), rowsperstrip=HEIGHT, compression="lzw"),
+    "tiff jpeg": lambda p: tiff(p, tile=(256, 256), compression="jpeg"),
+    "tiff jpeg 2000": lambda p: tiff(p, tile=(512, 512), compression="jpeg2000"),
+    "tiff channels": lambda p: tiff(np.dstack([p, p]), photometric="minisblack", planarconfig=1),
+    "tiff turned": turned("TIFF"),
+    "jpeg 2000": lambda p: encoded("jpeg2k", p, level=0),
+    "jpeg 2000 deep": lambda p: encoded("jpeg2k", deep(p), level=0),
+    "jpeg-ls": lambda p: encoded("jpegls", p),
+    "jpeg-ls deep": lambda p: encoded("jpegls", deep(p)),
+    "jpeg xl": lambda p: encoded("jpegxl", p, lossless=True, effort=1),
+    "jpeg xl deep": lambda p: encoded("jpegxl", deep(p), lossless=True, effort=1),
+    "jpeg 12 bits": lambda p: encoded("jpeg8", deep(p) >> 4, bitspersample=12),
+    "jpeg lossless": lambda p: encoded("jpeg8", p, lossless=True),
+    "heic": heic,
+    "avif": lambda p: encoded("avif", p, speed=10),
     "webp": lambda p: save(Image.fromarray(p), "WEBP", method=0),
     "webp alpha": lambda p: save(with_alpha(p), "WEBP", lossless=True, method=0),
     "bmp": lambda p: save(Image.fromarray(p), "BMP"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from segmenter.errors import BrokenImage, ImageTooLarge
+from segmenter.formats.raster.codestreams.jpeg_xl import HEADER_BYTES, MARKER, read_codestream
 from segmenter.formats.raster.codestreams.size import (
     SIZE_MARKER,
     SIZE_MARKER_BYTES,
@@ -16,10 +17,7 @@ from segmenter.formats.sniff import StreamFormat
 
 # Files have some ten boxes; a HEIC of tiles some hundred properties.
 MAX_BOXES = 4_096
-# Source: ISO/IEC 18181-1, table of aspect ratios; 0 means that the width is written.
-_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-# The deepest samples of JPEG XL: its header is not looked into for them.
-XL_BITS = 32
+_XL_PARTS = (b"jxlc", b"jxlp")
 _WITH_ALPHA = 4
 # Source: ISO/IEC 15444-1, table I.10.
 _SYCC = 18
@@ -94,42 +92,15 @@ def _jpeg_ls(content: bytes) -> StreamHeader:
 
 
 def _jpeg_xl(content: bytes) -> StreamHeader:
-    stream = content
-    if not content.startswith(b"\xff\x0a"):
-        stream = b""
-        for kind, body in _boxes(content, set()):
-            if kind in (b"jxlc", b"jxlp"):
-                stream = bytes(body[4 if kind == b"jxlp" else 0 :][:64])
-                break
-    if not stream.startswith(b"\xff\x0a"):
-        raise BrokenImage("a JPEG XL file without a codestream")
-    width, height = _xl_size(int.from_bytes(stream[2:64], "little"), len(stream) * 8)
-    return StreamHeader(StreamSize(width, height, _WITH_ALPHA, XL_BITS))
-
-
-def _xl_size(bits: int, count: int) -> tuple[int, int]:
-    """Read the size, whose bits are written lowest first. Source: ISO/IEC 18181-1, SizeHeader."""
-    position = 0
-
-    def take(number: int) -> int:
-        nonlocal position
-        position += number
-        if position > count:
-            raise BrokenImage("a JPEG XL header that is cut short")
-        return bits >> (position - number) & ((1 << number) - 1)
-
-    def side(small: int) -> int:
-        if small:
-            return (take(5) + 1) * 8
-        return take((9, 13, 18, 30)[take(2)]) + 1
-
-    small = take(1)
-    height = side(small)
-    ratio = take(3)
-    if ratio == 0:
-        return side(small), height
-    above, below = _RATIOS[ratio]
-    return height * above // below, height
+    stream = content[:HEADER_BYTES]
+    if not content.startswith(MARKER):
+        parts = (body for kind, body in _boxes(content, set()) if kind in _XL_PARTS)
+        body = next(parts, memoryview(b""))
+        # Of a stream in parts each begins with its number.
+        stream = bytes(body[: HEADER_BYTES + 4])
+        stream = stream if stream.startswith(MARKER) else stream[4:]
+    header = read_codestream(stream)
+    return StreamHeader(header.size, turned=header.turned, sequence=header.moves)
 
 
 def _heif(content: bytes) -> StreamHeader:

@@ -28,9 +28,10 @@ from segmenter.formats.sniff import StreamFormat
 FIRST = "first picture"
 TURNED = "turned as the file says"
 # Python and the codecs, before they decode anything. Measured.
-CHILD_BYTES = 130 * 2**20
-# Per sample: whole numbers of 4 bytes within the decoder, two copies of them (JPEG 2000).
-DECODER_BYTES = 8
+CHILD_BYTES = 45 * 2**20
+# Of a sample within a decoder, beside what it gives: whole numbers of 4 bytes (JPEG 2000), a frame
+# of its own (AVIF, HEIC), or the same once more (JPEG). Measured, the largest rounded up.
+DECODER_BYTES = {"jpeg2000": 6, "avif": 6, "heic": 3, "jpeg-xl": 3, "jpeg-ls": 1, "jpeg": 4}
 
 
 # Samples of these lie in the lowest of the bits that they come in.
@@ -85,15 +86,16 @@ def expect_stream(
     check_size(size.width, size.height, limits)
     check_frames(1, size.width * size.height * size.channels, limits)
     decode = partial(_decode, content, name, expected, window)
-    return Undecoded(working_bytes(expected.header), decode)
+    return Undecoded(working_bytes(expected.header, expected.kind), decode)
 
 
-def working_bytes(header: StreamHeader) -> int:
+def working_bytes(header: StreamHeader, kind: str) -> int:
     """Return the memory that decoding takes at its peak, that of the child process too."""
     size = header.size
-    itemsize = next(n for n in (1, 2, 4) if size.bits <= 8 * n)
-    # Decoded there; then piped, gathered and joined here.
-    each = size.channels * (DECODER_BYTES + 3 * itemsize) + 6
+    deep = kind not in _AS_8_BITS
+    itemsize = next(n for n in (1, 2, 4) if size.bits <= 8 * n or not deep)
+    # Decoded and laid out there; then gathered and joined here.
+    each = size.channels * (DECODER_BYTES[kind] + 3 * itemsize) + 3
     return CHILD_BYTES + size.width * size.height * each + STRIPS_BYTES
 
 
