@@ -7,7 +7,9 @@ from segmenter.formats.clips.containers import clip_kind
 
 # Where the other kind of file is read, for callers of the service and of the command line.
 TO_VOLUME = "send it to POST /segment/volume (medsam3 segment FILE --prompt WORDS)"
-TO_PICTURE = "send it to POST /segment or POST /agent/segment (medsam3 segment FILE)"
+TO_PICTURE = (
+    "send it to POST /segment or POST /agent/segment (medsam3 segment FILE --concept WORDS)"
+)
 AS_PICTURE = "export the picture in it as PNG or DICOM"
 AS_PNG = "export it as PNG or TIFF"
 NIFTI_HEADER_BYTES = 540

@@ -77,6 +77,7 @@ _UPRIGHT = {
 # of 8 bits; lossless and arithmetic ones and those of 12 bits are decoded elsewhere.
 _BY_PILLOW, _JPEG_LS = frozenset({0xC0, 0xC1, 0xC2}), 0xF7
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
+_ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB})
 # Bytes of memory per pixel: four canvases of four channels, ours and what is left of the file's.
 _WEBP_BYTES = 18
 # Of a JPEG in several scans, whose coefficients are gathered first: four channels of two bytes. It
@@ -124,7 +125,7 @@ def _read_other_jpeg(
         raise UnsupportedImage("hierarchical JPEG is not read: export it as PNG")
     size = StreamSize(header.width, header.height, header.channels, header.bits)
     expected = Expected(
-        "jpeg",
+        "jpeg-arithmetic" if header.process in _ARITHMETIC else "jpeg",
         StreamHeader(size, alpha=False),
         header.orientation,
         join_rules(profile_rule(header.profile)),

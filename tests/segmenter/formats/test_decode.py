@@ -3,11 +3,14 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -162,6 +165,23 @@ def test_the_window_reaches_both_kinds_of_reader() -> None:
         assert decoded.pixels[0, :, 0].tolist() == [0, 128, 255]
 
 
+def tiffs() -> Iterator[bytes]:
+    """Small TIFFs of what only their own reader decodes."""
+    variants: tuple[dict[str, Any], ...] = (
+        {"tile": (16, 16), "compression": "jpeg2000"},
+        {"tile": (16, 16), "compression": "webp"},
+        {"compression": "zstd", "predictor": 2},
+        {"planarconfig": "separate", "compression": "lzw"},
+    )
+    for options in variants:
+        stream = BytesIO()
+        pixels = picture(32, 32)
+        if "planarconfig" in options:
+            pixels = np.moveaxis(pixels, 2, 0).copy()
+        tifffile.imwrite(stream, pixels, photometric="rgb", **options)
+        yield stream.getvalue()
+
+
 @cache
 def valid_files() -> tuple[bytes, ...]:
     """One small valid file of every kind."""
@@ -175,6 +195,7 @@ def valid_files() -> tuple[bytes, ...]:
         save(image, "tiff", compression="jpeg"),
         save(Image.fromarray(np.eye(16, dtype=np.uint16) * 900), "png"),
         save(image.convert("P"), "png"),
+        *tiffs(),
     ]
     deep = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
     packed = []

@@ -61,6 +61,8 @@ def decode(kind: str, content: bytes) -> Decoded:
         return Decoded(imagecodecs.jpegls_decode(content))
     if kind == "jpeg":
         return Decoded(_jpeg(content))
+    if kind == "jpeg-arithmetic":
+        return Decoded(_arithmetic_jpeg(content))
     if kind == "jpeg-xl":
         samples = imagecodecs.jpegxl_decode(content, index=0, numthreads=1)
         channels = samples.shape[2] if samples.ndim == 3 else 1
@@ -89,6 +91,18 @@ def _jpeg(content: bytes) -> npt.NDArray[Any]:
     samples = imagecodecs.jpeg8_decode(content[:end] + END)
     if not np.array_equal(samples, imagecodecs.jpeg8_decode(content[:end] + FILLER + END)):
         raise ValueError("the picture ends early")
+    return samples
+
+
+def _arithmetic_jpeg(content: bytes) -> npt.NDArray[Any]:
+    """Decode a JPEG whose coder leaves out zeros at the end: what follows would be taken for them.
+
+    Raises:
+        ValueError: it has no end marker, so it may end early.
+    """
+    if content.rfind(END) < content.rfind(SCAN):
+        raise ValueError("the picture has no end")
+    samples: npt.NDArray[Any] = imagecodecs.jpeg8_decode(content)
     return samples
 
 

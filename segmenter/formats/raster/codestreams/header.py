@@ -140,7 +140,7 @@ def _boxes(content: bytes, opened: set[bytes]) -> Iterator[tuple[bytes, memoryvi
             elif length == 0:
                 length = len(rest)
             if not head <= length <= len(rest):
-                raise BrokenImage("a box that is larger than its file: cut short")
+                raise BrokenImage("this file is cut short: a box is larger than what is left of it")
             body = rest[head:length]
             if kind in opened:
                 # "meta" begins with a version.

@@ -32,10 +32,12 @@ CHILD_BYTES = 45 * 2**20
 # Of a sample within a decoder, beside what it gives: whole numbers of 4 bytes (JPEG 2000), a frame
 # of its own (AVIF, HEIC), or the same once more (JPEG). Measured, the largest rounded up.
 DECODER_BYTES = {"jpeg2000": 6, "avif": 6, "heic": 3, "jpeg-xl": 3, "jpeg-ls": 1, "jpeg": 4}
+DECODER_BYTES["jpeg-arithmetic"] = DECODER_BYTES["jpeg"]
 
 
 # Samples of these lie in the lowest of the bits that they come in.
-_AS_DECLARED = ("jpeg2000", "jpeg-ls", "jpeg")
+_JPEG = ("jpeg", "jpeg-arithmetic")
+_AS_DECLARED = ("jpeg2000", "jpeg-ls", *_JPEG)
 # Their decoders give 8 bits of any.
 _AS_8_BITS = ("heic", "avif")
 
@@ -119,7 +121,7 @@ def _decode(content: bytes, name: str, expected: Expected, window: Window | None
 def _meaning(decoded: DecodedStream, expected: Expected) -> Meaning:
     channels = decoded.samples.shape[2]
     alpha = decoded.alpha if expected.header.alpha is None else expected.header.alpha
-    if expected.kind == "jpeg" and channels == 4:
+    if expected.kind in _JPEG and channels == 4:
         kind: Kind = "cmyk"
     else:
         kind = "rgb" if channels >= 3 else "grey"

@@ -36,7 +36,7 @@ def decode_stream(content: bytes, kind: str, max_pixels: int) -> DecodedStream:
 
     Args:
         content: the whole file.
-        kind: as the child knows it: a `StreamFormat`, or ``jpeg``.
+        kind: as the child knows it: a `StreamFormat`, ``jpeg`` or ``jpeg-arithmetic``.
         max_pixels: that its header declares.
 
     Raises:

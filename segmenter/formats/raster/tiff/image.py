@@ -27,7 +27,7 @@ from segmenter.formats.raster.tiff.pages import Pages
 SHAPE_TOLERANCE = 0.02
 # Levels of a pyramid: each is at most half as large as the one before it.
 MAX_LEVELS = 32
-# Of a page that a slide has beside its levels, such as its label.
+# Of a page that says that it is another in smaller.
 REDUCED = 1
 
 

@@ -12,7 +12,9 @@ from segmenter.formats.frames import FrameGeometry, Frames, ReadOptions, SourceG
 from segmenter.formats.limits import Limits, check_frames
 from segmenter.formats.raster.profile import profile_rule
 from segmenter.formats.raster.samples import Look, choose_look, show, turn_rule, upright
+from segmenter.formats.raster.tiff import vocabulary as tags
 from segmenter.formats.raster.tiff.directory import Directory, count_pages, directories
+from segmenter.formats.raster.tiff.image import REDUCED
 from segmenter.formats.raster.tiff.image import working_bytes as page_bytes
 from segmenter.formats.raster.tiff.measures import Dialect, read_dialect
 from segmenter.formats.raster.tiff.page import Page, read_page, size_of
@@ -36,9 +38,10 @@ def open_tiff(content: bytes, limits: Limits, options: ReadOptions) -> Frames:
     width, height = size_of(first, limits)
     check_frames(count, count * width * height, limits)
     dialect = read_dialect(first)
-    chosen, told = _choose(dialect, count, options.volume)
-    found = list(directories(content))
+    found = _of_full_size(list(directories(content)))
+    chosen, told = _choose(dialect, len(found), options.volume)
     pages = [read_page(content, found[number], limits) for number in chosen]
+    left_out = f"{count - len(found)} thumbnails left out" if count > len(found) else None
     _check_alike(pages)
     stored = Pages(content, pages)
     page = pages[0]
@@ -52,7 +55,12 @@ def open_tiff(content: bytes, limits: Limits, options: ReadOptions) -> Frames:
         format="tiff",
         modality=None,
         rendering=join_rules(
-            rules, page.left_out, turn_rule(page.orientation), told, profile_rule(page.profile)
+            rules,
+            page.left_out,
+            turn_rule(page.orientation),
+            told,
+            left_out,
+            profile_rule(page.profile),
         ),
         geometry=_geometry(dialect, turned),
         source=SourceGrid(),
@@ -67,6 +75,12 @@ def working_bytes(content: bytes, limits: Limits) -> int:
         BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     return page_bytes(read_page(content, Directory(content), limits), content)
+
+
+def _of_full_size(found: list[Directory]) -> list[Directory]:
+    """Leave out pages that say that they are others in smaller, as microscopes write them."""
+    full = [each for each in found if not each.number(tags.SUBFILE, 0) & REDUCED]
+    return full or found
 
 
 def _choose(dialect: Dialect, count: int, volume: int | None) -> tuple[Sequence[int], str | None]:

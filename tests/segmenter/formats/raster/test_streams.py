@@ -1,5 +1,6 @@
 """JPEG 2000, JPEG-LS, JPEG XL, HEIC, AVIF, and the JPEG that Pillow does not read."""
 
+import base64
 import subprocess
 import sys
 from functools import cache
@@ -113,6 +114,22 @@ def test_colour_of_12_bits_in_a_jpeg_is_shown_and_named() -> None:
     decoded = decode(content)
     assert np.abs(decoded.pixels.astype(int) - COLOURS).max() < 12
     assert decoded.rendering == "highest 8 of 12 bits"
+
+
+# A ramp of 16 x 16 pixels, 8 down + 7 right, made by libjpeg-turbo's cjpeg -arithmetic.
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAEBAQEBAQEBAQEBAQEBAQIBAQEBAQIBAQECAgICAgICAgID"
+    "AwQDAwMDAwICAwQDAwQEBAQEAgMFBQQEBQQEBAT/yQALCAAQABABAREA/8wABgAQEAX/2gAIAQEAAD8A"
+    "/wD29TeHa/Kx7d/hpUMitTKC0woS1UvwUnZCe1Z/UP8AwO3LGEr/2Q=="
+)
+
+
+def test_an_arithmetic_jpeg_is_read() -> None:
+    ramp = np.add.outer(8 * np.arange(16), 7 * np.arange(16))
+    assert np.abs(decode(ARITHMETIC).pixels[..., 0].astype(int) - ramp).max() <= 4
+    for length in (100, 140, 158):
+        with pytest.raises(BrokenImage):
+            decode(ARITHMETIC[:length])
 
 
 def test_ycbcr_in_a_jpeg_2000_file_becomes_rgb() -> None:

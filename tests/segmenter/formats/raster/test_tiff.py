@@ -300,6 +300,63 @@ def test_complex_numbers_are_refused_by_name() -> None:
         read(written(RIGHT.astype(np.complex64)))
 
 
+def plain(tags: dict[int, list[int]], samples: bytes, order: str = "<") -> bytes:
+    """An uncompressed TIFF with these tags alone, all of them short, and one strip."""
+    entries, values = b"", b""
+    count = len(tags) + 1
+    behind = 8 + 2 + 12 * count + 4
+    long = sum(2 * len(each) for each in tags.values() if len(each) > 2)
+    for tag, numbers in sorted((tags | {273: []}).items()):
+        raw = struct.pack(f"{order}{len(numbers)}H", *numbers)
+        if tag == 273:
+            entries += struct.pack(order + "HHII", tag, 4, 1, behind + long)
+            continue
+        field = raw.ljust(4, b"\0")
+        if len(raw) > 4:
+            field = struct.pack(order + "I", behind + len(values))
+            values += raw
+        entries += struct.pack(order + "HHI", tag, 3, len(numbers)) + field
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
+    return head + struct.pack(order + "H", count) + entries + bytes(4) + values + samples
+
+
+SIZE = {256: [56], 257: [40]}
+BITS = np.packbits(RIGHT % 3 == 0, axis=1)
+BACKWARDS = np.array([int(f"{byte:08b}"[::-1], 2) for byte in range(256)], np.uint8)[BITS]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (plain(SIZE | {258: [8]}, GREY.tobytes()), as_rgb(GREY)),
+        (plain(SIZE | {262: [1]}, BITS.tobytes()), as_rgb((RIGHT % 3 == 0) * 255)),
+        (plain(SIZE | {262: [1], 266: [2]}, BACKWARDS.tobytes()), as_rgb((RIGHT % 3 == 0) * 255)),
+        (plain(SIZE | {258: [8] * 3, 277: [3]}, COLOURS.tobytes(), ">"), COLOURS),
+        (plain(SIZE | {258: [8], 279: [2300]}, GREY.tobytes() + bytes(99)), as_rgb(GREY)),
+    ],
+    ids=["no photometric", "no bits", "bits backwards", "no photometric, colour", "too long"],
+)
+def test_old_files_that_leave_tags_out_are_read(content: bytes, expected: Pixels) -> None:
+    assert np.array_equal(read(content).pixels, expected)
+
+
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("tile", [None, (64, 64)], ids=["strips", "tiles"])
+def test_coarse_chrominance_is_read_as_libtiff_does(subsampling: Any, tile: Any) -> None:
+    content = written(
+        np.kron(COLOURS, np.ones((4, 4, 1), np.uint8)),
+        photometric="ycbcr",
+        compression="jpeg",
+        subsampling=subsampling,
+        tile=tile,
+        rowsperstrip=None if tile else 16,
+    )
+    with Image.open(BytesIO(content)) as image:
+        assert (
+            np.abs(read(content).pixels.astype(int) - np.asarray(image.convert("RGB"))).max() <= 1
+        )
+
+
 # Damage.
 
 
@@ -458,6 +515,27 @@ def test_deep_pages_with_white_as_zero_are_turned() -> None:
     frames = opened(written(pages, photometric="miniswhite"), window=ALL_OF_IT)
     assert np.array_equal(shown_values(frames)[0], 255 - SPREAD)
     assert frames.rendering == "window as asked; inverted (white is zero)"
+
+
+def test_thumbnails_between_pages_are_left_out() -> None:
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        for number in range(3):
+            file.write(GREY // (number + 1), metadata=None)
+            file.write(GREY[::4, ::4], subfiletype=1, metadata=None)
+    frames = opened(stream.getvalue())
+    assert (frames.count, frames.rendering) == (3, "3 thumbnails left out")
+    assert np.array_equal(shown_values(frames)[2], GREY // 3)
+
+
+def test_a_slide_is_sent_to_the_route_of_pictures() -> None:
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        for step in (1, 4):
+            pixels = picture(256, 384)[::step, ::step]
+            file.write(pixels, tile=(64, 64), photometric="rgb", metadata=None)
+    with pytest.raises(UnsupportedImage, match="a TIFF slide with pages of several sizes"):
+        opened(stream.getvalue())
 
 
 def test_pages_of_different_kinds_are_refused() -> None:
