@@ -30,6 +30,8 @@ CODECS = frozenset(
 )
 # Frames that a decoder keeps to predict others from (16 in H.264, A.3.1), and those under way.
 HELD_FRAMES = 18
+# That of AV1 works on several at once, and keeps them twice where grain is drawn.
+HELD_OF_AV1 = 30
 # Times are written in whole units: in milliseconds 33 and 34 are one rate.
 RATE_TOLERANCE, ROUNDED_S = 0.02, 0.0011
 # Encoders make sides even, and write what is lost of the shape into that of the pixels.
@@ -109,8 +111,9 @@ def working_bytes(content: bytes, kind: ClipKind, limits: Limits) -> int:
         # Of colour there is a quarter as much in 4:2:0; the rest may have four samples a pixel.
         samples = 1.5 if "420" in name else 4.0
         size = 2 if any(bits in name for bits in ("10", "12", "14", "16")) else 1
+        held = HELD_OF_AV1 if context.codec.canonical_name == "av1" else HELD_FRAMES
         # Then three channels, turned, and laid out anew.
-        return int(context.width * context.height * (HELD_FRAMES * samples * size + 9))
+        return int(context.width * context.height * (held * samples * size + 9))
 
 
 class _Decoder:

@@ -52,7 +52,7 @@ def open_animation(content: bytes, kind: str, limits: Limits) -> Frames:
         waits.append(drawn.wait_ms())
     height, width = drawn.draw(0)[0].shape[:2]
     told = all(wait >= LEAST_MS for wait in waits)
-    uneven = f"{min(waits):.0f} to {max(waits):.0f} ms from frame to frame"
+    uneven = f"variable frame rate, {min(waits):.0f} to {max(waits):.0f} ms from frame to frame"
     return Frames(
         count=header.frames,
         height=height,

@@ -52,7 +52,7 @@ def test_an_animation_is_a_clip(kind: str) -> None:
 def test_frames_that_wait_unevenly_are_told(kind: str) -> None:
     frames = open_frames(animation(kind, [50, 100, 150, 100, 100]), Limits())
     assert frames.geometry.fps == 10
-    assert frames.rendering == "50 to 150 ms from frame to frame"
+    assert frames.rendering == "variable frame rate, 50 to 150 ms from frame to frame"
 
 
 def test_a_gif_that_tells_no_time_has_no_rate() -> None:
