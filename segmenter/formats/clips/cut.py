@@ -23,6 +23,7 @@ def is_cut(content: bytes, kind: ClipKind) -> bool:
         "ogg": _ogg,
         "mpegts": _transport,
         "mpeg": _program,
+        "mxf": _mxf,
     }.get(kind.reader)
     try:
         return check is not None and check(content)
@@ -101,6 +102,14 @@ def _program(content: bytes) -> bool:
         else:
             position += 6 + struct.unpack_from(">H", content, position + 4)[0]
     return position > len(content)
+
+
+def _mxf(content: bytes) -> bool:
+    """Tell whether the footer lies in the file. Source: SMPTE ST 377-1, 7.1."""
+    long = content[16] & 0x7F if len(content) > 16 and content[16] & 0x80 else 0
+    # Behind the key and its length: versions, grid, this partition and the one before it.
+    footer: int = struct.unpack_from(">Q", content, 17 + long + 24)[0]
+    return footer >= len(content)
 
 
 def _transport(content: bytes) -> bool:

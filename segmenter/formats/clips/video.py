@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import av
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from segmenter.contract import RgbImage
 from segmenter.errors import BrokenImage, UnsupportedImage
@@ -45,7 +46,6 @@ class Survey(NamedTuple):
 
     Attributes:
         times: of the frames, seconds, as far as they are told.
-        declared: frames that the container declares, 0 if it does not.
         rate: frames per second that it declares.
         turn: that puts frames upright; None if it is by no quarters.
         interlaced: whether a frame is.
@@ -55,7 +55,6 @@ class Survey(NamedTuple):
     """
 
     times: tuple[float, ...]
-    declared: int
     rate: float | None
     turn: Turn | None
     interlaced: bool
@@ -80,10 +79,8 @@ def open_video(content: bytes, kind: ClipKind, limits: Limits) -> Frames:
     with guarded("video", FFmpegError):
         survey = _survey(content, kind, limits)
     count = len(survey.times)
-    if count == 0 or count < survey.declared:
-        raise BrokenImage(
-            f"this is {kind.what} that is cut short: {count} of {survey.declared} frames"
-        )
+    if count == 0:
+        raise BrokenImage(f"this is {kind.what} without frames: damaged or cut short")
     decoder = _Decoder(content, kind, survey)
     height, width = decoder.frame(0).shape[:2]
     return Frames(
@@ -136,7 +133,7 @@ class _Decoder:
 
     def _start(self) -> Iterator[Any]:
         with _opened(self._content, self._kind) as container:
-            yield from container.decode(video=0)
+            yield from container.decode(container.streams.best("video"))
 
 
 def _opened(content: bytes, kind: ClipKind) -> Any:
@@ -145,7 +142,7 @@ def _opened(content: bytes, kind: ClipKind) -> Any:
 
 
 def _survey(content: bytes, kind: ClipKind, limits: Limits) -> Survey:
-    """Decode all frames of the first video stream."""
+    """Decode all frames of the video stream."""
     with _opened(content, kind) as container:
         stream = _stream(container, limits)
         context = stream.codec_context
@@ -169,7 +166,6 @@ def _survey(content: bytes, kind: ClipKind, limits: Limits) -> Survey:
         rate, aspect = stream.average_rate, stream.sample_aspect_ratio
         return Survey(
             tuple(times),
-            stream.frames,
             float(rate) if rate else None,
             turn,
             interlaced,
@@ -185,10 +181,11 @@ def _matrix(frame: Any) -> bytes | None:
 
 
 def _stream(container: Any, limits: Limits) -> Any:
-    """Return the first video stream, checked."""
-    if not container.streams.video:
+    """Return the video stream that players show, checked."""
+    # Beside it there may be a cover, which is no video.
+    stream: Any = container.streams.best("video")
+    if stream is None or stream.disposition & Disposition.attached_pic:
         raise UnsupportedImage("a video file without pictures")
-    stream: Any = container.streams.video[0]
     context = stream.codec_context
     name = None if context is None else context.codec.canonical_name
     if name not in CODECS:
