@@ -4,6 +4,7 @@ A pyramid's levels are pages of one picture, each smaller than the one before: s
 tiled pages beside a label and an overview, OME-TIFF in directories of their own.
 """
 
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from segmenter.contract import Spacing
-from segmenter.errors import ImageTooLarge
+from segmenter.errors import BrokenImage, ImageTooLarge
 from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.grey_levels import STRIPS_BYTES
 from segmenter.formats.limits import Limits
@@ -29,6 +30,7 @@ SHAPE_TOLERANCE = 0.02
 MAX_LEVELS = 32
 # Of a page that says that it is another in smaller.
 REDUCED = 1
+PREVIEW = "preview of a larger picture"
 
 
 class Chosen(NamedTuple):
@@ -88,7 +90,10 @@ def _choose(content: bytes, limits: Limits) -> Chosen:
     if count > 1:
         return Chosen(page, f"level 1 of {count}, the full size", dialect.spacing)
     pages = count_pages(content)
-    return Chosen(page, f"page 1 of {pages}" if pages > 1 else None, dialect.spacing)
+    numbered = f"page 1 of {pages}" if pages > 1 else None
+    # Of a camera's raw file the first page is one.
+    preview = PREVIEW if first.number(tags.SUBFILE, 0) & REDUCED else None
+    return Chosen(page, join_rules(preview, numbered), dialect.spacing)
 
 
 def _smaller(content: bytes, first: Directory, limits: Limits, error: ImageTooLarge) -> Chosen:
@@ -116,18 +121,24 @@ def _smaller(content: bytes, first: Directory, limits: Limits, error: ImageTooLa
 
 def _levels(content: bytes, first: Directory) -> list[Directory]:
     """Return a picture and what is the same picture in smaller, the largest first."""
-    inner = first.numbers(tags.SUB_DIRECTORIES, most=MAX_LEVELS)
-    if inner:
-        others = [Directory(content, offset) for offset in inner if 0 < offset < len(content)]
-    elif first.numbers(tags.TILE_OFFSETS, most=1):
-        others = list(islice(directories(content), 1, MAX_LEVELS))
-    else:
-        return [first]
     levels = [first]
-    for directory in sorted(others, key=lambda each: -_size(each)[0]):
+    for directory in sorted(_others(content, first), key=lambda each: -_size(each)[0]):
         if _is_level(directory, levels[-1], first):
             levels.append(directory)
     return levels
+
+
+def _others(content: bytes, first: Directory) -> list[Directory]:
+    """Return directories that may be levels, as far as they are sound."""
+    inner = first.numbers(tags.SUB_DIRECTORIES, most=MAX_LEVELS)
+    found: list[Directory] = []
+    # What is wrong with a page that is not shown is no reason to refuse the one that is.
+    with suppress(BrokenImage, ImageTooLarge):
+        if inner:
+            found += (Directory(content, each) for each in inner if 0 < each < len(content))
+        else:
+            found += islice(directories(content), 1, MAX_LEVELS)
+    return found
 
 
 def _is_level(directory: Directory, larger: Directory, full: Directory) -> bool:

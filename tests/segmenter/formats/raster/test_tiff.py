@@ -477,6 +477,33 @@ def test_levels_of_ome_tiff_are_found_within_its_pages() -> None:
     assert sides == (pytest.approx(0.0005), pytest.approx(0.001))
 
 
+def test_levels_in_strips_are_found_where_they_say_that_they_are_smaller() -> None:
+    full = picture(256, 384)
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        file.write(full, photometric="rgb", metadata=None)
+        file.write(full[::2, ::2], photometric="rgb", subfiletype=1, metadata=None)
+    decoded = read(stream.getvalue(), Limits(max_pixels=30_000))
+    assert np.array_equal(decoded.pixels, full[::2, ::2])
+    assert decoded.rendering == "level 2 of 2, 1/2 of the size"
+
+
+def test_a_preview_is_told() -> None:
+    decoded = read(written(COLOURS, photometric="rgb", subfiletype=1))
+    assert decoded.rendering == "preview of a larger picture"
+
+
+def test_damage_to_a_page_that_is_not_shown_is_no_reason_to_refuse_the_first() -> None:
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as file:
+        for _ in range(2):
+            file.write(COLOURS, photometric="rgb", metadata=None)
+    content = bytearray(stream.getvalue())
+    with tifffile.TiffFile(BytesIO(bytes(content))) as file:
+        struct.pack_into("<H", content, file.pages[1].offset, 5000)
+    assert np.array_equal(read(bytes(content)).pixels, COLOURS)
+
+
 @pytest.mark.parametrize(
     ("options", "side_mm"),
     [
