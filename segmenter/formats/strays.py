@@ -4,20 +4,15 @@ import codecs
 
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.sniff import sniff
+from segmenter.formats.strangers import NOBODY_KNOWS, stranger
 
 EMPTY = "empty file"
 UNKNOWN = "content of no format known here"
 GZIP = "gzip archive"
 HIDDEN = "hidden file"
 DICOMDIR = "DICOMDIR"
-_PICTURES = {
-    "png": "PNG picture",
-    "jpeg": "JPEG picture",
-    "tiff": "TIFF picture",
-    "webp": "WebP picture",
-    "bmp": "BMP picture",
-    "gif": "GIF picture",
-}
+# How a format is written; others in capitals.
+_WRITTEN = {"webp": "WebP", "jpeg2000": "JPEG 2000", "jpeg-ls": "JPEG-LS", "jpeg-xl": "JPEG XL"}
 _DOCUMENTS = ("text", "document", "page", "picture", "resource file", "DICOM file")
 # Offset, bytes, what to call it.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
@@ -52,12 +47,16 @@ def what_is(head: bytes, *, name: str | None = None, hidden: bool = False) -> st
     if not head:
         return EMPTY
     try:
-        return _PICTURES.get(sniff(head), "DICOM file")
+        name = sniff(head)
+        return "DICOM file" if name == "dicom" else f"{_WRITTEN.get(name, name.upper())} picture"
     except UnsupportedImage:
         pass
     for offset, magic, said in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return said
+    found = stranger(head, "sequence")
+    if found is not NOBODY_KNOWS:
+        return found.what.removeprefix("an ").removeprefix("a ")
     return "text" if _is_text(head) else UNKNOWN
 
 

@@ -15,7 +15,7 @@ from segmenter.formats.clips.containers import ClipKind
 from segmenter.formats.clips.cut import is_cut
 from segmenter.formats.clips.display import NAMES, Turn, read_matrix, turned
 from segmenter.formats.decoded import join_rules
-from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid
+from segmenter.formats.frames import FrameGeometry, FrameOrigin, Frames, SourceGrid
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
 
@@ -93,6 +93,7 @@ def open_video(content: bytes, kind: ClipKind, limits: Limits) -> Frames:
         geometry=FrameGeometry(axis="time", fps=_rate(survey)),
         source=SourceGrid(),
         frame=decoder.frame,
+        origins=_origins(survey),
     )
 
 
@@ -208,6 +209,17 @@ def _intervals(survey: Survey) -> list[float]:
         return []
     intervals = [later - sooner for sooner, later in pairwise(times)]
     return intervals if min(intervals, default=0.0) > 0 else []
+
+
+def _origins(survey: Survey) -> tuple[FrameOrigin, ...]:
+    """Return when each frame is shown, after the first; nothing where times are not told."""
+    if not _intervals(survey):
+        return ()
+    start = survey.times[0]
+    return tuple(
+        FrameOrigin(1, number, time_ms=round(1000 * (time - start), 3))
+        for number, time in enumerate(survey.times, 1)
+    )
 
 
 def _rate(survey: Survey) -> float | None:

@@ -140,8 +140,8 @@ def test_a_single_multi_frame_file_among_strays_is_read() -> None:
             "none of the 2 files is a sequence .file 1 is a PDF document; file 2 is a JPEG",
         ),
         (zipped({"a.txt": b"hello"}), "this is text; NIfTI"),
-        (JPEG, "this is a JPEG picture, a single picture: send it to POST /segment; NIfTI"),
-        (PDF, "this is a PDF document; NIfTI, .* sequences are read"),
+        (JPEG, "this is a single picture .jpeg.: send it to POST /segment or"),
+        (PDF, "this is a PDF document: export the picture in it as PNG or DICOM; NIfTI, "),
         (
             [without_picture(BasicTextSRStorage), without_picture(SegmentationStorage)],
             "file 1 is a DICOM structured report; file 2 is a DICOM segmentation; send the images",

@@ -147,6 +147,7 @@ def test_a_variable_frame_rate_is_told() -> None:
     assert frames.rendering == (
         "decoded from video; variable frame rate, 40 to 220 ms from frame to frame"
     )
+    assert [each.time_ms for each in frames.origins] == [10.0 * time for time in times]
 
 
 def test_frames_that_a_recorder_dropped_are_no_damage() -> None:
