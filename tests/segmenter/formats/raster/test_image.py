@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -411,6 +411,7 @@ masks = st.tuples(st.integers(1, 20), st.integers(1, 20)).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(masks)
 def test_a_mask_survives_its_png(mask: npt.NDArray[np.bool_]) -> None:
     assert np.array_equal(decode_mask_png(encode_mask_png(mask)), mask)
