@@ -15,8 +15,6 @@ from segmenter.formats.grey_levels import bands
 
 # A block of coefficients: where a picture ends early, the last one is of one colour.
 BLOCK_PX = 8
-# Only where this share of the rows is of one colour is it worth a second look.
-FLAT_SHARE = 0.25
 SCAN, END = b"\xff\xda", b"\xff\xd9"
 # Bits that no picture begins with; without FF, so that they hold no marker.
 FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
@@ -45,7 +43,9 @@ def check_end(content: bytes, image: Image.Image, *, suspect: bool = False) -> N
     end = content.rfind(END)
     if not suspect and (end < 0 or not _ends_flat(image)):
         return
-    with Image.open(BytesIO(content[:end] + FILLER + content[end:]), formats=("JPEG",)) as longer:
+    # Fill bytes before the end would make a marker of what is put behind them.
+    pixels = content[:end].rstrip(b"\xff")
+    with Image.open(BytesIO(pixels + FILLER + content[end:]), formats=("JPEG",)) as longer:
         same = all(
             first == second for first, second in zip(_rows(image), _rows(longer), strict=True)
         )
@@ -57,15 +57,9 @@ def check_end(content: bytes, image: Image.Image, *, suspect: bool = False) -> N
 
 
 def _ends_flat(image: Image.Image) -> bool:
-    """Tell whether a picture looks as if it ended early."""
-    corner = _is_flat(image, image.height - BLOCK_PX, image.width - BLOCK_PX)
-    return corner and _is_flat(image, round(image.height * (1.0 - FLAT_SHARE)), 0)
-
-
-def _is_flat(image: Image.Image, top: int, left: int) -> bool:
-    """Tell whether the picture is of one colour from a row and a column on."""
-    part = image.crop((max(left, 0), max(top, 0), image.width, image.height))
-    extrema = part.getextrema()
+    """Tell whether the last block is of one colour, as it is where a picture ends early."""
+    left, top = max(image.width - BLOCK_PX, 0), max(image.height - BLOCK_PX, 0)
+    extrema = image.crop((left, top, image.width, image.height)).getextrema()
     pairs = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return all(low == high for low, high in pairs)
 

@@ -331,7 +331,7 @@ def test_a_jpeg_whose_pixels_end_early_is_broken_although_it_has_an_end(
     scans = content.index(b"\xff\xda") + 14
     # Of a progressive one the first scan has the colours of all blocks.
     end = content.find(b"\xff\xc4", scans) if "progressive" in options else len(content)
-    for share in (0.01, 0.2, 0.5):
+    for share in (0.01, 0.2, 0.5, 0.9):
         cut = content[: scans + int(share * (end - scans))]
         with pytest.raises(BrokenImage, match="before the 200 rows"):
             decode_raster(cut + b"\xff\xd9", "jpeg")
@@ -347,6 +347,11 @@ def test_a_whole_jpeg_without_its_end_marker_is_read_and_told(
     decoded = decode_raster(content[:-2] + behind, "jpeg")
     assert np.array_equal(decoded.pixels, whole.pixels)
     assert decoded.rendering == "end marker added"
+
+
+def test_a_whole_jpeg_with_fill_bytes_before_its_end_marker_is_read() -> None:
+    content = save(Image.new("RGB", (64, 48), (9, 9, 9)), "jpeg")
+    assert decode_raster(content[:-2] + b"\xff\xff\xff\xd9", "jpeg").pixels.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("missing", [20, 100, 1000])
