@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.grey_levels import STRIPS_BYTES
 from segmenter.formats.limits import Limits, check_frames, check_size
@@ -40,6 +41,8 @@ _JPEG = ("jpeg", "jpeg-arithmetic")
 _AS_DECLARED = ("jpeg2000", "jpeg-ls", *_JPEG)
 # Their decoders give 8 bits of any.
 _AS_8_BITS = ("heic", "avif")
+# No decoder here gives more; the formats allow 38 (JPEG 2000) and fewer.
+MAX_BITS = 32
 
 
 class Expected(NamedTuple):
@@ -64,7 +67,7 @@ def read_stream(
     """Read and check the header of a file.
 
     Raises:
-        BrokenImage, ImageTooLarge.
+        BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     header = read_stream_header(content, name)
     told = join_rules(
@@ -82,9 +85,14 @@ def expect_stream(
     """Check what a file declares, and return how it is decoded.
 
     Raises:
-        BrokenImage, ImageTooLarge.
+        BrokenImage, ImageTooLarge, UnsupportedImage.
     """
     size = expected.header.size
+    if size.bits > MAX_BITS:
+        raise UnsupportedImage(
+            f"{size.bits} bits a sample in {name} are not read, at most {MAX_BITS} are: "
+            "export it as TIFF"
+        )
     check_size(size.width, size.height, limits)
     check_frames(1, size.width * size.height * size.channels, limits)
     decode = partial(_decode, content, name, expected, window)

@@ -236,6 +236,14 @@ def test_damage_is_refused_or_gives_a_picture_in_silence(
     assert capfd.readouterr() == ("", "")
 
 
+def test_more_bits_than_a_decoder_gives_are_refused_by_their_number() -> None:
+    content = bytearray(jp2(GREY, codecformat="J2K"))
+    # SIZ: depth of the first component, less 1.
+    content[content.index(b"\xff\x51") + 40] = 37
+    with pytest.raises(UnsupportedImage, match="38 bits a sample in jpeg2000 are not read"):
+        read_header(bytes(content))
+
+
 def test_a_hierarchical_jpeg_is_refused_by_name() -> None:
     content = bytearray(save(Image.fromarray(COLOURS), "JPEG"))
     content[content.index(b"\xff\xc0") + 1] = 0xC5
