@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -128,6 +129,14 @@ def test_a_jpeg_2000_without_a_transform_has_the_colours_of_its_tag() -> None:
     decoded = decode_dicom(content)
     assert np.abs(decoded.pixels.astype(int) - RGB).max() <= 3
     assert decoded.rendering == YBR
+
+
+@pytest.mark.parametrize("syntax", [uid.HTJ2K, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL])
+def test_high_throughput_jpeg_2000_is_read(syntax: str) -> None:
+    for samples in (RGB, RGB[..., 0]):
+        frame = bytes(imagecodecs.htj2k_encode(samples))
+        pixels = decode_dicom(framed(frame, syntax, samples)).pixels
+        assert np.array_equal(pixels, RGB if samples.ndim == 3 else samples[..., None].repeat(3, 2))
 
 
 def test_jp2_boxes_without_a_length_are_passed_over() -> None:
