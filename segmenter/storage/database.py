@@ -7,6 +7,7 @@ Guaranteed: every command is one transaction, and nobody waits for it longer tha
 import asyncio
 import fcntl
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ CONNECT_TIMEOUT_S = 5
 # After it the server itself, or the kernel, ends a command that nobody waits for any more.
 TIMEOUT_MS = round(STORE_TIMEOUT_S * 1000)
 CLOSE_S = 2.0
+# The server lets go of a lock some time after the process that had it has gone.
+OWNER_WAIT_S, OWNER_PAUSE_S = 3.0, 0.1
 # Of one process, beside the one that holds the lock of an owner.
 MAX_CONNECTIONS = 4
 # Advisory locks of PostgreSQL are numbers; these have no meaning.
@@ -240,7 +243,12 @@ async def _own(connection: AsyncConnection) -> None:
     Raises:
         OSError: another process has it.
     """
-    taken = await connection.scalar(select(func.pg_try_advisory_lock(OWNER_LOCK)))
-    await connection.commit()
-    if not taken:
-        raise OSError("another process has the database; several need MEDSAM3_REDIS_URL")
+    last_try = time.monotonic() + OWNER_WAIT_S
+    while True:
+        taken = await connection.scalar(select(func.pg_try_advisory_lock(OWNER_LOCK)))
+        await connection.commit()
+        if taken:
+            return
+        if time.monotonic() > last_try:
+            raise OSError("another process has the database; several need MEDSAM3_REDIS_URL")
+        await asyncio.sleep(OWNER_PAUSE_S)
