@@ -18,6 +18,7 @@ from segmenter.formats.volumes.text_header import (
     checked_sizes,
     real_numbers,
     text_lines,
+    unit_mm,
     whole_numbers,
 )
 from segmenter.formats.volumes.voxels import COLOURS, VoxelLayout
@@ -149,7 +150,8 @@ def _place(fields: Mapping[str, str], axes: int) -> Placement:
         affine[:3, :3] *= sides[:3]
     if offset is not None:
         affine[:3, 3] = offset[:3]
-    affine = TO_RAS @ affine
+    scale = unit_mm(fields.get("distanceunits", ""))
+    affine = np.diag([scale, scale, scale, 1.0]) @ TO_RAS @ affine
     if not is_grid(affine):
         raise BrokenImage("a MetaImage grid that cannot be turned back")
     sized = sides is not None

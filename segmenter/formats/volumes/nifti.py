@@ -107,6 +107,9 @@ def _read(start: HeaderStart, content: bytes, voxels: bytes | None, limits: Limi
     code = int(stated["datatype"])
     dtype, beside = _dtype(stated, code)
     header = start.kind(start.head, check=True)
+    # What is no number says no size, as 0 does.
+    sides = header["pixdim"][1:4]
+    header["pixdim"][1:4] = np.where(np.isfinite(sides), sides, 1.0)
     shape, behind = _shape(header)
     layout = VoxelLayout(
         what=_what(start),

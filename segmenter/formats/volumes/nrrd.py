@@ -21,6 +21,7 @@ from segmenter.formats.volumes.text_header import (
     checked_sizes,
     real_numbers,
     text_lines,
+    unit_mm,
     vectors,
     whole_numbers,
 )
@@ -65,7 +66,6 @@ SPACES = {
 ASSUMED_SPACE = (-1, -1, 1)
 ASSUMED = "no patient space in the header: taken as left-posterior-superior, as ITK does"
 NO_SIZE = "no voxel size in the header"
-MM_OF_UNIT = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "μm": 1e-3, "nm": 1e-6}
 COLOUR_KINDS = ("rgb-color", "3-color", "rgba-color", "4-color", "vector", "3-vector")
 SPATIAL_KINDS = ("domain", "space")
 
@@ -258,7 +258,7 @@ def _affine(directions: Sequence[tuple[float, ...]], origin: tuple[float, ...] |
 def _units_mm(fields: Mapping[str, str]) -> tuple[float, float, float]:
     """Return millimetres of the units of space; what names none means millimetres."""
     named = re.findall(r'"([^"]*)"', fields.get("space units", ""))
-    factors = [MM_OF_UNIT.get(unit.strip(), 1.0) for unit in (*named, "mm", "mm", "mm")]
+    factors = [unit_mm(unit) for unit in (*named, "mm", "mm", "mm")]
     return factors[0], factors[1], factors[2]
 
 

@@ -13,6 +13,16 @@ MAX_AXES = 5
 VECTOR = re.compile(r"none|\(([^()]*)\)", re.IGNORECASE)
 
 
+# Millimetres of a unit of length, by all names that writers give it.
+MM_OF_UNIT = {
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters"), 10.0),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer"), 1e-3),
+    **dict.fromkeys(("micrometers", "micrometre", "micrometres"), 1e-3),
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1e-6),
+}
+
+
 class TypeName(NamedTuple):
     """What a header calls a type: numpy's letter and size."""
 
@@ -96,3 +106,13 @@ def checked_sizes(sizes: tuple[int, ...], axes: int, what: str) -> tuple[int, ..
     if len(sizes) != axes or min(sizes) < 1:
         raise BrokenImage(f"{what} of {axes} dimensions with {len(sizes)} sizes, or an empty one")
     return sizes
+
+
+def unit_mm(name: str) -> float:
+    """Return the millimetres of a unit, as `text_lines` gives its name; of none, 1."""
+    raw = name.strip().encode("latin-1")
+    try:
+        said = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        said = raw.decode("latin-1")
+    return MM_OF_UNIT.get(said.lower(), 1.0)

@@ -307,3 +307,17 @@ def test_a_gzip_file_of_several_parts_is_read_to_its_end() -> None:
     whole = shown_values(open_volume([content], Limits(), ReadOptions(window=AS_STORED)))
     read = open_volume([parts], Limits(), ReadOptions(window=AS_STORED))
     assert np.array_equal(shown_values(read), whole)
+
+
+@pytest.mark.parametrize("side", [float("nan"), float("inf"), 0.0])
+def test_a_size_that_is_no_number_is_none(side: float) -> None:
+    content = bytearray(volume(numbered()))
+    content[76:92] = np.array([1, 0.7, 0.9, side], "<f4").tobytes()
+    # Neither form: qform_code, sform_code.
+    content[252:256] = bytes(4)
+    frames = open_volume([bytes(content)], Limits(), ReadOptions(window=AS_STORED))
+    assert frames.geometry.spacing is None
+    assert "no voxel size in the header" in frames.rendering
+    labels = np.zeros((frames.count, frames.height, frames.width), np.uint16)
+    written = nibabel.Nifti1Image.from_bytes(gzip.decompress(write_labels(labels, frames)))
+    assert written.shape == SHAPE

@@ -308,6 +308,15 @@ def test_units_of_space_become_millimetres() -> None:
     assert frames.geometry.slice_mm == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize("unit", ["um", "µm", "μm", "micron", "Micrometers"])
+def test_every_name_of_a_unit_becomes_millimetres(unit: str) -> None:
+    places = ("space: LPS", "space directions: (700,0,0) (0,900,0) (0,0,3000)")
+    units = f'space units: "{unit}" "{unit}" "{unit}"'
+    assert opened(nrrd(*places, units)).geometry.slice_mm == pytest.approx(3.0)
+    lines = (f"DistanceUnits = {unit}", "ElementSpacing = 700 900 3000")
+    assert opened(meta(*lines)).geometry.slice_mm == pytest.approx(3.0)
+
+
 def test_a_sheared_volume_is_told_and_measured_by_its_determinant(tmp_path: Path) -> None:
     frames = opened(nrrd("space: LPS", "space directions: (0.7,0,0) (0,0.9,0) (0,1.0919,3)"))
     assert frames.geometry.voxel_ml == pytest.approx(0.00189)
