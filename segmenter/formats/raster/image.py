@@ -44,7 +44,7 @@ from segmenter.formats.raster.codestreams.header import StreamHeader
 from segmenter.formats.raster.codestreams.image import Expected, expect_stream, read_stream
 from segmenter.formats.raster.codestreams.size import StreamSize
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
-from segmenter.formats.raster.jpeg_end import check_end, with_end
+from segmenter.formats.raster.jpeg_end import check_end, check_scans, with_end
 from segmenter.formats.raster.profile import GAMMA_UNIT, corrected, gamma_exponent, profile_rule
 from segmenter.formats.raster.samples import ALPHA, turn_rule
 from segmenter.formats.raster.tiff.image import read_samples, read_tiff
@@ -75,7 +75,7 @@ _UPRIGHT = {
 }
 # How a JPEG is coded, by its start-of-frame marker. Pillow decodes sequential and progressive ones
 # of 8 bits; lossless and arithmetic ones and those of 12 bits are decoded elsewhere.
-_BY_PILLOW, _JPEG_LS = frozenset({0xC0, 0xC1, 0xC2}), 0xF7
+_BY_PILLOW, _PROGRESSIVE, _JPEG_LS = frozenset({0xC0, 0xC1, 0xC2}), 0xC2, 0xF7
 _HIERARCHICAL = frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF})
 _ARITHMETIC = frozenset({0xC9, 0xCA, 0xCB})
 # Bytes of memory per pixel: four canvases of four channels, ours and what is left of the file's.
@@ -155,6 +155,8 @@ def _decode(
     with _opened(ended, name, header, limits) as image:
         if name == "jpeg":
             check_end(ended, image, suspect=ended is not content)
+            if header.process == _PROGRESSIVE:
+                check_scans(ended)
         pixels, rendered = render_picture(image, header, window)
     frames = "first frame" if getattr(image, "is_animated", False) else None
     repaired = "end marker added" if ended is not content else None
@@ -252,8 +254,16 @@ def render_picture(
         BrokenImage: no number is finite.
         UnsupportedImage: another mode.
     """
+    _scale_transparency(image, header)
     pixels, rule = _render(image, header, window)
     return pixels, join_rules(rule, turn_rule(header.orientation), profile_rule(header.profile))
+
+
+def _scale_transparency(image: Image.Image, header: RasterHeader) -> None:
+    """Let the grey that is transparent mean what Pillow made of it, from 2 or 4 bits 8."""
+    clear = image.info.get("transparency")
+    if image.mode == "L" and header.bits in (2, 4) and isinstance(clear, int):
+        image.info["transparency"] = clear * 255 // (2**header.bits - 1)
 
 
 def _render(
@@ -268,7 +278,9 @@ def _render(
         slope, shown = _stored_slope(stored, window)
         grey = in_bands(stored, lambda values: ramp(values, *slope))
         return to_rgb(grey), join_rules(
-            shown, "gamma of the file not applied" if exponent else None
+            shown,
+            "gamma of the file not applied" if exponent else None,
+            "transparent value shown" if "transparency" in image.info else None,
         )
     if image.mode not in _PLAIN:
         raise UnsupportedImage(f"the colour mode {image.mode!r} is not read")

@@ -12,9 +12,11 @@ from PIL import Image
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.grey_levels import bands
+from segmenter.formats.raster.jpeg_header import scans_of
 
 # A block of coefficients: where a picture ends early, the last one is of one colour.
 BLOCK_PX = 8
+COEFFICIENTS = BLOCK_PX * BLOCK_PX
 SCAN, END = b"\xff\xda", b"\xff\xd9"
 # Bits that no picture begins with; without FF, so that they hold no marker.
 FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
@@ -23,6 +25,27 @@ FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
 def with_end(content: bytes) -> bytes:
     """Return a file with an end marker, which some writers leave out."""
     return content if content.rfind(END) > content.rfind(SCAN) else content + END
+
+
+def check_scans(content: bytes) -> None:
+    """Refuse a progressive picture whose last scans are missing: it is shown too coarse.
+
+    Each scan brings some coefficients of some components, or more bits of them. Source: ITU-T T.81,
+    G.1.1.1.
+
+    Raises:
+        BrokenImage.
+    """
+    missing: dict[tuple[int, int], int] = {}
+    for scan in scans_of(content):
+        for component in scan.components:
+            missing.setdefault((component, COEFFICIENTS - 1), 1)
+            for coefficient in range(scan.first, min(scan.last, COEFFICIENTS - 1) + 1):
+                missing[component, coefficient] = scan.bits_left
+    components = {component for component, _ in missing}
+    whole = len(missing) == len(components) * COEFFICIENTS
+    if not whole or any(missing.values()):
+        raise BrokenImage("scans of this progressive jpeg image are missing: cut short")
 
 
 def check_end(content: bytes, image: Image.Image, *, suspect: bool = False) -> None:

@@ -103,6 +103,42 @@ def count_scans(content: bytes) -> int:
     return scans
 
 
+class Scan(NamedTuple):
+    """What a scan of a progressive JPEG brings.
+
+    Attributes:
+        components: their ids.
+        first: coefficient, in the order of the stream.
+        last: coefficient.
+        bits_left: of the coefficients, for later scans to bring.
+    """
+
+    components: bytes
+    first: int
+    last: int
+    bits_left: int
+
+
+def scans_of(content: bytes) -> list[Scan]:
+    """Return the scans of the picture of a stream, those of a preview in its header left out.
+
+    Raises:
+        BrokenImage: one is cut short, or there is none.
+    """
+    position = sum(4 + len(body) for marker, body in _segments(content) if marker != _SCAN)
+    found = []
+    position, end = content.find(b"\xff\xda", position), content.find(b"\xff\xd9", position)
+    while 0 <= position < max(end, 0):
+        count = content[position + 4]
+        ids = content[position + 5 : position + 5 + 2 * count : 2]
+        tail = content[position + 5 + 2 * count : position + 8 + 2 * count]
+        if len(tail) < 3:
+            raise BrokenImage("a JPEG scan that is cut short")
+        found.append(Scan(ids, tail[0], tail[1], tail[2] & 15))
+        position = content.find(b"\xff\xda", position + 2)
+    return found
+
+
 def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (marker, body) up to the first scan."""
     position = 2

@@ -214,6 +214,21 @@ def test_a_transparent_palette_colour_is_black() -> None:
     assert decoded.pixels[0].tolist() == [[10, 20, 30], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_is_black_at_every_depth(bits: int) -> None:
+    white = 2**bits - 1
+    lines = b"\0" + bytes([white << (8 - bits)]) + b"\0\0"
+    header = struct.pack(">IIBBBBB", 1, 2, bits, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    opaque = content + png_chunk(b"IDAT", zlib.compress(lines)) + png_chunk(b"IEND", b"")
+    assert decode_raster(opaque, "png").pixels[0, 0].tolist() == [255] * 3
+    content += png_chunk(b"tRNS", struct.pack(">H", white))
+    clear = content + png_chunk(b"IDAT", zlib.compress(lines)) + png_chunk(b"IEND", b"")
+    decoded = decode_raster(clear, "png")
+    assert not decoded.pixels.any()
+    assert decoded.rendering == "alpha over black"
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("name", ["png", "jpeg", "webp", "tiff"])
 def test_a_turned_picture_is_put_upright(orientation: int, name: Any) -> None:
@@ -335,6 +350,16 @@ def test_a_jpeg_whose_pixels_end_early_is_broken_although_it_has_an_end(
         cut = content[: scans + int(share * (end - scans))]
         with pytest.raises(BrokenImage, match="before the 200 rows"):
             decode_raster(cut + b"\xff\xd9", "jpeg")
+
+
+@pytest.mark.parametrize("kind", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("end", [b"", b"\xff\xd9"], ids=["no end", "end"])
+def test_a_progressive_jpeg_without_its_last_scans_is_cut_short(kind: str, end: bytes) -> None:
+    content = save(textured(kind), "jpeg", progressive=True)
+    starts = [place for place in range(len(content)) if content[place : place + 2] == b"\xff\xda"]
+    for start in starts[1:]:
+        with pytest.raises(BrokenImage, match="cut short"):
+            decode_raster(content[:start] + end, "jpeg")
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
