@@ -28,10 +28,17 @@ FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
 
 
 class Decoded(NamedTuple):
-    """Samples, shape (H, W) or (H, W, C), and whether the last channel is alpha."""
+    """Samples, shape (H, W) or (H, W, C).
+
+    Attributes:
+        samples: of the first picture.
+        alpha: whether the last channel is.
+        several: whether there are further pictures, beside previews and what belongs to the first.
+    """
 
     samples: npt.NDArray[Any]
     alpha: bool = False
+    several: bool = False
 
 
 def main() -> None:
@@ -43,6 +50,7 @@ def main() -> None:
         "dtype": samples.dtype.newbyteorder("<").str,
         "shape": samples.shape,
         "alpha": found.alpha,
+        "several": found.several,
     }
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
     native = samples.astype(samples.dtype.newbyteorder("<"), copy=False)
@@ -69,7 +77,7 @@ def decode(kind: str, content: bytes) -> Decoded:
         return Decoded(samples, alpha=channels in (2, 4))
     if kind == "heic":
         first = pillow_heif.open_heif(content)
-        return Decoded(np.asarray(first), alpha="A" in first.mode)
+        return Decoded(np.asarray(first), "A" in first.mode, several=len(first) > 1)
     if kind == "avif":
         with Image.open(BytesIO(content), formats=("AVIF",)) as picture:
             upright = ImageOps.exif_transpose(picture)

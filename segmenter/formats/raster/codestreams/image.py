@@ -122,7 +122,9 @@ def _decode(content: bytes, name: str, expected: Expected, window: Window | None
     return DecodedImage(
         np.ascontiguousarray(upright(pixels, expected.orientation)),
         name,
-        rendering=join_rules(rule, shortened, turned, expected.told),
+        rendering=join_rules(
+            rule, shortened, turned, expected.told, FIRST if decoded.several else None
+        ),
     )
 
 

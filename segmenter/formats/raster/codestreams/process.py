@@ -25,10 +25,17 @@ MAX_CHANNELS = 64
 
 
 class DecodedStream(NamedTuple):
-    """What the child answers: samples, shape (H, W, C), and whether C ends in alpha."""
+    """What the child answers.
+
+    Attributes:
+        samples: shape (H, W, C).
+        alpha: whether C ends in it.
+        several: whether the file has further pictures.
+    """
 
     samples: Stored
     alpha: bool
+    several: bool
 
 
 def decode_stream(content: bytes, kind: str, max_pixels: int) -> DecodedStream:
@@ -70,4 +77,5 @@ def _read_answer(answer: bytes, max_pixels: int) -> DecodedStream:
     if not 1 <= channels <= MAX_CHANNELS:
         raise BrokenImage(f"a picture of {channels} channels")
     samples = np.frombuffer(answer, meaning["dtype"], height * width * channels, end)
-    return DecodedStream(samples.reshape(height, width, channels), bool(meaning["alpha"]))
+    shaped = samples.reshape(height, width, channels)
+    return DecodedStream(shaped, bool(meaning["alpha"]), bool(meaning["several"]))

@@ -161,6 +161,17 @@ def test_a_heic_picture_of_a_phone_is_upright(orientation: int) -> None:
     assert decoded.rendering == ("identity" if orientation == 1 else "turned as the file says")
 
 
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_of_several_pictures_the_first_is_shown_and_told(kind: str) -> None:
+    pillow_heif.register_heif_opener()
+    stream = BytesIO()
+    others = [Image.fromarray(255 - COLOURS)]
+    Image.fromarray(COLOURS).save(stream, kind, save_all=True, append_images=others, quality=95)
+    decoded = decode(stream.getvalue())
+    assert np.abs(decoded.pixels.astype(int) - COLOURS).mean() < 5
+    assert decoded.rendering == "first picture"
+
+
 def test_a_turned_avif_picture_is_upright() -> None:
     exif = Image.Exif()
     exif[274] = 6
