@@ -74,6 +74,7 @@ def add_commands(commands: Commands) -> None:
 def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     """Segment one image, or a sequence."""
     if not _means_sequence(arguments):
+        _refuse_unused(arguments)
         return cli_predict.run_segment(arguments, setup)
     body = checked(VolumeBody, fields_of(arguments))
     paths = files_of([arguments.image, *arguments.more])
@@ -89,6 +90,16 @@ def _means_sequence(arguments: argparse.Namespace) -> bool:
     asked = arguments.prompt is not None or arguments.frame is not None
     several = arguments.more or arguments.image.is_dir()
     return bool(asked or several or is_sequence(read_image(arguments.image)))
+
+
+def _refuse_unused(arguments: argparse.Namespace) -> None:
+    """Refuse options of a sequence where one image is segmented; raises UsageFault."""
+    for name in ("window", "preset", "series", "volume", "first", "last"):
+        if getattr(arguments, name):
+            raise UsageFault(
+                f"--{name} is of volumes and clips, and this is one image; --prompt WORDS in place"
+                " of --concept reads DICOM or TIFF as a sequence"
+            )
 
 
 def fields_of(arguments: argparse.Namespace) -> dict[str, object]:

@@ -12,6 +12,12 @@ from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.limits import Limits
 
 MAGIC = b"PK\x03\x04"
+COMPRESSIONS = (
+    zipfile.ZIP_STORED,
+    zipfile.ZIP_DEFLATED,
+    zipfile.ZIP_BZIP2,
+    zipfile.ZIP_LZMA,
+)
 # Enough of a file to tell what it is: magic numbers, and the header inside a small gzip.
 HEAD_BYTES = 16 * 1024
 # Names of files that nobody asks about are cut.
@@ -61,7 +67,7 @@ def members(content: bytes, limits: Limits) -> list[Member]:
     Raises:
         BrokenImage: damaged; reading a file raises it too.
         ImageTooLarge: too many files, or too many bytes when inflated.
-        UnsupportedImage: encrypted, or nothing in it.
+        UnsupportedImage: encrypted, compressed otherwise than is read, or nothing in it.
     """
     with _inflating():
         # Stays open: it reads from memory.
@@ -76,6 +82,11 @@ def members(content: bytes, limits: Limits) -> list[Member]:
         raise ImageTooLarge(f"an archive of more than {limits.max_bytes} bytes when inflated")
     if any(each.flag_bits & 1 for each in found):
         raise UnsupportedImage("an encrypted ZIP archive is not read: send it without a password")
+    if any(each.compress_type not in COMPRESSIONS for each in found):
+        raise UnsupportedImage(
+            "a file in the ZIP archive is compressed by a method that is not read: make the archive"
+            " anew with Deflate, or send the files"
+        )
     if not shown:
         raise UnsupportedImage("the ZIP archive holds no file")
     return [_member(archive, each, number) for number, each in enumerate(found, 1)]

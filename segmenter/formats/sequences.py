@@ -15,18 +15,35 @@ from segmenter.formats.archive import Member, member_of
 from segmenter.formats.clips.containers import clip_kind
 from segmenter.formats.clips.video import open_video
 from segmenter.formats.clips.video import working_bytes as video_bytes
+from segmenter.formats.decoded import join_rules
 from segmenter.formats.dicom.series.opening import open_dicom
 from segmenter.formats.dicom.series.opening import working_bytes as dicom_bytes
 from segmenter.formats.dicom.series.source_files import DicomFile
 from segmenter.formats.frames import AS_THEY_ARE, FrameOrigin, Frames, ReadOptions, SkippedFile
+from segmenter.formats.grey_levels import AS_ASKED
 from segmenter.formats.limits import Limits, check_bytes
 from segmenter.formats.raster.animation import ANIMATED, open_animation
 from segmenter.formats.raster.animation import working_bytes as animation_bytes
 from segmenter.formats.raster.tiff.stack import open_tiff
 from segmenter.formats.raster.tiff.stack import working_bytes as tiff_bytes
 from segmenter.formats.sniff import Format, raster_format, sniff
-from segmenter.formats.strangers import NOBODY_KNOWS, refusal, single_picture, stranger
-from segmenter.formats.strays import DICOMDIR, EMPTY, HIDDEN, is_document, what_is, with_article
+from segmenter.formats.strangers import (
+    NOBODY_KNOWS,
+    TO_PICTURE,
+    is_office,
+    refusal,
+    single_picture,
+    stranger,
+)
+from segmenter.formats.strays import (
+    DICOMDIR,
+    EMPTY,
+    HIDDEN,
+    UNKNOWN,
+    is_document,
+    what_is,
+    with_article,
+)
 from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
@@ -34,6 +51,7 @@ READ_HERE = (
     "NIfTI, NRRD, MetaImage, DICOM, TIFF of several pages, animated GIF, WebP and PNG, and video "
     "(MP4, MOV, AVI, MKV, WebM, MPEG, WMV, FLV, Ogg) are read"
 )
+VOXELS_ALONE = "voxels (.img, .raw) need their header (.hdr, .mhd, .nhdr) beside them"
 # A refusal says of so many files what they are.
 MAX_TOLD = 5
 _COUNTS = ("no", "one", "two", "three", "four", "five")
@@ -62,7 +80,7 @@ def _video_name(head: bytes) -> str | None:
 
 
 def _open_video(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
-    _refuse_preset(options.preset)
+    _refuse_choices(options)
     kind = clip_kind(files[0])
     assert kind is not None
     return open_video(files[0], kind, limits)
@@ -85,7 +103,7 @@ def _animation_name(head: bytes) -> str | None:
 
 
 def _open_animation(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
-    _refuse_preset(options.preset)
+    _refuse_choices(options)
     return open_animation(files[0], str(raster_format(files[0])), limits)
 
 
@@ -144,6 +162,8 @@ def open_frames(
     if chosen.kind is None:
         frames = open_dicom(_dicom_files(chosen), limits, options)
     else:
+        if options.series is not None:
+            raise InvalidPrompt("series chooses among those of DICOM files", field="series")
         frames = chosen.kind.open([each.read() for each in chosen.members], limits, options)
         number = chosen.members[0].number
         # Readers of one file know nothing of those beside it.
@@ -153,6 +173,7 @@ def open_frames(
     origins = frames.origins or (FrameOrigin(chosen.members[0].number),) * frames.count
     return replace(
         frames,
+        rendering=join_rules(frames.rendering, _told_window(options, frames)),
         origins=origins,
         skipped=tuple(each._replace(name=names[each.file]) for each in skipped),
     )
@@ -200,6 +221,8 @@ def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
     if total > limits.max_bytes:
         raise ImageTooLarge(f"{total} bytes in all files, over the limit of {limits.max_bytes}")
     if _is_archive(files):
+        if is_office(files[0]):
+            raise UnsupportedImage(refusal(files[0], "sequence", READ_HERE))
         return archive.members(files[0], limits)
     return [member_of(number, file) for number, file in enumerate(files, 1)]
 
@@ -295,7 +318,11 @@ def _several(others: Sequence[_Found], dicom: int, archived: bool) -> str:
         f"{_COUNTS[count] if count < len(_COUNTS) else count} {name} file{'s' * (count > 1)}"
         for name, count in counts.items()
     )
-    return f"{told} {where}: send one{' series or file' if dicom else ''}"
+    if dicom:
+        return f"{told} {where}: send one series or file"
+    if all(each.kind.picture for each in others):
+        return f"{told} {where}: send one; if it is a single picture, {TO_PICTURE}"
+    return f"{told} {where}: send one"
 
 
 def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
@@ -306,7 +333,8 @@ def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
             return single_picture(name)
         if stranger(head, "sequence") is not NOBODY_KNOWS:
             return refusal(head, "sequence", READ_HERE)
-        return f"this is {with_article(strays[0].what)}; {READ_HERE}"
+        alone = f"; {VOXELS_ALONE}" if strays[0].what == UNKNOWN else ""
+        return f"this is {with_article(strays[0].what)}{alone}; {READ_HERE}"
     told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
     more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
     return f"none of the {len(members)} files is a sequence ({told}{more}); {READ_HERE}"
@@ -323,6 +351,19 @@ def _sniffed(head: bytes) -> Format | None:
         return None
 
 
+def _told_window(options: ReadOptions, frames: Frames) -> str | None:
+    """Tell that a grey window had nothing to apply to; a preset for colours is refused before."""
+    unused = options.window is not None and AS_ASKED not in frames.rendering
+    return "window not applied: it is of grey volumes" if unused else None
+
+
 def _refuse_preset(preset: str | None) -> None:
     if preset is not None:
         raise InvalidPrompt("window presets are of CT volumes", field="preset")
+
+
+def _refuse_choices(options: ReadOptions) -> None:
+    """Refuse what is of grey volumes."""
+    _refuse_preset(options.preset)
+    if options.volume not in (None, 1):
+        raise InvalidPrompt("a clip is one sequence: there is no other volume", field="volume")

@@ -1,6 +1,9 @@
 """What a file is that the route it was sent to does not read, and what to do with it."""
 
+import codecs
+import struct
 import zlib
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from segmenter.formats.clips.containers import clip_kind
@@ -12,7 +15,14 @@ TO_PICTURE = (
 )
 AS_PICTURE = "export the picture in it as PNG or DICOM"
 AS_PNG = "export it as PNG or TIFF"
+METAIMAGE = "send the whole .mha, or the .mhd with its data file"
+AS_MP4 = "put it in an MP4 file"
 NIFTI_HEADER_BYTES = 540
+# Of a packed file so much is looked at: a header, and the magic of a tar archive.
+PACKED_HEAD_BYTES = 4096
+TEXT_HEAD_BYTES = 16 * 1024
+# Of a text in an older code page the letters of English are most; of numbers they are few.
+ASCII_SHARE = 0.8
 # Names of folders and files that come first in Office documents. Source: ECMA-376, ODF 1.3.
 _OFFICE = (b"[Content_Types].xml", b"word/", b"ppt/", b"xl/", b"_rels/", b"docProps/", b"mimetype")
 Route = Literal["picture", "sequence"]
@@ -33,17 +43,21 @@ class Stranger(NamedTuple):
 
 
 NOBODY_KNOWS = Stranger("no image format known here")
+TEXT = Stranger("a text file", "send the picture or volume itself")
+_TAR = Stranger("a tar archive", "send its files, or a ZIP archive")
+_OFFICE_DOCUMENT = Stranger("an Office document", AS_PICTURE)
+_SOUND = Stranger("a sound file")
+_H264, _H265 = Stranger("a raw H.264 stream", AS_MP4), Stranger("a raw H.265 stream", AS_MP4)
 
 # Offset, bytes, what it is: formats people do send, named so that they learn why not.
 _BY_MAGIC: tuple[tuple[int, bytes, Stranger], ...] = (
     (0, b"%PDF", Stranger("a PDF document", AS_PICTURE)),
     (0, b"{\\rtf", Stranger("an RTF document", AS_PICTURE)),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Stranger("an Office document", AS_PICTURE)),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OFFICE_DOCUMENT),
     (0, b"8BPS", Stranger("a Photoshop document", AS_PNG)),
     (0, b"%!PS", Stranger("PostScript", AS_PNG)),
     (0, b"v/1\x01", Stranger("an OpenEXR picture", AS_PNG)),
     (0, b"II\xbc\x01", Stranger("a JPEG XR picture", AS_PNG)),
-    (0, b"\x00\x00\x01\x00", Stranger("a Windows icon", AS_PNG)),
     (0, b"BPG\xfb", Stranger("a BPG picture", AS_PNG)),
     (0, b"FUJIFILMCCD-RAW", Stranger("the raw picture of a camera", AS_PNG)),
     (0, b"IIU\x00", Stranger("the raw picture of a camera", AS_PNG)),
@@ -58,12 +72,36 @@ _BY_MAGIC: tuple[tuple[int, bytes, Stranger], ...] = (
     (0, b"\xfd7zXZ\x00", Stranger("an xz file", "unpack it")),
     (0, b"7z\xbc\xaf\x27\x1c", Stranger("a 7-Zip archive", "send its files, or a ZIP archive")),
     (0, b"Rar!\x1a\x07", Stranger("a RAR archive", "send its files, or a ZIP archive")),
-    (257, b"ustar", Stranger("a tar archive", "send its files, or a ZIP archive")),
-    (0, b"ID3", Stranger("a sound file")),
-    (8, b"WAVE", Stranger("a sound file")),
-    (0, b"fLaC", Stranger("a sound file")),
+    (0, b"\x28\xb5\x2f\xfd", Stranger("a Zstandard file", "unpack it")),
+    (0, b"PK\x05\x06", Stranger("a ZIP archive with nothing in it")),
+    (0, b"PK\x07\x08", Stranger("a part of a split ZIP archive", "send it as one archive")),
+    (257, b"ustar", _TAR),
+    (0, b"CDF", Stranger("a NetCDF or MINC file", "convert it to NIfTI")),
+    (0, b"# vtk DataFile", Stranger("a VTK file", "convert it to NIfTI or NRRD")),
+    (
+        0,
+        b"\x89PNG",
+        Stranger("a PNG picture that was changed on its way, as texts are", "send it unchanged"),
+    ),
+    (0, b"\0\0\0\1\x67", _H264),
+    (0, b"\0\0\0\1\x27", _H264),
+    (0, b"\0\0\0\1\x09", _H264),
+    (0, b"\0\0\0\1\x40\x01", _H265),
+    (0, b"\0\0\0\1\x46\x01", _H265),
+    (0, b"DKIF", Stranger("an IVF video", AS_MP4)),
+    (0, b"YUV4MPEG2", Stranger("a Y4M video", AS_MP4)),
+    (0, b"\x1f\x07\x00", Stranger("a raw DV stream", "put it in an AVI file")),
+    (0, b".RMF", Stranger("a RealMedia video", "convert it to MP4")),
+    *((0, mark, Stranger("a Flash film", "convert it to MP4")) for mark in (b"FWS", b"CWS")),
+    (0, b"ID3", _SOUND),
+    (8, b"WAVE", _SOUND),
+    (8, b"AIFF", _SOUND),
+    (0, b"fLaC", _SOUND),
+    (0, b"#!AMR", _SOUND),
+    *((0, b"\xff" + mark, _SOUND) for mark in (b"\xf1", b"\xf9", b"\xfb", b"\xf3", b"\xf2")),
 )
 _PNM = {f"P{number}".encode() + end for number in range(1, 8) for end in (b"\n", b" ", b"\r")}
+_METAIO = (b"ObjectType", b"NDims")
 _SVG, _HTML = (b"<svg", b":svg"), (b"<!doctype html", b"<html")
 
 
@@ -104,14 +142,24 @@ def _sequence(content: bytes, route: Route) -> Stranger | None:
 
 def _volume_kind(content: bytes) -> str | None:
     if content.startswith(b"PK\x03\x04"):
-        return None if content[30:].startswith(_OFFICE) else "a ZIP archive"
-    if content.startswith(b"NRRD000"):
-        return "an NRRD volume"
-    if content.startswith((b"ObjectType", b"NDims")):
-        return "a MetaImage volume"
+        return None if is_office(content) else "a ZIP archive"
     packed = content.startswith(b"\x1f\x8b")
     head = _inflated(content) if packed else content[:NIFTI_HEADER_BYTES]
-    return "a NIfTI volume" if _is_nifti(head) else None
+    return "a NIfTI volume" if _is_nifti(head) else _text_volume_kind(content)
+
+
+def _text_volume_kind(content: bytes) -> str | None:
+    """Recognise a volume whose header is text."""
+    if content.startswith(b"NRRD000"):
+        return "an NRRD volume"
+    if content.startswith(_METAIO):
+        return "a MetaImage volume"
+    return None
+
+
+def is_office(content: bytes) -> bool:
+    """Tell whether a ZIP archive is an Office document."""
+    return content[30:].startswith(_OFFICE)
 
 
 def _is_nifti(head: bytes) -> bool:
@@ -123,7 +171,7 @@ def _is_nifti(head: bytes) -> bool:
 def _inflated(content: bytes) -> bytes:
     """Return the beginning of what a gzip file holds; nothing if it is damaged."""
     try:
-        return zlib.decompressobj(wbits=31).decompress(content[:65_536], NIFTI_HEADER_BYTES)
+        return zlib.decompressobj(wbits=31).decompress(content[:65_536], PACKED_HEAD_BYTES)
     except zlib.error:
         return b""
 
@@ -132,21 +180,93 @@ def _other(content: bytes) -> Stranger | None:
     for offset, magic, found in _BY_MAGIC:
         if content[offset : offset + len(magic)] == magic:
             return found
-    if content.startswith(b"PK\x03\x04"):
-        return Stranger("an Office document", AS_PICTURE)
+    return next((told for tell in _TELLERS if (told := tell(content)) is not None), None)
+
+
+def _archive(content: bytes) -> Stranger | None:
     if content.startswith(b"\x1f\x8b"):
-        return Stranger("a gzip file that holds no NIfTI volume", "unpack it")
-    if content[:3] in _PNM:
-        return Stranger("a PNM picture", AS_PNG)
-    return _text(content)
+        return _packed(_inflated(content))
+    if not content.startswith(b"PK\x03\x04"):
+        return None
+    if is_office(content):
+        return _OFFICE_DOCUMENT
+    return Stranger("a ZIP archive within another", "unpack it")
+
+
+def _packed(head: bytes) -> Stranger:
+    """Say what a gzip file is, by the beginning of what it holds."""
+    if head[257:262] == b"ustar":
+        return _TAR
+    if (found := _freesurfer(head)) is not None:
+        return found
+    if (kind := _text_volume_kind(head)) is not None:
+        return Stranger(f"a gzip file with {kind} in it", f"unpack it and {TO_VOLUME}", True)
+    return Stranger("a gzip file that holds no NIfTI volume", "unpack it")
+
+
+def _icon(content: bytes) -> Stranger | None:
+    """Tell an icon from voxels that begin alike: the first picture lies behind the table."""
+    if not content.startswith(b"\0\0\1\0") or len(content) < 22:
+        return None
+    count, offset = struct.unpack_from("<4xH12xI", content)
+    is_icon = count and content[9] == 0 and offset == 6 + 16 * count
+    return Stranger("a Windows icon", AS_PNG) if is_icon else None
+
+
+def _freesurfer(content: bytes) -> Stranger | None:
+    """Tell a FreeSurfer volume: version 1, four sizes, and one of its types of numbers."""
+    if not content.startswith(b"\0\0\0\1") or len(content) < 284:
+        return None
+    *sizes, kind = struct.unpack_from(">5i", content, 4)
+    is_volume = min(sizes) > 0 and kind in (0, 1, 3, 4)
+    return Stranger("a FreeSurfer volume", "convert it to NIfTI") if is_volume else None
+
+
+def _plain_picture(content: bytes) -> Stranger | None:
+    return Stranger("a PNM picture", AS_PNG) if content[:3] in _PNM else None
+
+
+def _metaio(content: bytes) -> Stranger | None:
+    if not content.startswith(_METAIO):
+        return None
+    return Stranger("a MetaIO file that describes no picture: its header has no DimSize", METAIMAGE)
 
 
 def _text(content: bytes) -> Stranger | None:
-    head = content[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if not head.startswith(b"<"):
-        return None
+    head = content[:1024].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     if head.startswith(_HTML):
         return Stranger("an HTML page", "send the picture itself")
-    if any(word in head for word in _SVG):
+    if head.startswith(b"<") and any(word in head for word in _SVG):
         return Stranger("an SVG drawing", AS_PNG)
-    return Stranger("XML text")
+    if head.startswith(b"<"):
+        return Stranger("XML text")
+    if head.startswith(b"data:image/"):
+        return Stranger("a data URI", "send it in a JSON body, or the bytes that it stands for")
+    return TEXT if _is_text(content[:TEXT_HEAD_BYTES]) else None
+
+
+def _is_text(head: bytes) -> bool:
+    """Tell whether bytes are letters: in UTF-8, in UTF-16 that says so, or in a code page."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        coding = "utf-16"
+    else:
+        coding = "utf-8-sig"
+    try:
+        # The last character may be cut.
+        text = codecs.getincrementaldecoder(coding)().decode(head)
+    except UnicodeDecodeError:
+        text = head.decode("latin-1")
+        if sum(each.isascii() for each in text) < ASCII_SHARE * len(text):
+            return False
+    return bool(text) and all(each.isprintable() or each in "\r\n\t\f\xa0" for each in text)
+
+
+# In this order: what is written in letters may be one of those before it.
+_TELLERS: tuple[Callable[[bytes], Stranger | None], ...] = (
+    _archive,
+    _icon,
+    _freesurfer,
+    _plain_picture,
+    _metaio,
+    _text,
+)

@@ -1,10 +1,8 @@
 """What a file is that is no part of a sequence, told by its first bytes in words of ours."""
 
-import codecs
-
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.sniff import sniff
-from segmenter.formats.strangers import NOBODY_KNOWS, stranger
+from segmenter.formats.strangers import NOBODY_KNOWS, TEXT, stranger
 
 EMPTY = "empty file"
 UNKNOWN = "content of no format known here"
@@ -14,6 +12,7 @@ DICOMDIR = "DICOMDIR"
 # How a format is written; others in capitals.
 _WRITTEN = {"webp": "WebP", "jpeg2000": "JPEG 2000", "jpeg-ls": "JPEG-LS", "jpeg-xl": "JPEG XL"}
 _DOCUMENTS = ("text", "document", "page", "picture", "resource file", "DICOM file")
+_SAID = {TEXT: "text", NOBODY_KNOWS: UNKNOWN}
 # Offset, bytes, what to call it.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF document"),
@@ -55,9 +54,7 @@ def what_is(head: bytes, *, name: str | None = None, hidden: bool = False) -> st
         if head[offset : offset + len(magic)] == magic:
             return said
     found = stranger(head, "sequence")
-    if found is not NOBODY_KNOWS:
-        return found.what.removeprefix("an ").removeprefix("a ")
-    return "text" if _is_text(head) else UNKNOWN
+    return _SAID.get(found) or found.what.removeprefix("an ").removeprefix("a ")
 
 
 def is_document(what: str) -> bool:
@@ -70,12 +67,3 @@ def with_article(what: str) -> str:
     if what.endswith(("text", UNKNOWN)):
         return what
     return f"{'an' if what[0] in 'aeio' else 'a'} {what}"
-
-
-def _is_text(head: bytes) -> bool:
-    try:
-        # The last character may be cut.
-        text = codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return all(each.isprintable() or each in "\r\n\t\f" for each in text)

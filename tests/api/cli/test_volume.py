@@ -7,6 +7,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from api.cli.main import main
 from api.cli.output import UsageFault
@@ -14,6 +15,7 @@ from api.cli.volume import files_of, progress_line
 from api.settings import Settings
 from segmenter.backends.contract import Backend
 from tests.doubles import BRIGHT, ThresholdBackend
+from tests.segmenter.formats.build import picture, save
 from tests.segmenter.formats.dicom.series.build import one_slice, stack
 
 
@@ -146,3 +148,16 @@ def test_one_of_several_series_is_chosen_on_the_command_line(
     assert "choose one with series=1 to 2" in capsys.readouterr().err
     assert run("segment", folder, "--prompt", BRIGHT, "--series", "2", "--json") == 0
     assert json.loads(capsys.readouterr().out)["sequence"]["frames"] == 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--window", "40,400"), ("--preset", "lung"), ("--series", "2"), ("--volume", "2")],
+)
+def test_an_option_of_volumes_is_refused_for_one_image(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(save(Image.fromarray(picture()), "png"))
+    assert run("segment", path, "--concept", BRIGHT, option, value) == 2
+    assert f"{option} is of volumes and clips, and this is one image" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 import gzip
+import io
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +12,14 @@ from segmenter.formats.limits import Limits
 from segmenter.formats.sequences import open_frames
 from segmenter.formats.sniff import sniff
 from tests.segmenter.formats.build import dicom, picture, save
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "bmp", "gif"])
@@ -58,8 +68,28 @@ STRANGERS = [
     (b"\x89HDF\r\n", "an HDF5 or MINC file: convert it to NIfTI"),
     (b"P5\n4 4\n255\n", "a PNM picture: export it as PNG"),
     (b"RIFF\x00\x00\x00\x00WAVE", "a sound file; PNG"),
-    (b"a letter", "no image format known here; PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000"),
+    (b"\x07\x08 noise", "no image format known here; PNG, JPEG, TIFF, WebP, BMP, GIF, JPEG 2000"),
     (b"\x89PN", "no image format"),
+    (b"a letter", "a text file: send the picture or volume itself; PNG"),
+    (b"\xef\xbb\xbfa letter", "a text file"),
+    ("Größe in mm: 4".encode("latin-1"), "a text file"),
+    ("Größe in mm: 4".encode("utf-16"), "a text file"),
+    (b'{"a": 1}', "a text file"),
+    (b"data:image/png;base64,iVBO", "a data URI: send it in a JSON body"),
+    (b"\x00\x00\x01\x00\x02\x00\x03\x00" * 8, "no image format"),
+    (b"\x00\x00\x00\x01\x67\x42", "a raw H.264 stream: put it in an MP4 file"),
+    (b"\x89PNG\n\x1a\n", "a PNG picture that was changed on its way"),
+    (b"PK\x05\x06" + bytes(18), "a ZIP archive with nothing in it"),
+    (
+        gzip.compress(b"ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\n"),
+        "a gzip file with a MetaImage volume in it: unpack it and send it to POST /segment/volume",
+    ),
+    (gzip.compress(b"NRRD0004\n"), "a gzip file with an NRRD volume in it: unpack it"),
+    (gzip.compress(bytes(257) + b"ustar"), "a tar archive: send its files"),
+    (
+        gzip.compress(struct.pack(">7i", 1, 4, 4, 4, 1, 0, 0) + bytes(256)),
+        "a FreeSurfer volume: convert it to NIfTI",
+    ),
 ]
 
 
@@ -73,7 +103,11 @@ def test_what_is_not_read_is_refused_by_name(content: bytes, words: str) -> None
     ("content", "words"),
     [
         (b"%PDF-1.7", "a PDF document: export the picture in it as PNG or DICOM; NIfTI, NRRD"),
-        (b"\x07\x08 noise", "(content of )?no (image )?format known here; NIfTI, NRRD"),
+        (b"\x07\x08 noise", r"content of no format known here; voxels .* need .*; NIfTI, NRRD"),
+        (b"ObjectType = Mesh\nNDims = 3\n", "a MetaIO file that describes no picture"),
+        (zipped({"word/document.xml": b"<x/>"}), "an Office document: export the picture in it"),
+        (zipped({"in.zip": zipped({"a.nii": b""})}), "a ZIP archive within another: unpack it"),
+        (b"MZ\x90\0", "a Windows program; NIfTI"),
     ],
 )
 def test_the_route_of_sequences_lists_what_it_reads(content: bytes, words: str) -> None:

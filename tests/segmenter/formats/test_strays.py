@@ -139,7 +139,14 @@ def test_a_single_multi_frame_file_among_strays_is_read() -> None:
             [PDF, JPEG],
             "none of the 2 files is a sequence .file 1 is a PDF document; file 2 is a JPEG",
         ),
-        (zipped({"a.txt": b"hello"}), "this is text; NIfTI"),
+        (
+            [JPEG, save(Image.new("L", (4, 4)), "gif"), save(Image.new("L", (5, 4)), "gif")],
+            "two GIF files among the files: send one; if it is a single picture, send it to POST",
+        ),
+        (
+            zipped({"a.txt": b"hello"}),
+            "this is a text file: send the picture or volume itself",
+        ),
         (JPEG, "this is a single picture .jpeg.: send it to POST /segment or"),
         (PDF, "this is a PDF document: export the picture in it as PNG or DICOM; NIfTI, "),
         (
@@ -147,7 +154,7 @@ def test_a_single_multi_frame_file_among_strays_is_read() -> None:
             "file 1 is a DICOM structured report; file 2 is a DICOM segmentation; send the images",
         ),
     ],
-    ids=["two", "three", "mixed", "none", "text", "picture", "pdf", "reports"],
+    ids=["two", "three", "mixed", "none", "pictures", "text", "picture", "pdf", "reports"],
 )
 def test_what_is_no_single_sequence_is_told(content: Any, words: str) -> None:
     for read in (open_frames, working_bytes):
@@ -224,3 +231,12 @@ def test_slices_without_meta_are_a_series() -> None:
     frames = both(bare)
     assert frames.count == 3
     assert "no transfer syntax stated" in frames.rendering
+
+
+def test_a_zip_of_another_compression_is_not_called_damaged() -> None:
+    content = bytearray(zipped({"scan.nii": nifti()}))
+    entry = content.find(b"PK\x01\x02")
+    # Deflate64, as Windows writes it for large files.
+    content[8], content[entry + 10] = 9, 9
+    with pytest.raises(UnsupportedImage, match="compressed by a method that is not read: make"):
+        open_frames(bytes(content), Limits())
