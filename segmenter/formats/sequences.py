@@ -330,7 +330,7 @@ def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
     if len(members) == 1 and strays[0].what not in (EMPTY, HIDDEN, DICOMDIR):
         head = members[0].head()
         if (name := _sniffed(head)) is not None:
-            return single_picture(name)
+            return single_picture(name, head)
         if stranger(head, "sequence") is not NOBODY_KNOWS:
             return refusal(head, "sequence", READ_HERE)
         alone = f"; {VOXELS_ALONE}" if strays[0].what == UNKNOWN else ""

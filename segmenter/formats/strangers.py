@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from segmenter.formats.clips.containers import clip_kind
+from segmenter.formats.clips.containers import MOVING_BRANDS, clip_kind
 
 # Where the other kind of file is read, for callers of the service and of the command line.
 TO_VOLUME = "send it to POST /segment/volume (medsam3 segment FILE --prompt WORDS)"
@@ -125,8 +125,13 @@ def refusal(content: bytes, route: Route, read_here: str) -> str:
     return words if found.elsewhere else f"{words}; {read_here}"
 
 
-def single_picture(kind: str) -> str:
-    """Return the words that refuse a single picture where a sequence is read."""
+def single_picture(kind: str, head: bytes = b"") -> str:
+    """Return the words that refuse a picture where a sequence is read; `head` begins its file."""
+    if head[8:12] in MOVING_BRANDS:
+        return (
+            f"this is a sequence of pictures ({kind}), which is not read as a clip: convert it to"
+            f" MP4, or, for its first picture, {TO_PICTURE}"
+        )
     return f"this is a single picture ({kind}): {TO_PICTURE}"
 
 

@@ -11,6 +11,8 @@ ClipFormat = Literal[
 PICTURE_BRANDS = frozenset(
     {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"}
 )
+# Those of them that move.
+MOVING_BRANDS = frozenset({b"msf1", b"hevc", b"hevx", b"avis"})
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 # Transport streams repeat their mark with each packet, on discs behind a time of 4 bytes.
 TS_MARK, TS_PACKET_BYTES, TS_TIMED_BYTES = 0x47, 188, 192

@@ -8,6 +8,13 @@ from segmenter.formats.clips.containers import TS_MARK, TS_PACKET_BYTES, TS_TIME
 _EBML_SEGMENT = b"\x18\x53\x80\x67"
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _PACK, _END = 0xBA, 0xB9
+# Kinds of boxes at the top of a file: what else follows a whole film is no part of it.
+_TOP_BOXES = frozenset(
+    {
+        *(b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"ssix", b"meta"),
+        *(b"udta", b"uuid", b"free", b"skip", b"wide", b"pnot", b"prft", b"emsg", b"PICT"),
+    }
+)
 # Boxes of the base media format at the top of a file: some hundred thousand in fragments.
 MAX_BOXES = 1_000_000
 
@@ -40,8 +47,9 @@ def _base_media(content: bytes) -> bool:
         length = struct.unpack_from(">I", content, position)[0]
         if length == 1 and rest >= 16:
             length = struct.unpack_from(">Q", content, position + 8)[0]
+        kind = content[position + 4 : position + 8]
         # A box to the end of the file; or what is no box, such as padding.
-        if length < 8:
+        if length < 8 or kind not in _TOP_BOXES:
             return False
         position += length
     return False

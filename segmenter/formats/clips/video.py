@@ -52,6 +52,7 @@ class Survey(NamedTuple):
         bits: of a sample.
         alpha: whether frames have it.
         aspect: width of a pixel to its height, as two numbers.
+        others: video streams beside the one that is shown.
     """
 
     times: tuple[float, ...]
@@ -61,6 +62,7 @@ class Survey(NamedTuple):
     bits: int
     alpha: bool
     aspect: tuple[int, int]
+    others: int = 0
 
 
 def open_video(content: bytes, kind: ClipKind, limits: Limits) -> Frames:
@@ -173,6 +175,8 @@ def _survey(content: bytes, kind: ClipKind, limits: Limits) -> Survey:
             bits,
             alpha,
             (aspect.numerator, aspect.denominator) if aspect else (1, 1),
+            sum(not each.disposition & Disposition.attached_pic for each in container.streams.video)
+            - 1,
         )
 
 
@@ -186,7 +190,9 @@ def _stream(container: Any, limits: Limits) -> Any:
     # Beside it there may be a cover, which is no video.
     stream: Any = container.streams.best("video")
     if stream is None or stream.disposition & Disposition.attached_pic:
-        raise UnsupportedImage("a video file without pictures")
+        raise UnsupportedImage(
+            "a video file without pictures: it holds sound alone, or its index is damaged"
+        )
     context = stream.codec_context
     name = None if context is None else context.codec.canonical_name
     if name not in CODECS:
@@ -252,4 +258,5 @@ def _rules(survey: Survey) -> str:
         "interlaced, as stored" if survey.interlaced else None,
         f"pixels of {wide} to {high} shown as squares" if oblong else None,
         variable,
+        f"one of {survey.others + 1} videos in the file" if survey.others else None,
     )

@@ -107,6 +107,7 @@ def test_what_is_not_read_is_refused_by_name(content: bytes, words: str) -> None
         (b"ObjectType = Mesh\nNDims = 3\n", "a MetaIO file that describes no picture"),
         (zipped({"word/document.xml": b"<x/>"}), "an Office document: export the picture in it"),
         (zipped({"in.zip": zipped({"a.nii": b""})}), "a ZIP archive within another: unpack it"),
+        (b"\0\0\0\x18ftypavis\0\0\0\0", "a sequence of pictures .avif.,.* convert it to MP4"),
         (b"MZ\x90\0", "a Windows program; NIfTI"),
     ],
 )

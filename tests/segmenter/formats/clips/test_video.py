@@ -254,3 +254,25 @@ def test_a_turn_by_other_than_quarters_is_told_and_not_applied() -> None:
 def test_an_empty_matrix_is_none() -> None:
     assert read_matrix(bytes(36)) == Turn()
     assert read_matrix(b"") == Turn()
+
+
+@pytest.mark.parametrize("behind", [bytes(40), b"appended by a recorder", b"\xff" * 3])
+@pytest.mark.parametrize("kind", ["mp4", "mov"])
+def test_what_follows_a_whole_film_does_not_cut_it_short(kind: str, behind: bytes) -> None:
+    frames = open_frames(encoded(kind, "mpeg4") + behind, Limits())
+    assert frames.count == COUNT
+
+
+def test_of_several_videos_in_a_file_one_is_shown_and_told() -> None:
+    stream = BytesIO()
+    with av.open(stream, "w", format="matroska") as file:
+        videos: list[Any] = [file.add_stream("mpeg4", rate=10) for _ in range(2)]
+        for video in videos:
+            video.height, video.width, video.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for video in videos:
+            for number in range(3):
+                frame = av.VideoFrame.from_ndarray(drawn(number), format="rgb24")
+                file.mux(video.encode(frame))
+            file.mux(video.encode())
+    frames = open_frames(stream.getvalue(), Limits())
+    assert frames.rendering == "decoded from video; one of 2 videos in the file"
