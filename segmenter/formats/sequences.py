@@ -44,7 +44,7 @@ from segmenter.formats.strays import (
     what_is,
     with_article,
 )
-from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, volume_name
+from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, takes, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
 
 READ_HERE = (
@@ -158,7 +158,7 @@ def open_frames(
         InvalidPrompt: a choice that does not exist, does not fit or is needed.
     """
     members = _members(files, limits)
-    chosen = _choose(members, _is_archive(files))
+    chosen = _choose(members, _is_archive(files), limits)
     if chosen.kind is None:
         frames = open_dicom(_dicom_files(chosen), limits, options)
     else:
@@ -188,7 +188,7 @@ def working_bytes(
         UnsupportedImage, BrokenImage, ImageTooLarge.
     """
     members = _members(files, limits)
-    chosen = _choose(members, _is_archive(files))
+    chosen = _choose(members, _is_archive(files), limits)
     if chosen.kind is None:
         largest = max(member.size for member in chosen.members)
         # What lies in an archive is inflated beside it, and pixel data are copied out of a file.
@@ -227,13 +227,18 @@ def _members(content: bytes | Sequence[bytes], limits: Limits) -> list[Member]:
     return [member_of(number, file) for number, file in enumerate(files, 1)]
 
 
-def _choose(members: Sequence[Member], archived: bool) -> _Chosen:
+def _choose(members: Sequence[Member], archived: bool, limits: Limits) -> _Chosen:
     """Tell the files of the sequence from those that only lie beside it.
 
     Raises:
         UnsupportedImage: there is no sequence, or more than one.
     """
     dicom, others, strays = _sorted(members)
+    raw = _raw_voxels(members, others, limits)
+    if raw is not None:
+        dicom = [each for each in dicom if each.number != raw.number]
+        others = [each for each in others if each.member.number != raw.number]
+        strays = [each for each in strays if each.file != raw.number]
     # A picture beside a sequence is no second sequence.
     if dicom or any(not each.kind.picture for each in others):
         beside = [each.member for each in others if each.kind.picture]
@@ -246,7 +251,9 @@ def _choose(members: Sequence[Member], archived: bool) -> _Chosen:
     if not others:
         raise UnsupportedImage(_none(members, strays))
     member, kind, _ = others[0]
-    voxels = _voxels(member, members, strays) if kind.open is open_volume else None
+    voxels = raw
+    if raw is None and kind.open is open_volume:
+        voxels = _voxels(member, members, strays)
     if voxels is None:
         return _Chosen(kind, (member,), tuple(strays))
     left = tuple(each for each in strays if each.file != voxels.number)
@@ -287,6 +294,25 @@ def _found(member: Member, head: bytes, *, alone: bool) -> _Found | None:
         if name is not None:
             return _Found(member, kind, name)
     return None
+
+
+def _raw_voxels(
+    members: Sequence[Member], others: Sequence[_Found], limits: Limits
+) -> Member | None:
+    """Return the one file of just the bytes that the one header without voxels declares.
+
+    Voxels begin like anything: as a text, a picture or a film.
+    """
+    if len(members) == 1:
+        return None
+    found = [each.member for each in others if each.kind.open is open_volume]
+    headers = [each for each in found if is_detached(each.read())]
+    if len(headers) != 1:
+        return None
+    (header,) = headers
+    shown = [each for each in members if each is not header and not each.hidden]
+    fitting = [each for each in shown if takes(header.read(), each.size, limits)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _voxels(

@@ -54,7 +54,7 @@ def read_raster_header(content: bytes, name: PillowFormat) -> RasterHeader:
     try:
         return _READERS[name](content)
     except struct.error:
-        raise BrokenImage(f"a {name} header that is cut short") from None
+        raise BrokenImage(f"this {name} file is cut short") from None
 
 
 def _png(content: bytes) -> RasterHeader:

@@ -89,6 +89,16 @@ def is_detached(header: bytes) -> bool:
         return _is_detached(header)
 
 
+def takes(header: bytes, size: int, limits: Limits) -> bool:
+    """Tell whether a header without its voxels declares just so many bytes of them, unpacked.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    layout = _read([header, b""], limits).layout
+    return layout.packing == "raw" and layout.size == size
+
+
 def _is_detached(header: bytes) -> bool:
     start = nifti_start(header)
     if start is not None:

@@ -143,7 +143,9 @@ def _offset(start: HeaderStart, stated: int) -> int:
 def _shape(header: Any) -> tuple[tuple[int, int, int], int]:
     """Return the shape of a volume, and how many there are."""
     sides = tuple(int(side) for side in header.get_data_shape())
-    if not 2 <= len(sides) <= MAX_AXES or min(sides) < 1:
+    if min(sides, default=0) < 1:
+        raise BrokenImage("a NIfTI header with a side of no voxels, or fewer")
+    if not 2 <= len(sides) <= MAX_AXES:
         raise UnsupportedImage(f"a NIfTI file of {len(sides)} dimensions is not read, 3 are")
     columns, rows, planes = (*sides, 1)[:3]
     return (columns, rows, planes), int(np.prod(sides[3:], dtype=object))

@@ -317,6 +317,17 @@ def test_every_name_of_a_unit_becomes_millimetres(unit: str) -> None:
     assert opened(meta(*lines)).geometry.slice_mm == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize(
+    "begins", [b"A" * 120, b"<" * 120, b"BM" * 60, b"\xff\xd8\xff\xe0", b"\0\0\1\xba", b"PK\3\4"]
+)
+def test_voxels_may_begin_like_any_file(begins: bytes) -> None:
+    raw = begins.ljust(2 * int(np.prod(SHAPE)), begins[-1:])
+    header = meta("ElementDataFile = a.raw")[0]
+    frames = open_frames([raw, header, b"a note"], Limits())
+    assert (frames.count, frames.format) == (SHAPE[2], "metaimage")
+    assert [each.file for each in frames.skipped] == [3]
+
+
 def test_a_sheared_volume_is_told_and_measured_by_its_determinant(tmp_path: Path) -> None:
     frames = opened(nrrd("space: LPS", "space directions: (0.7,0,0) (0,0.9,0) (0,1.0919,3)"))
     assert frames.geometry.voxel_ml == pytest.approx(0.00189)
