@@ -26,34 +26,17 @@ from segmenter.formats.raster.animation import ANIMATED, open_animation
 from segmenter.formats.raster.animation import working_bytes as animation_bytes
 from segmenter.formats.raster.tiff.stack import open_tiff
 from segmenter.formats.raster.tiff.stack import working_bytes as tiff_bytes
-from segmenter.formats.sniff import Format, raster_format, sniff
-from segmenter.formats.strangers import (
-    NOBODY_KNOWS,
-    TO_PICTURE,
-    is_office,
-    refusal,
-    single_picture,
-    stranger,
-)
-from segmenter.formats.strays import (
-    DICOMDIR,
-    EMPTY,
-    HIDDEN,
-    UNKNOWN,
-    is_document,
-    what_is,
-    with_article,
-)
-from segmenter.formats.volumes.files import is_detached, is_volume, open_volume, takes, volume_name
+from segmenter.formats.sniff import raster_format
+from segmenter.formats.strangers import TO_PICTURE, is_office, refusal
+from segmenter.formats.strays import DICOMDIR, HIDDEN, no_sequence, sniffed, what_is
+from segmenter.formats.volumes.files import is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes
+from segmenter.formats.volumes.pairs import likely_voxels, raw_voxels
 
 READ_HERE = (
     "NIfTI, NRRD, MetaImage, DICOM, TIFF of several pages, animated GIF, WebP and PNG, and video "
     "(MP4, MOV, AVI, MKV, WebM, MPEG, WMV, FLV, Ogg) are read"
 )
-VOXELS_ALONE = "voxels (.img, .raw) need their header (.hdr, .mhd, .nhdr) beside them"
-# A refusal says of so many files what they are.
-MAX_TOLD = 5
 _COUNTS = ("no", "one", "two", "three", "four", "five")
 
 
@@ -98,7 +81,7 @@ def _open_tiff(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> 
 
 
 def _animation_name(head: bytes) -> str | None:
-    name = _sniffed(head)
+    name = sniffed(head)
     return name.upper() if name in ANIMATED else None
 
 
@@ -111,7 +94,7 @@ KINDS = (
     _Kind(_video_name, _open_video, _video_bytes),
     _Kind(volume_name, open_volume, volume_bytes),
     _Kind(
-        lambda head: "TIFF" if _sniffed(head) == "tiff" else None,
+        lambda head: "TIFF" if sniffed(head) == "tiff" else None,
         _open_tiff,
         lambda files, limits: tiff_bytes(files[0], limits),
         picture=True,
@@ -234,7 +217,9 @@ def _choose(members: Sequence[Member], archived: bool, limits: Limits) -> _Chose
         UnsupportedImage: there is no sequence, or more than one.
     """
     dicom, others, strays = _sorted(members)
-    raw = _raw_voxels(members, others, limits)
+    raw = raw_voxels(
+        members, [each.member for each in others if each.kind.open is open_volume], limits
+    )
     if raw is not None:
         dicom = [each for each in dicom if each.number != raw.number]
         others = [each for each in others if each.member.number != raw.number]
@@ -249,11 +234,11 @@ def _choose(members: Sequence[Member], archived: bool, limits: Limits) -> _Chose
     if dicom:
         return _Chosen(None, tuple(dicom), tuple(strays))
     if not others:
-        raise UnsupportedImage(_none(members, strays))
+        raise UnsupportedImage(no_sequence(members, strays, READ_HERE))
     member, kind, _ = others[0]
     voxels = raw
     if raw is None and kind.open is open_volume:
-        voxels = _voxels(member, members, strays)
+        voxels = likely_voxels(member, members, strays)
     if voxels is None:
         return _Chosen(kind, (member,), tuple(strays))
     left = tuple(each for each in strays if each.file != voxels.number)
@@ -271,7 +256,7 @@ def _sorted(members: Sequence[Member]) -> tuple[list[Member], list[_Found], list
         found = _found(member, head, alone=len(members) == 1)
         if found is not None:
             others.append(found)
-        elif said not in (HIDDEN, DICOMDIR) and _sniffed(head) == "dicom":
+        elif said not in (HIDDEN, DICOMDIR) and sniffed(head) == "dicom":
             dicom.append(member)
         else:
             strays.append(SkippedFile(member.number, said))
@@ -296,45 +281,6 @@ def _found(member: Member, head: bytes, *, alone: bool) -> _Found | None:
     return None
 
 
-def _raw_voxels(
-    members: Sequence[Member], others: Sequence[_Found], limits: Limits
-) -> Member | None:
-    """Return the one file of just the bytes that the one header without voxels declares.
-
-    Voxels begin like anything: as a text, a picture or a film.
-    """
-    if len(members) == 1:
-        return None
-    found = [each.member for each in others if each.kind.open is open_volume]
-    headers = [each for each in found if is_detached(each.read())]
-    if len(headers) != 1:
-        return None
-    (header,) = headers
-    shown = [each for each in members if each is not header and not each.hidden]
-    fitting = [each for each in shown if takes(header.read(), each.size, limits)]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _voxels(
-    header: Member, members: Sequence[Member], strays: Sequence[SkippedFile]
-) -> Member | None:
-    """Return the file with the voxels of a header that has none; None if it has them, or is alone.
-
-    Raises:
-        UnsupportedImage: several files could be it.
-    """
-    if len(members) == 1 or not is_detached(header.read()):
-        return None
-    # Voxels begin like anything, so what has a name may be they too; what people read is not.
-    likely = {each.file for each in strays if not is_document(each.what)}
-    if len(likely) > 1:
-        raise UnsupportedImage(
-            f"the header of a volume and {len(likely)} files that may be its voxels (files"
-            f" {', '.join(map(str, sorted(likely)[:MAX_TOLD]))}): send the two that belong together"
-        )
-    return next((each for each in members if each.number in likely), None)
-
-
 def _several(others: Sequence[_Found], dicom: int, archived: bool) -> str:
     where = "in the ZIP archive" if archived else "among the files"
     counts = Counter(each.name for each in others)
@@ -351,30 +297,8 @@ def _several(others: Sequence[_Found], dicom: int, archived: bool) -> str:
     return f"{told} {where}: send one"
 
 
-def _none(members: Sequence[Member], strays: Sequence[SkippedFile]) -> str:
-    """Say what the files are, none of which is a sequence."""
-    if len(members) == 1 and strays[0].what not in (EMPTY, HIDDEN, DICOMDIR):
-        head = members[0].head()
-        if (name := _sniffed(head)) is not None:
-            return single_picture(name, head)
-        if stranger(head, "sequence") is not NOBODY_KNOWS:
-            return refusal(head, "sequence", READ_HERE)
-        alone = f"; {VOXELS_ALONE}" if strays[0].what == UNKNOWN else ""
-        return f"this is {with_article(strays[0].what)}{alone}; {READ_HERE}"
-    told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
-    more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
-    return f"none of the {len(members)} files is a sequence ({told}{more}); {READ_HERE}"
-
-
 def _dicom_files(chosen: _Chosen) -> list[DicomFile]:
     return [DicomFile(member.number, member.read) for member in chosen.members]
-
-
-def _sniffed(head: bytes) -> Format | None:
-    try:
-        return sniff(head)
-    except UnsupportedImage:
-        return None
 
 
 def _told_window(options: ReadOptions, frames: Frames) -> str | None:

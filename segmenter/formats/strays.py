@@ -1,14 +1,21 @@
 """What a file is that is no part of a sequence, told by its first bytes in words of ours."""
 
+from collections.abc import Sequence
+
 from segmenter.errors import UnsupportedImage
-from segmenter.formats.sniff import sniff
-from segmenter.formats.strangers import NOBODY_KNOWS, TEXT, stranger
+from segmenter.formats.archive import Member
+from segmenter.formats.frames import SkippedFile
+from segmenter.formats.sniff import Format, sniff
+from segmenter.formats.strangers import NOBODY_KNOWS, TEXT, refusal, single_picture, stranger
 
 EMPTY = "empty file"
 UNKNOWN = "content of no format known here"
 GZIP = "gzip archive"
 HIDDEN = "hidden file"
 DICOMDIR = "DICOMDIR"
+VOXELS_ALONE = "voxels (.img, .raw) need their header (.hdr, .mhd, .nhdr) beside them"
+# A refusal says of so many files what they are.
+MAX_TOLD = 5
 # How a format is written; others in capitals.
 _WRITTEN = {"webp": "WebP", "jpeg2000": "JPEG 2000", "jpeg-ls": "JPEG-LS", "jpeg-xl": "JPEG XL"}
 _DOCUMENTS = ("text", "document", "page", "picture", "resource file", "DICOM file")
@@ -67,3 +74,26 @@ def with_article(what: str) -> str:
     if what.endswith(("text", UNKNOWN)):
         return what
     return f"{'an' if what[0] in 'aeio' else 'a'} {what}"
+
+
+def sniffed(head: bytes) -> Format | None:
+    """Name the format of a DICOM file or picture by its first bytes; None if it is neither."""
+    try:
+        return sniff(head)
+    except UnsupportedImage:
+        return None
+
+
+def no_sequence(members: Sequence[Member], strays: Sequence[SkippedFile], read_here: str) -> str:
+    """Say what the files are, none of which is a sequence."""
+    if len(members) == 1 and strays[0].what not in (EMPTY, HIDDEN, DICOMDIR):
+        head = members[0].head()
+        if (name := sniffed(head)) is not None:
+            return single_picture(name, head)
+        if stranger(head, "sequence") is not NOBODY_KNOWS:
+            return refusal(head, "sequence", read_here)
+        alone = f"; {VOXELS_ALONE}" if strays[0].what == UNKNOWN else ""
+        return f"this is {with_article(strays[0].what)}{alone}; {read_here}"
+    told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
+    more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
+    return f"none of the {len(members)} files is a sequence ({told}{more}); {read_here}"
