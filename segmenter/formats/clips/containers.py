@@ -13,6 +13,8 @@ PICTURE_BRANDS = frozenset(
 )
 # Those of them that move.
 MOVING_BRANDS = frozenset({b"msf1", b"hevc", b"hevx", b"avis"})
+# Brands of what is no film either: raw pictures of cameras, pictures coded as AVC, and sound.
+NO_FILM_BRANDS = frozenset({b"crx ", b"avci", b"avcs", b"M4A ", b"M4B ", b"M4P "})
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 # Transport streams repeat their mark with each packet, on discs behind a time of 4 bytes.
 TS_MARK, TS_PACKET_BYTES, TS_TIMED_BYTES = 0x47, 188, 192
@@ -55,7 +57,7 @@ def _base_media(content: bytes) -> ClipKind | None:
     if content[4:8] != b"ftyp":
         return None
     brand = content[8:12]
-    if brand in PICTURE_BRANDS:
+    if brand in PICTURE_BRANDS | NO_FILM_BRANDS:
         return None
     if brand == b"qt  ":
         return _MOV

@@ -79,6 +79,8 @@ STRANGERS = [
     (b"\x00\x00\x01\x00\x02\x00\x03\x00" * 8, "no image format"),
     (b"\x00\x00\x00\x01\x67\x42", "a raw H.264 stream: put it in an MP4 file"),
     (b"\x89PNG\n\x1a\n", "a PNG picture that was changed on its way"),
+    (b"\0\0\0\x18ftypcrx \0\0\0\1", "the raw picture of a camera: export it"),
+    (b"\0\0\0\x18ftypM4A \0\0\0\0", "a sound file"),
     (b"PK\x05\x06" + bytes(18), "a ZIP archive with nothing in it"),
     (
         gzip.compress(b"ObjectType = Image\nNDims = 3\nDimSize = 4 4 4\n"),
