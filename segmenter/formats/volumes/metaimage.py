@@ -46,6 +46,7 @@ TYPES = {
 }
 # Its space is LPS; ours is RAS.
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+CONVERTED = "places converted to millimetres from DistanceUnits, which ITK does not do"
 NO_SIZE = "no voxel size in the header"
 
 
@@ -155,7 +156,8 @@ def _place(fields: Mapping[str, str], axes: int) -> Placement:
     if not is_grid(affine):
         raise BrokenImage("a MetaImage grid that cannot be turned back")
     sized = sides is not None
-    return Placement(affine, sized, sized, None, "ElementSpacing", () if sized else (NO_SIZE,))
+    rules = (*(() if sized else (NO_SIZE,)), *(() if scale == 1.0 else (CONVERTED,)))
+    return Placement(affine, sized, sized, None, "ElementSpacing", rules)
 
 
 def _numbers(

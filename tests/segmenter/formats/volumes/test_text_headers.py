@@ -314,7 +314,9 @@ def test_every_name_of_a_unit_becomes_millimetres(unit: str) -> None:
     units = f'space units: "{unit}" "{unit}" "{unit}"'
     assert opened(nrrd(*places, units)).geometry.slice_mm == pytest.approx(3.0)
     lines = (f"DistanceUnits = {unit}", "ElementSpacing = 700 900 3000")
-    assert opened(meta(*lines)).geometry.slice_mm == pytest.approx(3.0)
+    frames = opened(meta(*lines))
+    assert frames.geometry.slice_mm == pytest.approx(3.0)
+    assert "converted to millimetres from DistanceUnits" in frames.rendering
 
 
 @pytest.mark.parametrize(
