@@ -202,7 +202,7 @@ def test_slices_of_a_tilted_gantry_are_measured_along_their_normal() -> None:
 
 def test_a_missing_slice_is_left_empty_at_its_place() -> None:
     frames = open_frames([ct_slice(z) for z in (0, 3, 9, 12)], Limits())
-    assert frames.rendering.endswith("1 slices missing between")
+    assert frames.rendering.endswith("1 slice missing between")
     content = write_labels(np.ones((4, 6, 6), np.uint16), frames)
     labels = np.asarray(nibabel.Nifti1Image.from_bytes(gzip.decompress(content)).dataobj)
     assert labels.max(axis=(0, 1)).tolist() == [1, 1, 0, 1, 1]

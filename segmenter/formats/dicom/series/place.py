@@ -14,8 +14,8 @@ from segmenter.formats.dicom.series.planes import (
     Plane,
     UnevenSlices,
     Vector,
-    even_grid,
 )
+from segmenter.formats.dicom.series.rounded import grid_of
 from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 from segmenter.formats.frames import Affine, FrameGeometry, SourceGrid
 from segmenter.formats.grid import measure_grid
@@ -47,7 +47,12 @@ def _grid(volume: Volume) -> EvenGrid | None:
     spacing = volume.frames[0].facts.spacing
     side = min(spacing.row_mm, spacing.column_mm) if spacing else None
     try:
-        grid = even_grid(known, side)
+        grid = grid_of(
+            known,
+            side,
+            between_mm=volume.frames[0].facts.between_mm,
+            thickness_mm=volume.frames[0].facts.thickness_mm,
+        )
     except UnevenSlices as error:
         raise _uneven(volume.frames, error) from None
     _check_gaps(grid, known[0], volume.frames[0])
@@ -119,7 +124,9 @@ def place_of_volume(volume: Volume) -> Place:
         )
     rules += [
         None if grid or thickness else "slice thickness not told",
-        f"{grid.missing} slices missing between" if grid and grid.missing else None,
+        f"{grid.missing} slice{'s' * (grid.missing > 1)} missing between"
+        if grid and grid.missing
+        else None,
         f"positions even within {grid.residual_mm:.2g} mm"
         if grid and grid.residual_mm > TOLD_RESIDUAL_MM
         else None,

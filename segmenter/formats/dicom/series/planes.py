@@ -4,7 +4,7 @@ Positions come as decimal texts, often cut to few digits: a grid is even if what
 within the rounding of the digits that are there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
@@ -148,7 +148,7 @@ def even_grid(planes: Sequence[Plane], pixel_mm: float | None) -> EvenGrid:
     positions = np.array([plane.position for plane in planes])
     first = planes[0]
     axes = np.array([first.across, first.down, first.normal])
-    rounding = _rounding(planes)
+    rounding = rounding_of(planes)
     # How far rounding moves a slice along each axis of the grid, at most.
     rounded = np.abs(axes) @ rounding
     distances = np.diff(positions @ first.normal)
@@ -178,11 +178,11 @@ def _line(positions: Vector, places: npt.NDArray[np.int64]) -> tuple[Vector, Vec
     step: Vector = (positions[-1] - positions[0]) / places[-1]
     if np.abs(positions - positions[0] - np.outer(places, step)).max() <= EXACT_MM:
         return positions[0], step
-    lines = np.array([_nearest_line(values, places) for values in positions.T])
+    lines = np.array([nearest_line(values, places) for values in positions.T])
     return lines[:, 0], lines[:, 1]
 
 
-def _nearest_line(values: Vector, places: npt.NDArray[np.int64]) -> tuple[float, float]:
+def nearest_line(values: Vector, places: npt.NDArray[np.int64]) -> tuple[float, float]:
     """Return start and step of the even values whose farthest distance to `values` is least.
 
     What was even before it was rounded lies within half a digit of such a line; of least squares,
@@ -194,24 +194,31 @@ def _nearest_line(values: Vector, places: npt.NDArray[np.int64]) -> tuple[float,
         return float(np.ptp(values - places * step))
 
     around = float(values[-1] - values[0]) / float(places[-1])
-    reach = spread(around) / float(places[-1]) + EXACT_MM
-    low, high = around - reach, around + reach
-    for _ in range(NARROWINGS):
-        first, second = low + (high - low) / 3, high - (high - low) / 3
-        low, high = (low, second) if spread(first) <= spread(second) else (first, high)
-    step = (low + high) / 2
+    step = least(spread, around, spread(around) / float(places[-1]) + EXACT_MM)
     rest = values - places * step
     return float(rest.max() + rest.min()) / 2, step
 
 
-def _rounding(planes: Sequence[Plane]) -> Vector:
+def least(spread: Callable[[float], float], around: float, reach: float) -> float:
+    """Return the argument within `reach` of `around` at which a convex function is least."""
+    low, high = around - reach, around + reach
+    for _ in range(NARROWINGS):
+        first, second = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, second) if spread(first) <= spread(second) else (first, high)
+    return (low + high) / 2
+
+
+def rounding_of(planes: Sequence[Plane], *, whole: bool = False) -> Vector:
     """Return half a unit of the last digit of each coordinate, millimetres.
 
-    A coordinate without a digit behind the point in any slice is exact: who writes whole
-    millimetres means them.
+    Args:
+        planes: of the slices.
+        whole: a coordinate without a digit behind the point in any slice is rounded too, else it
+            is exact: who writes whole millimetres mostly means them.
     """
     digits = np.array([plane.decimals for plane in planes]).max(axis=0)
-    half: Vector = np.where(digits > 0, 0.5 * 10.0 ** -digits.astype(np.float64), 0.0)
+    rounded = (digits > 0) | whole
+    half: Vector = np.where(rounded, 0.5 * 10.0 ** -digits.astype(np.float64), 0.0)
     return half
 
 

@@ -96,7 +96,8 @@ def test_a_gap_stays_a_gap_where_positions_are_cut(missing: list[int]) -> None:
     kept = [index for index in range(12) if index not in missing]
     frames = opened([one_slice(index * 0.625, digits=2) for index in kept])
     assert frames.source.places == tuple(kept)
-    assert f"{len(missing)} slices missing between" in frames.rendering
+    several = "s" if len(missing) > 1 else ""
+    assert f"{len(missing)} slice{several} missing between" in frames.rendering
 
 
 @pytest.mark.parametrize(
