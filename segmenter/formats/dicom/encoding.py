@@ -28,7 +28,7 @@ _FIRST_GROUPS = (0x0002, 0x0008, 0x0010, 0x0018, 0x0020, 0x0028)
 # As many attributes in a row, in order and with lengths that fit, are no accident.
 _ELEMENTS = 3
 _PIXEL_GROUP = 0x7FE0
-_UNDEFINED = 0xFFFFFFFF
+UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 NATIVE = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian)
@@ -63,7 +63,7 @@ class Element(NamedTuple):
     @property
     def undefined(self) -> bool:
         """Whether it ends with a delimiter instead of after a length."""
-        return self.length == _UNDEFINED
+        return self.length == UNDEFINED
 
 
 def file_start(content: bytes) -> int | None:

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from segmenter.errors import BrokenImage
 from segmenter.formats.decoded import Window, join_rules
 from segmenter.formats.dicom.lookup_tables import LookupTable, read_table
-from segmenter.formats.dicom.values import numbers, of_frame
+from segmenter.formats.dicom.values import is_stated, numbers, of_frame
 from segmenter.formats.grey_levels import (
     AS_ASKED,
     Grey,
@@ -92,7 +92,7 @@ def full_range(header: Dataset) -> tuple[Ramp, str | None] | None:
     if header.get("ModalityLUTSequence"):
         table = _modality_table(header)
         return Ramp(0.0, 2.0**table.bits - 1), as_high_bits(SHOWN_BITS)
-    rescale = _slope(header)
+    rescale = rescale_of(header)
     ends = rescale(np.array(_stored_range(header, bits)))
     plain = bits == SHOWN_BITS and not _is_signed(header) and ends[0] < ends[1]
     rule = None if plain else as_high_bits(bits)
@@ -116,20 +116,40 @@ def _modality(stored: Stored, header: Dataset) -> tuple[Stored, _Rescale]:
     """Apply a modality LUT, or return what slope and intercept say."""
     if header.get("ModalityLUTSequence"):
         return _modality_table(header).look_up(stored), lambda values: values
-    return stored, _slope(header)
+    return stored, rescale_of(header)
 
 
 def _modality_table(header: Dataset) -> LookupTable:
     return read_table(header.ModalityLUTSequence[0], header, signed=_is_signed(header))
 
 
-def _slope(header: Dataset) -> _Rescale:
+def rescale_of(header: Dataset) -> _Rescale:
+    """Return what slope and intercept say.
+
+    Raises:
+        BrokenImage: they are no numbers, or the slope is 0.
+    """
     holder = of_frame(header, "PixelValueTransformationSequence", "RescaleSlope")
-    (slope, *_) = numbers(holder, "RescaleSlope") or (1.0,)
-    (intercept, *_) = numbers(holder, "RescaleIntercept") or (0.0,)
+    slope = _stated_number(holder, "RescaleSlope", 1.0)
+    intercept = _stated_number(holder, "RescaleIntercept", 0.0)
     if slope == 0.0:
         raise BrokenImage("a rescale slope of 0")
     return lambda values: values * slope + intercept
+
+
+def _stated_number(holder: Dataset, keyword: str, default: float) -> float:
+    """Return a number, or the default where there is none.
+
+    Raises:
+        BrokenImage: there is something else. Left out, every value would be off without a word.
+    """
+    found = numbers(holder, keyword)
+    if not found and is_stated(holder, keyword):
+        raise BrokenImage(
+            f"the DICOM attribute {keyword} is no number, such as -1024.5 with a point: the values"
+            " of the pixels are unknown; export the file anew"
+        )
+    return found[0] if found else default
 
 
 def _tone(

@@ -12,7 +12,7 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
-from segmenter.formats.dicom.encoding import DataSet, find_data_set
+from segmenter.formats.dicom.encoding import UNDEFINED, DataSet, find_data_set
 from segmenter.formats.dicom.layout import FLOAT_PIXELS
 from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
 from segmenter.formats.dicom.values import PYDICOM_ERRORS
@@ -153,7 +153,7 @@ def _read_header(found: DataSet, limits: Limits) -> tuple[Dataset, int | None]:
         return header, watch.stream.tell()
     if len(head) < len(content):
         raise ImageTooLarge(f"DICOM attributes of more than {limits.max_header_bytes} bytes")
-    if watch.end != len(content):
+    if watch.end not in (None, len(content)):
         raise BrokenImage("a DICOM file that ends within its attributes: cut short")
     return header, None
 
@@ -171,10 +171,11 @@ class _Watch:
     def __init__(self, stream: BytesIO) -> None:
         self.stream = stream
         self.at_pixels = False
-        self.end = 0
+        self.end: int | None = 0
 
     def __call__(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
-        self.end = self.stream.tell() + length
+        # A sequence that ends with a delimiter was read up to it, or is refused by pydicom.
+        self.end = None if length == UNDEFINED else self.stream.tell() + length
         self.at_pixels = tag.group >= _PIXEL_GROUP
         return self.at_pixels
 

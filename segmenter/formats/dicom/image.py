@@ -17,7 +17,7 @@ from segmenter.formats.dicom.colour import render_colour
 from segmenter.formats.dicom.encoded.decode import DECODERS, GDCM, decode_encoded
 from segmenter.formats.dicom.grey_pipeline import is_inverted, render_grey
 from segmenter.formats.dicom.header import Attributes, add_pixels, read_attributes
-from segmenter.formats.dicom.layout import Layout, read_layout
+from segmenter.formats.dicom.layout import Layout, is_tiled, read_layout
 from segmenter.formats.dicom.lookup_tables import through_palette
 from segmenter.formats.dicom.native import native_frame, stored_values
 from segmenter.formats.dicom.spacing import read_spacing
@@ -72,7 +72,8 @@ def _decode(
         header = attributes.header
         stored, photometric = decode_frame(header, layout)
         pixels, rule = _render(stored, photometric, header, layout, window)
-        frame = f"frame 1 of {layout.frames}" if layout.frames > 1 else None
+        name = "tile" if is_tiled(header, layout) else "frame"
+        frame = f"{name} 1 of {layout.frames}" if layout.frames > 1 else None
         return DecodedImage(
             pixels=np.ascontiguousarray(pixels),
             format="dicom",

@@ -14,6 +14,8 @@ _COLOUR = (
 )
 # Words of the standard, so that they may be repeated. Retired, and not read.
 _RETIRED = ("ARGB", "CMYK", "HSV")
+# VL Whole Slide Microscopy Image Storage.
+_WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 _BITS = (1, 8, 16, 32)
 _FLOAT_BITS = (32, 64)
 FLOAT_PIXELS = ("FloatPixelData", "DoubleFloatPixelData")
@@ -64,13 +66,18 @@ def read_layout(header: Dataset, limits: Limits) -> Layout:
         frames=_integer(header, "NumberOfFrames", 1) or 1,
         bits_allocated=allocated,
         bits_stored=stored,
-        photometric=str(header.get("PhotometricInterpretation") or "").strip("\0 "),
+        photometric=str(header.get("PhotometricInterpretation") or "").strip("\0 ").upper(),
         high_bit=stored - 1 if floats else _integer(header, "HighBit", stored - 1),
         signed=_integer(header, "PixelRepresentation", 0) == 1,
         floats=floats,
     )
     _check_storage(layout)
     return layout
+
+
+def is_tiled(header: Dataset, layout: Layout) -> bool:
+    """Tell whether frames are the tiles of a whole-slide image, side by side."""
+    return layout.frames > 1 and header.get("SOPClassUID") == _WHOLE_SLIDE
 
 
 def _float_bits(header: Dataset) -> int:

@@ -141,6 +141,8 @@ def _entries(stored: object, count: int, header: Dataset) -> Entries:
         if len(stored) < 2 * count:
             return _some(_bytes(stored, big=big), count)
         return _some(np.frombuffer(stored[: 2 * count], ">u2" if big else "<u2"), count)
+    if stored is None:
+        raise BrokenImage("a DICOM look-up table without its entries")
     numbers = stored if isinstance(stored, Iterable) else [stored]
     words = np.array([int(str(number)) % 2**16 for number in numbers], np.int64)
     if len(words) < count <= 2 * len(words):

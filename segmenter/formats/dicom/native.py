@@ -38,9 +38,9 @@ def native_frame(header: Dataset, layout: Layout, index: int) -> tuple[Stored, s
         return _bits(pixels, header, layout, index), layout.photometric
     size = cells.bits_of_frame // 8
     frame = memoryview(pixels)[index * size : (index + 1) * size]
-    words = np.frombuffer(frame, _dtype(header, layout))
     if _swapped(header, layout):
-        words = np.frombuffer(words.view("u2").byteswap().tobytes(), "u1")
+        frame = _from_words(pixels, index * size, size)
+    words = np.frombuffer(frame, _dtype(header, layout))
     photometric = layout.photometric
     if cells.halved:
         return _doubled(words, layout), photometric.replace("_422", "")
@@ -131,6 +131,14 @@ def _swapped(header: Dataset, layout: Layout) -> bool:
     big = header.file_meta.TransferSyntaxUID == uid.ExplicitVRBigEndian
     words = header["PixelData"].VR == "OW"
     return big and words and layout.bits_allocated <= 8 and sys.byteorder == "little"
+
+
+def _from_words(pixels: bytes, start: int, size: int) -> memoryview:
+    """Return bytes out of words whose second byte comes first; frames may begin within a word."""
+    at = start % 2
+    words = pixels[start - at : start + size + 1]
+    swapped = np.frombuffer(words + bytes(len(words) % 2), "u2").byteswap()
+    return memoryview(swapped.tobytes())[at : at + size]
 
 
 def _doubled(words: Stored, layout: Layout) -> Stored:

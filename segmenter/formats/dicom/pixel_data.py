@@ -22,6 +22,7 @@ from segmenter.formats.dicom.encoded.codestream import (
 from segmenter.formats.dicom.encoded.decode import DECODERS
 from segmenter.formats.dicom.encoding import NATIVE, DataSet, Element, next_element
 from segmenter.formats.dicom.native import HALVED
+from segmenter.formats.dicom.values import numbers
 
 # Tags by keyword. Offset tables may come before the encapsulated pixels (PS3.3, C.7.6.3.1.8).
 _KINDS = {
@@ -159,7 +160,8 @@ def holds_full_422(header: Dataset, length: int) -> bool:
 
 
 def _is_halved(header: Dataset) -> bool:
-    return str(header.get("PhotometricInterpretation") or "").strip() in HALVED
+    said = str(header.get("PhotometricInterpretation") or "")
+    return said.strip("\0 ").upper() in HALVED
 
 
 def is_native(syntax: uid.UID) -> bool:
@@ -242,9 +244,9 @@ def _native_bytes(header: Dataset) -> int:
     sides = [header.get(name) for name in ("Rows", "Columns", "BitsAllocated")]
     if not all(isinstance(side, int) for side in sides):
         return 0
-    samples = int(header.get("SamplesPerPixel") or 1)
+    samples = int((*numbers(header, "SamplesPerPixel"), 1)[0])
     if _is_halved(header):
         samples = 2
-    frames = int(header.get("NumberOfFrames") or 1)
+    frames = int((*numbers(header, "NumberOfFrames"), 1)[0])
     rows, columns, bits = (int(side) for side in sides if side is not None)
     return (rows * columns * samples * frames * bits + 7) // 8

@@ -24,6 +24,15 @@ def numbers(holder: Dataset, keyword: str) -> tuple[float, ...]:
     return floats if all(math.isfinite(each) for each in floats) else ()
 
 
+def is_stated(holder: Dataset, keyword: str) -> bool:
+    """Tell whether an attribute has a value, be it one that cannot be read."""
+    try:
+        value = holder.get(keyword)
+    except (TypeError, ValueError, OverflowError):
+        return True
+    return value is not None and str(value).strip("\0 ") != ""
+
+
 def of_frame(header: Dataset, sequence: str, keyword: str, index: int = 0) -> Dataset:
     """Return what holds an attribute for a frame, counted from 0; the header if nothing does.
 

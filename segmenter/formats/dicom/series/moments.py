@@ -28,7 +28,7 @@ TIME_KEYS: Mapping[str, bool] = {
     "AcquisitionNumber": False,
     "DimensionIndexValues": False,
     "InstanceNumber": False,
-    "order of frames": False,
+    "place in the file": False,
 }
 # Of these the first of a sequence is called 0; the others count from an event or a frame.
 CLOCKS = frozenset({"AcquisitionTime", "ContentTime", "FrameReferenceTime"})
@@ -47,6 +47,10 @@ MAY_VARY = frozenset({"DiffusionGradientOrientation", "SequenceName"})
 # The same in all slices of one volume.
 OF_A_VOLUME = frozenset({"ComplexImageComponent", "EchoNumbers", "DiffusionBValue"})
 KIND_NAMES = tuple(name for name, _ in _KINDS)
+
+
+# Of nuclear medicine: frames of one view that follow each other. Source: PS3.3, C.8.4.9.1.1.
+MOVING_NUCLEAR = frozenset({"DYNAMIC", "GATED"})
 
 
 class Moment(NamedTuple):
@@ -125,7 +129,7 @@ def _times(view: Dataset, frame: int, frames: int) -> dict[str, tuple[float, ...
         or numbers(view, "AcquisitionNumber"),
         "DimensionIndexValues": numbers(view, "DimensionIndexValues"),
         "InstanceNumber": numbers(view, "InstanceNumber") if frames == 1 else (),
-        "order of frames": (float(frame),) if frames > 1 else (),
+        "place in the file": (float(frame),) if frames > 1 else (),
     }
 
 

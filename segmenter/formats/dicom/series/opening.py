@@ -12,6 +12,7 @@ from segmenter.formats.dicom.header import (
 )
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
+from segmenter.formats.dicom.series.moments import KIND_NAMES, MOVING_NUCLEAR
 from segmenter.formats.dicom.series.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.phases import (
     WITHOUT_POSITIONS,
@@ -173,7 +174,11 @@ def _choose(files: Sequence[DicomFile], limits: Limits, options: ReadOptions) ->
 def _is_cine(file: SourceFile) -> bool:
     timed = any("FrameTime" in facts.moment.times for facts in file.frames)
     has_rate = timed or file.stated_fps is not None
-    return has_rate or file.modality in WITHOUT_POSITIONS or is_colour(file.layout)
+    kind = file.frames[0].moment.kinds[KIND_NAMES.index("ImageType")] or ()
+    moves = file.modality in WITHOUT_POSITIONS or (
+        file.modality == "NM" and not MOVING_NUCLEAR.isdisjoint(kind)
+    )
+    return has_rate or moves or is_colour(file.layout)
 
 
 def _order_rule(volume: Volume) -> str | None:

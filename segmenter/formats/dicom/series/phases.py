@@ -21,7 +21,7 @@ from segmenter.formats.dicom.series.units import SeriesFrame, place_of
 
 # Files of these have no position in the patient by the standard: several are a clip if they tell
 # their order. Source: PS3.3, A.6 to A.32 (IODs without an Image Plane Module).
-WITHOUT_POSITIONS = frozenset({"US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP", "OPT"})
+WITHOUT_POSITIONS = frozenset({"US", "IVUS", "XA", "RF", "ES", "XC", "GM", "OP"})
 # SliceLocation is written with few digits.
 UNLIKE_LOCATION_MM = 0.1
 # Delays within so many milliseconds, and within so small a share of the time of acquisition, are

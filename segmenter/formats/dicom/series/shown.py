@@ -29,6 +29,7 @@ from segmenter.formats.dicom.header import Attributes, add_pixels, read_attribut
 from segmenter.formats.dicom.image import decode_frame
 from segmenter.formats.dicom.layout import Layout
 from segmenter.formats.dicom.lookup_tables import through_palette
+from segmenter.formats.dicom.series.source_files import numbered
 from segmenter.formats.dicom.series.units import SeriesFrame
 from segmenter.formats.dicom.series.views import frame_view
 from segmenter.formats.dicom.values import PYDICOM_ERRORS
@@ -100,12 +101,14 @@ class FramePixels:
         frame, attributes = self.frames[index], self._attributes(index)
         if self.whole is not None:
             return decode_frame(attributes.header, frame.file.layout, frame.facts.frame)
-        add_pixels(attributes, frame.file.read(), self.limits)
-        try:
-            return decode_frame(attributes.header, frame.file.layout)
-        finally:
-            # One slice at a time is in memory twice.
-            del attributes.header.PixelData
+        several = len(self.frames)
+        with numbered(frame.file.number, of=several), guarded("DICOM slice", *PYDICOM_ERRORS):
+            add_pixels(attributes, frame.file.read(), self.limits)
+            try:
+                return decode_frame(attributes.header, frame.file.layout)
+            finally:
+                # One slice at a time is in memory twice.
+                del attributes.header.PixelData
 
     def _attributes(self, index: int) -> Attributes:
         found = self.whole or self.frames[index].file.attributes

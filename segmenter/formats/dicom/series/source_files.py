@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from segmenter.contract import Spacing
 from segmenter.errors import ImageTooLarge, InputError, MixedFiles, UnsupportedImage
+from segmenter.formats.dicom.grey_pipeline import rescale_of
 from segmenter.formats.dicom.header import (
     Attributes,
     NoPicture,
@@ -18,7 +19,7 @@ from segmenter.formats.dicom.header import (
     read_attributes,
 )
 from segmenter.formats.dicom.image import read_modality
-from segmenter.formats.dicom.layout import Layout, read_layout
+from segmenter.formats.dicom.layout import Layout, is_tiled, read_layout
 from segmenter.formats.dicom.series.moments import (
     Moment,
     frame_times,
@@ -189,7 +190,7 @@ def without_repeats(files: Iterable[SourceFile]) -> tuple[list[SourceFile], list
         else:
             raise MixedFiles(
                 f"files {same.number} and {file.number} have the same SOPInstanceUID and are not"
-                " the same: leave one of them out"
+                " the same: leave one of them out, or give each its own"
             )
     return kept, skipped
 
@@ -204,7 +205,10 @@ def _read_file(file: DicomFile, content: bytes, limits: Limits) -> SourceFile:
     layout = read_layout(header, limits)
     check_frames(layout.frames, 0, limits)
     first = frame_view(header, 0)
+    if layout.photometric.startswith("MONOCHROME"):
+        rescale_of(first)
     _refuse_mosaic(first)
+    _refuse_tiles(header, layout)
     facts = tuple(_facts(header, index, layout.frames) for index in range(layout.frames))
     one = SourceFile(
         number=file.number,
@@ -246,6 +250,15 @@ def _refuse_mosaic(view: Dataset) -> None:
         raise UnsupportedImage(
             "a mosaic, one picture of many slices side by side (ImageType MOSAIC): send it as"
             " enhanced DICOM, single slices or NIfTI"
+        )
+
+
+def _refuse_tiles(header: Dataset, layout: Layout) -> None:
+    """Refuse the tiles of a slide: side by side, they are neither slices nor a clip."""
+    if is_tiled(header, layout):
+        raise UnsupportedImage(
+            f"a whole-slide image, one picture in {layout.frames} tiles: export the region to look"
+            " at as TIFF, PNG or JPEG"
         )
 
 

@@ -1,0 +1,54 @@
+"""Ways of writing that are rare and sound, or broken in a way that can be named."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian
+
+from segmenter.errors import BrokenImage
+from segmenter.formats.dicom.image import decode_dicom
+from segmenter.formats.dicom.series.opening import open_dicom
+from segmenter.formats.dicom.series.source_files import DicomFile
+from segmenter.formats.limits import Limits
+from tests.segmenter.formats.build import dicom, dicom_bytes, dicom_dataset, picture
+
+
+@pytest.mark.parametrize("frames", [None, 3])
+def test_big_endian_words_of_odd_frames_are_read(frames: int | None) -> None:
+    pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    tags: dict[str, Any] = {"NumberOfFrames": frames} if frames else {}
+    dataset = dicom_dataset(pixels, **tags)
+    # Bytes lie in words, the second first.
+    raw = np.frombuffer(dataset.PixelData, "u2").byteswap().tobytes()
+    dataset.PixelData = raw
+    dataset["PixelData"].VR = "OW"
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    content = dicom_bytes(dataset)
+    found = decode_dicom(content).pixels
+    assert found.tolist() == (np.stack([pixels[0]] * 3, axis=-1) if frames else pixels).tolist()
+    if frames:
+        frame = open_dicom([DicomFile(1, lambda: content)], Limits()).frame
+        assert [int(frame(i).max()) for i in range(3)] == [8, 17, 26]
+
+
+def test_a_photometric_interpretation_in_small_letters_is_read() -> None:
+    content = dicom(picture()[..., 0].copy(), PhotometricInterpretation="MONOCHROME2")
+    small = content.replace(b"MONOCHROME2", b"monochrome2")
+    assert np.array_equal(decode_dicom(small).pixels, decode_dicom(content).pixels)
+
+
+def test_a_voi_lut_without_entries_is_refused_by_name() -> None:
+    table = Dataset()
+    table.LUTDescriptor = [256, 0, 8]
+    with pytest.raises(BrokenImage, match="look-up table without its entries"):
+        decode_dicom(dicom(picture()[..., 0].copy(), VOILUTSequence=[table]))
+
+
+def test_a_number_of_frames_that_is_no_number_is_named() -> None:
+    content = dicom(np.zeros((1, 4, 4), np.uint8), NumberOfFrames=1)
+    broken = content.replace(b"\x28\x00\x08\x00IS\x02\x001 ", b"\x28\x00\x08\x00IS\x02\x001A")
+    assert broken != content
+    with pytest.raises(BrokenImage, match="attribute NumberOfFrames is missing or no number"):
+        decode_dicom(broken)
