@@ -15,7 +15,7 @@ from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.dicom.encoding import UNDEFINED, DataSet, find_data_set
 from segmenter.formats.dicom.layout import FLOAT_PIXELS
 from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
-from segmenter.formats.dicom.values import PYDICOM_ERRORS
+from segmenter.formats.dicom.values import PYDICOM_ERRORS, numbers
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits
 
@@ -125,7 +125,8 @@ def add_pixels(attributes: Attributes, content: bytes, limits: Limits = DEFAULT_
     header, pixels = attributes.header, attributes.pixels
     if attributes.size != len(content):
         content = find_data_set(content, limits).content
-    header.add_new(Tag("PixelData"), pixels.vr, pixels.value(content))
+    frames = max(1, int((*numbers(header, "NumberOfFrames"), 1)[0]))
+    header.add_new(Tag("PixelData"), pixels.vr, pixels.value(content, frames))
     header["PixelData"].is_undefined_length = pixels.syntax.is_encapsulated
 
 

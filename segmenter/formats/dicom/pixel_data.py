@@ -5,6 +5,7 @@ one as damage; both are told by content, decoded as what they are, and named.
 """
 
 import re
+import struct
 from typing import NamedTuple
 
 from pydicom import uid
@@ -66,13 +67,22 @@ class PixelData(NamedTuple):
     bare: bool
     rule: str | None
 
-    def value(self, content: bytes) -> bytes:
-        """Return the value, encapsulated if it is encoded."""
+    def value(self, content: bytes, frames: int) -> bytes:
+        """Return the value, encapsulated if it is encoded.
+
+        Args:
+            content: of the data set.
+            frames: that the file declares.
+
+        Raises:
+            BrokenImage: fewer encoded frames than that, or one that goes on behind the end.
+            ImageTooLarge: more items than any real image.
+        """
         end = len(content) if self.length is None else min(self.at + self.length, len(content))
         if self.bare:
             return encapsulate([content[self.at : end]], has_bot=False)
         if self.syntax.is_encapsulated:
-            end = _end_of_items(content, self.at, end)
+            return _encoded_value(content, self.at, end, frames)
         return content[self.at : end]
 
 
@@ -223,20 +233,44 @@ def _item_length(content: bytes, at: int) -> int:
     return int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
 
 
-def _end_of_items(content: bytes, at: int, end: int) -> int:
-    """Return where the items of encoded frames end; some writers leave their delimiter out.
+def _encoded_value(content: bytes, at: int, end: int, frames: int) -> bytes:
+    """Return the items of encoded frames, without an offset table that points elsewhere.
+
+    Some writers leave the delimiter behind them out, or an old table in after encoding anew.
+    """
+    starts, end = _items(content, at, end)
+    fragments = [start - starts[1] for start in starts[1:]]
+    if len(fragments) < frames:
+        raise BrokenImage(
+            f"NumberOfFrames is {frames}, and there are no more than {len(fragments)} encoded"
+            " frames: cut short"
+        )
+    table = content[at + _ITEM_HEADER : starts[1]]
+    offsets = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
+    apart = len(offsets) == len(set(offsets)) and (not offsets or len(offsets) >= frames)
+    if apart and set(fragments).issuperset(offsets):
+        return content[at:end]
+    return _ITEM + bytes(4) + content[starts[1] : end]
+
+
+def _items(content: bytes, at: int, end: int) -> tuple[list[int], int]:
+    """Return where the items of encoded frames begin, the offset table first, and where they end.
 
     Raises:
-        BrokenImage: an item goes on behind the end.
+        BrokenImage: an item goes on behind the end, or there is none.
         ImageTooLarge: more items than any real image.
     """
-    for _ in range(MAX_FRAGMENTS):
-        if at + _ITEM_HEADER > end or not content.startswith(_ITEM, at):
-            return at
+    starts: list[int] = []
+    while at + _ITEM_HEADER <= end and content.startswith(_ITEM, at):
+        if len(starts) > MAX_FRAGMENTS:
+            raise ImageTooLarge(f"more than {MAX_FRAGMENTS} fragments of encoded pixel data")
+        starts.append(at)
         at += _ITEM_HEADER + _item_length(content, at)
         if at > end:
             raise BrokenImage("the encoded pixel data end within a frame: cut short")
-    raise ImageTooLarge(f"more than {MAX_FRAGMENTS} fragments of encoded pixel data")
+    if len(starts) < 2:
+        raise BrokenImage("encoded pixel data without a frame")
+    return starts, at
 
 
 def _native_bytes(header: Dataset) -> int:

@@ -253,7 +253,8 @@ def _without_positions(frames: Sequence[SeriesFrame], times: _Times, *, cine: bo
     if modality not in WITHOUT_POSITIONS:
         raise MixedFiles(
             f"{place_of(frames[0])} does not tell its position in the patient"
-            " (ImagePositionPatient, ImageOrientationPatient): the order of the slices is unknown"
+            " (ImagePositionPatient, ImageOrientationPatient): the order of the slices is unknown;"
+            " send one picture at a time"
         )
     key = _key([frames], times)
     in_order = tuple(sorted(frames, key=lambda frame: times[id(frame)].get(key, ())))

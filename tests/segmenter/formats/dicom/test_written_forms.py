@@ -4,15 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import ExplicitVRBigEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRBigEndian, JPEGBaseline8Bit
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.dicom.image import decode_dicom
 from segmenter.formats.dicom.series.opening import open_dicom
 from segmenter.formats.dicom.series.source_files import DicomFile
 from segmenter.formats.limits import Limits
-from tests.segmenter.formats.build import dicom, dicom_bytes, dicom_dataset, picture
+from tests.segmenter.formats.build import dicom, dicom_bytes, dicom_dataset, picture, save
 
 
 @pytest.mark.parametrize("frames", [None, 3])
@@ -52,3 +54,41 @@ def test_a_number_of_frames_that_is_no_number_is_named() -> None:
     assert broken != content
     with pytest.raises(BrokenImage, match="attribute NumberOfFrames is missing or no number"):
         decode_dicom(broken)
+
+
+def jpeg_clip(encoded: bytes, frames: int = 4) -> bytes:
+    """A colour clip of four frames with these items."""
+    made = dicom_dataset(np.stack([picture()] * 4), NumberOfFrames=frames, FrameTime="40")
+    made.PhotometricInterpretation = "YBR_FULL_422"
+    made.PixelData = encoded
+    made["PixelData"].is_undefined_length = True
+    made["PixelData"].VR = "OB"
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    return dicom_bytes(made)
+
+
+def jpegs() -> list[bytes]:
+    return [save(Image.new("RGB", (40, 24), (60 * i, 0, 0)), "JPEG") for i in range(4)]
+
+
+@pytest.mark.parametrize("fragments", [1, 2])
+@pytest.mark.parametrize(
+    "table",
+    [[0, 0, 0, 0], [0, 999_999, 1_999_999, 2_999_999], [0, 2, 4, 6], [0, 1], [8, 16, 24, 32]],
+)
+def test_an_offset_table_that_points_elsewhere_is_left_out(
+    table: list[int], fragments: int
+) -> None:
+    items = encapsulate(jpegs(), fragments_per_frame=fragments, has_bot=False)
+    offsets = np.array(table, "<u4").tobytes()
+    encoded = items[:4] + len(offsets).to_bytes(4, "little") + offsets + items[8:]
+    content = jpeg_clip(encoded)
+    frames = open_dicom([DicomFile(1, lambda: content)], Limits())
+    shown = [int(frames.frame(index)[12, 20, 0]) for index in range(4)]
+    assert shown == pytest.approx([0, 60, 120, 180], abs=3)
+
+
+def test_fewer_encoded_frames_than_declared_are_counted() -> None:
+    content = jpeg_clip(encapsulate(jpegs()), frames=6)
+    with pytest.raises(BrokenImage, match="NumberOfFrames is 6, and there are no more than 4"):
+        open_dicom([DicomFile(1, lambda: content)], Limits())
