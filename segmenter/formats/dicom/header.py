@@ -14,6 +14,7 @@ from pydicom.tag import BaseTag, Tag
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.dicom.encoding import UNDEFINED, DataSet, find_data_set
 from segmenter.formats.dicom.layout import FLOAT_PIXELS
+from segmenter.formats.dicom.objects import kind_of_class, kind_without_picture
 from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
 from segmenter.formats.dicom.values import PYDICOM_ERRORS, numbers
 from segmenter.formats.guard import guarded
@@ -98,7 +99,7 @@ def read_attributes(content: bytes, limits: Limits) -> Attributes:
                 "a DICOM segmentation holds masks, not a picture: send the images that it is of"
             )
         if pixels_at is None:
-            raise _no_picture(header)
+            raise _no_picture(header, kind_without_picture(content))
         pixels = find_pixels(found, pixels_at, header)
         if pixels.keyword in FLOAT_PIXELS:
             # Empty: that they are there is what the layout needs to know.
@@ -181,7 +182,9 @@ class _Watch:
         return self.at_pixels
 
 
-def _no_picture(header: Dataset) -> BrokenImage | UnsupportedImage:
+def _no_picture(header: Dataset, kind: str | None) -> BrokenImage | UnsupportedImage:
     if "Rows" in header:
         return BrokenImage("a DICOM image without its pixel data")
-    return NoPicture("a DICOM object that holds no picture: send an image of the series")
+    kind = kind or kind_of_class(str(header.get("SOPClassUID") or ""))
+    what = f" ({kind})" if kind else ""
+    return NoPicture(f"a DICOM object that holds no picture{what}: send an image of the series")

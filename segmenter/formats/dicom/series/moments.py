@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 from segmenter.formats.dicom.values import numbers
 
 _DAY_MS = 86_400_000.0
-_TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(\.\d{1,6})?")
+# With colons as ACR-NEMA wrote it. Source: PS3.5, 6.2 (TM).
+_TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d{1,6})?")
 _DATE_TIME = re.compile(r"(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})?(\d{2})?(\.\d{1,6})?([+-]\d{4})?")
 
 # By what frames at one place are put in order, the first that tells all apart; and whether it is

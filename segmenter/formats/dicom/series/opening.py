@@ -12,8 +12,8 @@ from segmenter.formats.dicom.header import (
 )
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
+from segmenter.formats.dicom.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.moments import KIND_NAMES, MOVING_NUCLEAR
-from segmenter.formats.dicom.series.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.phases import (
     WITHOUT_POSITIONS,
     Volume,

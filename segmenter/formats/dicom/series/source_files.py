@@ -20,13 +20,13 @@ from segmenter.formats.dicom.header import (
 )
 from segmenter.formats.dicom.image import read_modality
 from segmenter.formats.dicom.layout import Layout, is_tiled, read_layout
+from segmenter.formats.dicom.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.moments import (
     Moment,
     frame_times,
     read_moment,
     stated_fps,
 )
-from segmenter.formats.dicom.series.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.planes import MOST_DECIMALS, Plane, read_plane
 from segmenter.formats.dicom.series.views import PER_FRAME, SHARED, frame_view
 from segmenter.formats.dicom.spacing import read_spacing

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from segmenter.errors import InvalidPrompt, MixedFiles
-from segmenter.formats.dicom.series.objects import class_keyword
+from segmenter.formats.dicom.objects import class_keyword
 from segmenter.formats.dicom.series.planes import Plane
 from segmenter.formats.dicom.series.source_files import FrameFacts, SourceFile
 

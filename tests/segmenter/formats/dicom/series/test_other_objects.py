@@ -74,7 +74,7 @@ def report(*, meta: bool) -> bytes:
 
 @pytest.mark.parametrize("meta", [True, False])
 def test_a_report_that_ends_with_a_sequence_is_whole(*, meta: bool) -> None:
-    with pytest.raises(UnsupportedImage, match="holds no picture"):
+    with pytest.raises(UnsupportedImage, match=r"holds no picture \(DICOM structured report\)"):
         decode_dicom(report(meta=meta))
     frames = opened([report(meta=meta), *stack([0, 3, 6])])
     assert [each.file for each in frames.skipped] == [1]
@@ -108,3 +108,15 @@ def test_frames_that_nothing_but_their_place_in_the_file_tells_apart_are_named_s
     frames = opened([enhanced([group((0, 0, 0)) for _ in range(3)])])
     assert values(frames) == [10, 20, 30]
     assert frames.rendering.endswith("frames in order of place in the file")
+
+
+def test_times_with_colons_are_times() -> None:
+    times = [b"10:59:59", b"11:00:00", b"11:00:02"]
+    # As long; pydicom does not write the others.
+    written = "105959.0"
+    files = [one_slice(5, value=10 + i, AcquisitionTime=written) for i in range(len(times))]
+    frames = opened(
+        [file.replace(written.encode(), time) for file, time in zip(files, times, strict=True)]
+    )
+    assert "frames in order of AcquisitionTime" in frames.rendering
+    assert [origin.time_ms for origin in frames.origins] == [0.0, 1000.0, 3000.0]

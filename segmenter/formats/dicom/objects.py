@@ -41,8 +41,12 @@ def kind_without_picture(head: bytes) -> str | None:
     if at < 0:
         return None
     length = int.from_bytes(head[at + 6 : at + 8], "little")
-    text = head[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace")
-    keyword = class_keyword(text)
+    return kind_of_class(head[at + 8 : at + 8 + length].rstrip(b"\0 ").decode("ascii", "replace"))
+
+
+def kind_of_class(uid: str) -> str | None:
+    """Name what objects of a class without a picture are; None of any other class."""
+    keyword = class_keyword(uid)
     return next((said for word, said in _NO_PICTURE if word in keyword), None)
 
 
