@@ -15,8 +15,8 @@ from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.dicom.encoding import UNDEFINED, DataSet, find_data_set
 from segmenter.formats.dicom.layout import FLOAT_PIXELS
 from segmenter.formats.dicom.objects import kind_of_class, kind_without_picture
-from segmenter.formats.dicom.pixel_data import PixelData, find_pixels
-from segmenter.formats.dicom.values import PYDICOM_ERRORS, numbers
+from segmenter.formats.dicom.pixel_data import PixelData, declared_frames, find_pixels
+from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import DEFAULT_LIMITS, Limits
 
@@ -126,8 +126,8 @@ def add_pixels(attributes: Attributes, content: bytes, limits: Limits = DEFAULT_
     header, pixels = attributes.header, attributes.pixels
     if attributes.size != len(content):
         content = find_data_set(content, limits).content
-    frames = max(1, int((*numbers(header, "NumberOfFrames"), 1)[0]))
-    header.add_new(Tag("PixelData"), pixels.vr, pixels.value(content, frames))
+    value = pixels.value(content, declared_frames(header))
+    header.add_new(Tag("PixelData"), pixels.vr, value)
     header["PixelData"].is_undefined_length = pixels.syntax.is_encapsulated
 
 

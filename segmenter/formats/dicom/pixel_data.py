@@ -5,14 +5,13 @@ one as damage; both are told by content, decoded as what they are, and named.
 """
 
 import re
-import struct
 from typing import NamedTuple
 
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
+from segmenter.errors import BrokenImage, UnsupportedImage
 from segmenter.formats.dicom.encoded.codestream import (
     BARE_STARTS,
     RETIRED_JPEG,
@@ -21,6 +20,13 @@ from segmenter.formats.dicom.encoded.codestream import (
     same_family,
 )
 from segmenter.formats.dicom.encoded.decode import DECODERS
+from segmenter.formats.dicom.encoded.items import (
+    HEAD_BYTES,
+    ITEM,
+    count_streams,
+    encoded_value,
+    first_fragments,
+)
 from segmenter.formats.dicom.encoding import NATIVE, DataSet, Element, next_element
 from segmenter.formats.dicom.native import HALVED
 from segmenter.formats.dicom.values import numbers
@@ -33,13 +39,6 @@ _KINDS = {
 }
 _MOST_ELEMENTS = 8
 THREE_BYTES = "three samples a pixel where the file says 4:2:2"
-# Thousands of frames, each of some fragments.
-MAX_FRAGMENTS = 100_000
-_ITEM = b"\xfe\xff\x00\xe0"
-_ITEM_HEADER = 8
-# Enough of a frame for what its header says; metadata in front of it are rarely longer.
-_HEAD_BYTES = 1024 * 1024
-_HEAD_FRAGMENTS = 1024
 # Where the standard numbers them.
 _STANDARD = re.compile(r"1\.2\.840\.10008\.1\.2(\.\d{1,3}){1,3}")
 _VIDEO = "1.2.840.10008.1.2.4.10"
@@ -82,7 +81,7 @@ class PixelData(NamedTuple):
         if self.bare:
             return encapsulate([content[self.at : end]], has_bot=False)
         if self.syntax.is_encapsulated:
-            return _encoded_value(content, self.at, end, frames)
+            return encoded_value(content, self.at, end, frames)
         return content[self.at : end]
 
 
@@ -106,10 +105,12 @@ def find_pixels(found: DataSet, at: int, header: Dataset) -> PixelData:
     _check_known(stated)
     if keyword != "PixelData":
         return value
-    items = found.content.startswith(_ITEM, element.at)
+    items = found.content.startswith(ITEM, element.at)
     if element.undefined or (items and length != _native_bytes(header)):
-        return _encapsulated(value, stated, _first_fragments(found.content, element.at))
-    return _plain(value, stated, found.content[element.at : element.at + _HEAD_BYTES], header)
+        encoded = _encapsulated(value, stated, first_fragments(found.content, element.at))
+        beyond = _beyond(count_streams(found.content, element.at), declared_frames(header))
+        return encoded._replace(rule="; ".join(filter(None, (encoded.rule, beyond))) or None)
+    return _plain(value, stated, found.content[element.at : element.at + HEAD_BYTES], header)
 
 
 def _encapsulated(value: PixelData, stated: uid.UID, head: bytes) -> PixelData:
@@ -143,10 +144,26 @@ def _plain(value: PixelData, stated: uid.UID, head: bytes, header: Dataset) -> P
                 "that the attributes declare"
             )
     if is_native(stated):
-        return value._replace(rule=THREE_BYTES if holds_full_422(header, length) else None)
+        if holds_full_422(header, length):
+            return value._replace(rule=THREE_BYTES)
+        frames = declared_frames(header)
+        there = length * frames // expected if expected else 0
+        return value._replace(rule=_beyond(there, frames))
     if length < expected:
         raise BrokenImage(f"the pixel data are neither frames of {stated.name} nor uncompressed")
     return value._replace(rule=f"uncompressed pixels where the file says {stated.name}")
+
+
+def declared_frames(header: Dataset) -> int:
+    """Return NumberOfFrames; 1 without it."""
+    return max(1, int((*numbers(header, "NumberOfFrames"), 1)[0]))
+
+
+def _beyond(there: int, frames: int) -> str | None:
+    """Tell of frames that the attributes say nothing of: they are not shown."""
+    if there <= frames:
+        return None
+    return f"pixel data of {there} frames where NumberOfFrames says {frames}"
 
 
 def _bare_stream(head: bytes, header: Dataset) -> Stream | None:
@@ -216,63 +233,6 @@ def _element(found: DataSet, at: int) -> Element:
     raise BrokenImage("a DICOM image without its pixel data")
 
 
-def _first_fragments(content: bytes, at: int) -> bytes:
-    """Return the first bytes of the fragments behind the offset table; one may be very short."""
-    at += _ITEM_HEADER + _item_length(content, at)
-    parts: list[bytes] = []
-    room = _HEAD_BYTES
-    while room > 0 and content.startswith(_ITEM, at) and len(parts) < _HEAD_FRAGMENTS:
-        length = _item_length(content, at)
-        at += _ITEM_HEADER
-        parts.append(content[at : at + min(length, room)])
-        at, room = at + length, room - length
-    return b"".join(parts)
-
-
-def _item_length(content: bytes, at: int) -> int:
-    return int.from_bytes(content[at + 4 : at + _ITEM_HEADER], "little")
-
-
-def _encoded_value(content: bytes, at: int, end: int, frames: int) -> bytes:
-    """Return the items of encoded frames, without an offset table that points elsewhere.
-
-    Some writers leave the delimiter behind them out, or an old table in after encoding anew.
-    """
-    starts, end = _items(content, at, end)
-    fragments = [start - starts[1] for start in starts[1:]]
-    if len(fragments) < frames:
-        raise BrokenImage(
-            f"NumberOfFrames is {frames}, and there are no more than {len(fragments)} encoded"
-            " frames: cut short"
-        )
-    table = content[at + _ITEM_HEADER : starts[1]]
-    offsets = struct.unpack(f"<{len(table) // 4}I", table[: len(table) // 4 * 4])
-    apart = len(offsets) == len(set(offsets)) and (not offsets or len(offsets) >= frames)
-    if apart and set(fragments).issuperset(offsets):
-        return content[at:end]
-    return _ITEM + bytes(4) + content[starts[1] : end]
-
-
-def _items(content: bytes, at: int, end: int) -> tuple[list[int], int]:
-    """Return where the items of encoded frames begin, the offset table first, and where they end.
-
-    Raises:
-        BrokenImage: an item goes on behind the end, or there is none.
-        ImageTooLarge: more items than any real image.
-    """
-    starts: list[int] = []
-    while at + _ITEM_HEADER <= end and content.startswith(_ITEM, at):
-        if len(starts) > MAX_FRAGMENTS:
-            raise ImageTooLarge(f"more than {MAX_FRAGMENTS} fragments of encoded pixel data")
-        starts.append(at)
-        at += _ITEM_HEADER + _item_length(content, at)
-        if at > end:
-            raise BrokenImage("the encoded pixel data end within a frame: cut short")
-    if len(starts) < 2:
-        raise BrokenImage("encoded pixel data without a frame")
-    return starts, at
-
-
 def _native_bytes(header: Dataset) -> int:
     """Return how long uncompressed pixel data are at least; 0 if the attributes do not tell."""
     sides = [header.get(name) for name in ("Rows", "Columns", "BitsAllocated")]
@@ -281,6 +241,6 @@ def _native_bytes(header: Dataset) -> int:
     samples = int((*numbers(header, "SamplesPerPixel"), 1)[0])
     if _is_halved(header):
         samples = 2
-    frames = int((*numbers(header, "NumberOfFrames"), 1)[0])
+    frames = declared_frames(header)
     rows, columns, bits = (int(side) for side in sides if side is not None)
     return (rows * columns * samples * frames * bits + 7) // 8

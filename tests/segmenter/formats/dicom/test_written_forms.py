@@ -1,5 +1,6 @@
 """Ways of writing that are rare and sound, or broken in a way that can be named."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,15 @@ def test_fewer_encoded_frames_than_declared_are_counted() -> None:
     content = jpeg_clip(encapsulate(jpegs()), frames=6)
     with pytest.raises(BrokenImage, match="NumberOfFrames is 6, and there are no more than 4"):
         open_dicom([DicomFile(1, lambda: content)], Limits())
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_frames_beyond_those_declared_are_told(frames: int) -> None:
+    told = f"pixel data of 4 frames where NumberOfFrames says {frames}"
+    native = dicom(np.zeros((4, 6, 8), np.uint8), NumberOfFrames=4)
+    native = native.replace(b"IS\x02\x004 ", b"IS\x02\x00%d " % frames)
+    for content in (native, jpeg_clip(encapsulate(jpegs()), frames=frames)):
+        opened = open_dicom([DicomFile(1, partial(bytes, content))], Limits())
+        assert (opened.count, told in opened.rendering) == (frames, True)
+        assert told in decode_dicom(content).rendering
+    assert "NumberOfFrames" not in decode_dicom(jpeg_clip(encapsulate(jpegs()))).rendering
