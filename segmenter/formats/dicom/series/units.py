@@ -115,10 +115,6 @@ def choose_unit(units: Sequence[Unit], asked: str | None) -> tuple[int, Unit]:
     return named[0] + 1, units[named[0]]
 
 
-# Longer than any count of series, shorter than any UID.
-MAX_NUMBER_DIGITS = 6
-
-
 def check_alike(unit: Unit) -> None:
     """Refuse frames that say of themselves that they are not of one volume.
 
