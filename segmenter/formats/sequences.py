@@ -234,7 +234,7 @@ def _choose(members: Sequence[Member], archived: bool, limits: Limits) -> _Chose
     if dicom:
         return _Chosen(None, tuple(dicom), tuple(strays))
     if not others:
-        raise UnsupportedImage(no_sequence(members, strays, READ_HERE))
+        raise UnsupportedImage(no_sequence(members, strays, READ_HERE, archived=archived))
     member, kind, _ = others[0]
     voxels = raw
     if raw is None and kind.open is open_volume:

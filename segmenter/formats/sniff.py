@@ -36,6 +36,17 @@ READ_HERE = (
 )
 
 
+DAMAGED_PREFIX = (
+    "this is DICOM whose prefix is not DICM (bytes 128 to 131): damaged; send the file as the "
+    "scanner or archive wrote it"
+)
+
+
+def has_damaged_prefix(content: bytes) -> bool:
+    """Tell whether file meta information follows where the DICM prefix should be."""
+    return content[132:138] == META and file_start(content) is None
+
+
 def sniff(content: bytes, route: Route = "picture", read_here: str = READ_HERE) -> Format:
     """Name the format of an upload.
 
@@ -51,11 +62,8 @@ def sniff(content: bytes, route: Route = "picture", read_here: str = READ_HERE) 
     """
     if file_start(content) is not None:
         return "dicom"
-    if content[132:138] == META:
-        raise UnsupportedImage(
-            "this is DICOM whose prefix is not DICM (bytes 128 to 131): damaged; send the file as "
-            "the scanner or archive wrote it"
-        )
+    if has_damaged_prefix(content):
+        raise UnsupportedImage(DAMAGED_PREFIX)
     name = raster_format(content)
     if name is None:
         raise UnsupportedImage(refusal(content, route, read_here))

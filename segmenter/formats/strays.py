@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.archive import Member
 from segmenter.formats.frames import SkippedFile
-from segmenter.formats.sniff import Format, sniff
+from segmenter.formats.sniff import DAMAGED_PREFIX, Format, has_damaged_prefix, sniff
 from segmenter.formats.strangers import NOBODY_KNOWS, TEXT, refusal, single_picture, stranger
 
 EMPTY = "empty file"
@@ -84,16 +84,24 @@ def sniffed(head: bytes) -> Format | None:
         return None
 
 
-def no_sequence(members: Sequence[Member], strays: Sequence[SkippedFile], read_here: str) -> str:
+def no_sequence(
+    members: Sequence[Member], strays: Sequence[SkippedFile], read_here: str, *, archived: bool
+) -> str:
     """Say what the files are, none of which is a sequence."""
     if len(members) == 1 and strays[0].what not in (EMPTY, HIDDEN, DICOMDIR):
-        head = members[0].head()
-        if (name := sniffed(head)) is not None:
-            return single_picture(name, head)
-        if stranger(head, "sequence") is not NOBODY_KNOWS:
-            return refusal(head, "sequence", read_here)
-        alone = f"; {VOXELS_ALONE}" if strays[0].what == UNKNOWN else ""
-        return f"this is {with_article(strays[0].what)}{alone}; {read_here}"
+        words = _no_sequence_alone(members[0].head(), strays[0].what, read_here)
+        return f"the ZIP archive holds one file: {words}" if archived else words
     told = "; ".join(f"file {each.file} is {with_article(each.what)}" for each in strays[:MAX_TOLD])
     more = f"; and {len(strays) - MAX_TOLD} more" if len(strays) > MAX_TOLD else ""
     return f"none of the {len(members)} files is a sequence ({told}{more}); {read_here}"
+
+
+def _no_sequence_alone(head: bytes, what: str, read_here: str) -> str:
+    if (name := sniffed(head)) is not None:
+        return single_picture(name, head)
+    if has_damaged_prefix(head):
+        return DAMAGED_PREFIX
+    if stranger(head, "sequence") is not NOBODY_KNOWS:
+        return refusal(head, "sequence", read_here)
+    alone = f"; {VOXELS_ALONE}" if what == UNKNOWN else ""
+    return f"this is {with_article(what)}{alone}; {read_here}"

@@ -145,7 +145,11 @@ def test_a_single_multi_frame_file_among_strays_is_read() -> None:
         ),
         (
             zipped({"a.txt": b"hello"}),
-            "this is a text file: send the picture or volume itself",
+            "the ZIP archive holds one file: this is a text file: send the picture or volume",
+        ),
+        (
+            bytes(128) + b"DIXM" + b"\x02\x00\x00\x00UL\x04\x00" + bytes(400),
+            r"DICOM whose prefix is not DICM \(bytes 128 to 131\): damaged",
         ),
         (JPEG, "this is a single picture .jpeg.: send it to POST /segment or"),
         (PDF, "this is a PDF document: export the picture in it as PNG or DICOM; NIfTI, "),
@@ -154,7 +158,7 @@ def test_a_single_multi_frame_file_among_strays_is_read() -> None:
             "file 1 is a DICOM structured report; file 2 is a DICOM segmentation; send the images",
         ),
     ],
-    ids=["two", "three", "mixed", "none", "pictures", "text", "picture", "pdf", "reports"],
+    ids=["two", "three", "mixed", "none", "pictures", "text", "prefix", "jpeg", "pdf", "reports"],
 )
 def test_what_is_no_single_sequence_is_told(content: Any, words: str) -> None:
     for read in (open_frames, working_bytes):
