@@ -113,7 +113,7 @@ def test_bad_input_is_one_clear_line(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"just some text", "no image format"),
+        (b"just some text", "this is a text file"),
         (b"", "scan.png is empty"),
         (b"\x89PNG\r\n\x1a\n", "cut short"),
     ],
