@@ -86,8 +86,10 @@ def _animation_name(head: bytes) -> str | None:
 
 
 def _open_animation(files: Sequence[bytes], limits: Limits, options: ReadOptions) -> Frames:
+    frames = open_animation(files[0], str(raster_format(files[0])), limits)
+    # A single picture is named as such first.
     _refuse_choices(options)
-    return open_animation(files[0], str(raster_format(files[0])), limits)
+    return frames
 
 
 KINDS = (

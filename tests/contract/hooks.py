@@ -15,6 +15,8 @@ KINDS = {
         "idempotency-key-reused",
     )
 }
+# What there is to choose from is in the files.
+CHOICES = {"series", "volume", "preset"}
 # Of one number by another, of a text by its decoder, of a place by the picture it is in.
 REASONS = (
     "a box needs x1 > x0 and y1 > y0",
@@ -47,7 +49,8 @@ def _is_unforeseeable(problem: dict, media_type: str) -> bool:
     faults = problem["errors"]
     is_form = media_type.startswith("multipart/")
     return problem["type"] in KINDS or any(
-        any(reason in fault["message"] for reason in REASONS)
+        fault["field"] in CHOICES
+        or any(reason in fault["message"] for reason in REASONS)
         or (is_form and fault["field"].startswith(JSON_FIELDS))
         for fault in faults
     )
