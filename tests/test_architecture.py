@@ -46,6 +46,7 @@ ROWS: Mapping[str, Row] = {
         " segmenter.formats.volumes",
         "PIL",
     ),
+    "segmenter.formats.isolated": Row(),
     "segmenter.formats.clips": Row(f"{SEGMENTER} segmenter.formats", "av"),
     "segmenter.formats.volumes": Row(f"{SEGMENTER} segmenter.formats", "nibabel"),
     "segmenter.formats.dicom": Row(
@@ -53,7 +54,8 @@ ROWS: Mapping[str, Row] = {
         "pydicom",
     ),
     "segmenter.formats.dicom.encoded": Row(
-        "segmenter.errors segmenter.formats segmenter.formats.dicom segmenter.formats.raster",
+        "segmenter.errors segmenter.formats segmenter.formats.dicom segmenter.formats.isolated"
+        " segmenter.formats.raster",
         "pydicom gdcm",
     ),
     "segmenter.formats.dicom.series": Row(
@@ -71,7 +73,8 @@ ROWS: Mapping[str, Row] = {
     ),
     # Imported by the program of a child process alone.
     "segmenter.formats.raster.codestreams": Row(
-        "segmenter.errors segmenter.formats segmenter.formats.raster", "imagecodecs pillow_heif PIL"
+        "segmenter.errors segmenter.formats segmenter.formats.isolated segmenter.formats.raster",
+        "imagecodecs pillow_heif PIL",
     ),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),
     "segmenter.queue.redis": Row(

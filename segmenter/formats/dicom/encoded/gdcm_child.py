@@ -9,23 +9,17 @@ frame, which change nothing in a whole picture, were taken for its next part.
 
 import hashlib
 import json
-import resource
 import sys
-from contextlib import suppress
 from typing import Any
 
 import gdcm  # type: ignore[import-untyped]  # it has no types
 
-# The largest frame (40 million pixels of 2 bytes) exists three times within GDCM and Python.
-MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
-MAX_CPU_S = 20
 ENDS_EARLY = 3
 END, FILL = b"\xff\xd9", b"\xff"
 
 
 def main() -> int:
     """Decode standard input to standard output, and return the exit status."""
-    _limit()
     options = json.loads(sys.stdin.buffer.readline())
     frame = sys.stdin.buffer.read()
     end = frame.rfind(END)
@@ -77,18 +71,6 @@ def _image(options: dict[str, Any], frame: bytes) -> Any:
     allocated = 8 if bits <= 8 else 16
     image.SetPixelFormat(gdcm.PixelFormat(options["samples"], allocated, bits, bits - 1, 0))
     return image
-
-
-def _limit() -> None:
-    """Bound memory and time; leave no core file, it would hold pixels."""
-    for kind, bound in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, MAX_CPU_S),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        # Some systems refuse some limits.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (bound, bound))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """Program of the child process that decodes one file with a C library that may die of damage.
 
-Run as a script, not as a module: it must import the codecs and numpy only. Its argument is the kind
-of file, standard input the file; standard output a line of JSON (`dtype`, `shape` (H, W, C) and
-`alpha`) and the samples. Any failure is an exit status.
+Run as a script, not as a module: it must import the codecs and numpy only. Its arguments are the
+kind of file and, in hexadecimal, bytes that no picture begins with; standard input is the file;
+standard output a line of JSON (`dtype`, `shape` (H, W, C), `alpha`, `several`) and the samples. Any
+failure is an exit status.
 """
 
-import hashlib
 import json
-import resource
 import sys
-from contextlib import suppress
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -19,12 +17,7 @@ import numpy.typing as npt
 import pillow_heif
 from PIL import Image, ImageOps
 
-# The largest picture: 40 million pixels of three channels, as 4 bytes each within its decoder.
-MAX_MEMORY_BYTES = 3 * 1024 * 1024 * 1024
-MAX_CPU_S = 60
-SCAN, END = b"\xff\xda", b"\xff\xd9"
-# Bits that no picture begins with; without FF, so that they hold no marker.
-FILLER = hashlib.sha512(b"filler").digest().replace(b"\xff", b"\xfe")
+SCAN, END, FILL = b"\xff\xda", b"\xff\xd9", b"\xff"
 
 
 class Decoded(NamedTuple):
@@ -43,8 +36,7 @@ class Decoded(NamedTuple):
 
 def main() -> None:
     """Decode standard input to standard output."""
-    _limit()
-    found = decode(sys.argv[1], sys.stdin.buffer.read())
+    found = decode(sys.argv[1], sys.stdin.buffer.read(), bytes.fromhex(sys.argv[2]))
     samples = found.samples[..., None] if found.samples.ndim == 2 else found.samples
     answer = {
         "dtype": samples.dtype.newbyteorder("<").str,
@@ -57,8 +49,8 @@ def main() -> None:
     sys.stdout.buffer.write(np.ascontiguousarray(native).data)
 
 
-def decode(kind: str, content: bytes) -> Decoded:
-    """Decode the first picture of a file.
+def decode(kind: str, content: bytes, filler: bytes) -> Decoded:
+    """Decode the first picture of a file; `filler` is what a JPEG is tried with.
 
     Raises:
         ValueError: another kind.
@@ -68,7 +60,7 @@ def decode(kind: str, content: bytes) -> Decoded:
     if kind == "jpeg-ls":
         return Decoded(imagecodecs.jpegls_decode(content))
     if kind == "jpeg":
-        return Decoded(_jpeg(content))
+        return Decoded(_jpeg(content, filler))
     if kind == "jpeg-arithmetic":
         return Decoded(_arithmetic_jpeg(content))
     if kind == "jpeg-xl":
@@ -85,7 +77,7 @@ def decode(kind: str, content: bytes) -> Decoded:
     raise ValueError(kind)
 
 
-def _jpeg(content: bytes) -> npt.NDArray[Any]:
+def _jpeg(content: bytes, filler: bytes) -> npt.NDArray[Any]:
     """Decode a JPEG, and once more with some bytes before its end.
 
     They change nothing if the picture is complete, and are taken for its next part if it is not:
@@ -95,9 +87,11 @@ def _jpeg(content: bytes) -> npt.NDArray[Any]:
         ValueError: it ends early.
     """
     end = content.rfind(END)
-    end = end if end > content.rfind(SCAN) else len(content)
-    samples = imagecodecs.jpeg8_decode(content[:end] + END)
-    if not np.array_equal(samples, imagecodecs.jpeg8_decode(content[:end] + FILLER + END)):
+    whole = content[:end] if end > content.rfind(SCAN) else content
+    # Fill bytes before the end would make a marker of what is put behind them.
+    whole = whole.rstrip(FILL)
+    samples = imagecodecs.jpeg8_decode(whole + END)
+    if not np.array_equal(samples, imagecodecs.jpeg8_decode(whole + filler + END)):
         raise ValueError("the picture ends early")
     return samples
 
@@ -112,18 +106,6 @@ def _arithmetic_jpeg(content: bytes) -> npt.NDArray[Any]:
         raise ValueError("the picture has no end")
     samples: npt.NDArray[Any] = imagecodecs.jpeg8_decode(content)
     return samples
-
-
-def _limit() -> None:
-    """Bound memory and time; leave no core file, it would hold pixels."""
-    for kind, bound in (
-        (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, MAX_CPU_S),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        # Some systems refuse some limits.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(kind, (bound, bound))
 
 
 if __name__ == "__main__":

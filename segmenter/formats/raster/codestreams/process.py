@@ -1,11 +1,6 @@
-"""Decodes one file in a child process of its own, which a damaged file may end.
-
-The child gets no environment, so no secrets, and bounds its own memory and time.
-"""
+"""Decodes one file in a child process of its own, which a damaged file may end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +8,12 @@ import numpy as np
 
 from segmenter.errors import BrokenImage
 from segmenter.formats.grey_levels import Stored
+from segmenter.formats.isolated.process import Bounds, run_isolated
+from segmenter.formats.raster.jpeg_end import FILLER
 
 _CHILD = Path(__file__).with_name("child.py")
-# The child's own limit of 60 s CPU comes first, unless the machine is overloaded.
-TIMEOUT_S = 120.0
-# No secrets; and a thread per core would count against the child's memory limit.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+# The largest picture: 40 million pixels of three channels, as 4 bytes each within its decoder.
+BOUNDS = Bounds(memory_bytes=3 * 2**30, cpu_s=60, timeout_s=120.0)
 _DTYPES = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<f2", "<f4")
 # Of colour, alpha and what else there may be.
 MAX_CHANNELS = 64
@@ -50,21 +45,13 @@ def decode_stream(content: bytes, kind: str, max_pixels: int) -> DecodedStream:
         BrokenImage: the child failed, died or took too long.
     """
     try:
-        # -P: the folder of the script must not shadow modules of the library.
-        child = subprocess.run(
-            [sys.executable, "-P", str(_CHILD), kind],
-            input=content,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=TIMEOUT_S,
-            env=_ENVIRONMENT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BrokenImage(f"the {kind} image did not decode within {TIMEOUT_S:.0f} s") from None
-    if child.returncode != 0:
+        child = run_isolated(_CHILD, (kind, FILLER.hex()), content, BOUNDS)
+    except TimeoutError:
+        message = f"the {kind} image did not decode within {BOUNDS.timeout_s:.0f} s"
+        raise BrokenImage(message) from None
+    if child.status != 0:
         raise BrokenImage(f"this {kind} image does not decode: damaged or cut short")
-    return _read_answer(child.stdout, max_pixels)
+    return _read_answer(child.output, max_pixels)
 
 
 def _read_answer(answer: bytes, max_pixels: int) -> DecodedStream:

@@ -1,8 +1,6 @@
 """JPEG 2000, JPEG-LS, JPEG XL, HEIC, AVIF, and the JPEG that Pillow does not read."""
 
 import base64
-import subprocess
-import sys
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -17,6 +15,7 @@ from PIL import Image
 from segmenter.errors import BrokenImage, ImageTooLarge, InputError, UnsupportedImage
 from segmenter.formats.decode import decode, read_header
 from segmenter.formats.decoded import Window
+from segmenter.formats.isolated.process import run_isolated
 from segmenter.formats.limits import Limits
 from segmenter.formats.raster.codestreams import process
 from tests.segmenter.formats.build import picture, save
@@ -262,19 +261,14 @@ def test_a_hierarchical_jpeg_is_refused_by_name() -> None:
         decode(bytes(content))
 
 
-def test_the_child_is_given_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEDSAM3_OPENAI_API_KEY", "secret")
-    assert "MEDSAM3_OPENAI_API_KEY" not in process._ENVIRONMENT
-
-
 def test_a_child_that_fails_says_nothing() -> None:
-    child = process._CHILD
-    done = subprocess.run(
-        [sys.executable, "-P", str(child), "jpeg2000"],
-        input=b"no picture",
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode != 0
-    assert done.stdout == b""
+    ended = run_isolated(process._CHILD, ("jpeg2000", "00"), b"no picture", process.BOUNDS)
+    assert ended.status != 0
+    assert ended.output == b""
+
+
+@pytest.mark.parametrize("fill", [b"", b"\xff\xff"])
+def test_a_deep_jpeg_with_fill_bytes_before_its_end_is_whole(fill: bytes) -> None:
+    content = encode("jpeg8", DEEP, bitspersample=12)
+    padded = content[:-2] + fill + content[-2:]
+    assert np.array_equal(decode(padded).pixels, decode(content).pixels)
