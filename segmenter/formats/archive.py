@@ -119,5 +119,11 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, size: int) -> bytes:
 def _inflating() -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError):
+    except NotImplementedError:
+        # Strong encryption, patches, or a version to come: nothing is damaged.
+        raise UnsupportedImage(
+            "this ZIP archive is made in a way that is not read: make it anew with Deflate, or send"
+            " the files"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         raise BrokenImage("this ZIP archive does not inflate: damaged") from None

@@ -74,14 +74,16 @@ class Attributes(NamedTuple):
     Attributes:
         header: without the pixel data; its transfer syntax is the one that decodes them.
         pixels: where they are, and what.
-        size: bytes of the data set; a deflated file is larger than it came.
+        size: bytes of the data set, inflated.
         rule: what about the file was read otherwise than it says; None if nothing was.
+        inflated: whether it came deflated.
     """
 
     header: Dataset
     pixels: PixelData
     size: int
     rule: str | None
+    inflated: bool
 
 
 def read_attributes(content: bytes, limits: Limits) -> Attributes:
@@ -109,7 +111,8 @@ def read_attributes(content: bytes, limits: Limits) -> Attributes:
         header.file_meta = FileMetaDataset()
         header.file_meta.TransferSyntaxUID = pixels.syntax
         rules = [rule for rule in (found.rule, pixels.rule) if rule]
-        return Attributes(header, pixels, len(found.content), "; ".join(rules) or None)
+        inflated = len(found.content) > len(content)
+        return Attributes(header, pixels, len(found.content), "; ".join(rules) or None, inflated)
 
 
 def add_pixels(attributes: Attributes, content: bytes, limits: Limits = DEFAULT_LIMITS) -> None:

@@ -4,15 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from segmenter.formats.decoded import join_rules
-from segmenter.formats.dicom.header import (
-    NESTED_FACTOR,
-    NoPicture,
-    nested_bytes,
-    read_attributes,
-)
+from segmenter.formats.dicom.header import NESTED_FACTOR, nested_bytes
 from segmenter.formats.dicom.image import working_bytes as frame_bytes
 from segmenter.formats.dicom.layout import read_layout
-from segmenter.formats.dicom.objects import WITHOUT_PICTURE, kind_without_picture
 from segmenter.formats.dicom.series.moments import KIND_NAMES, MOVING_NUCLEAR
 from segmenter.formats.dicom.series.phases import (
     WITHOUT_POSITIONS,
@@ -34,6 +28,7 @@ from segmenter.formats.dicom.series.source_files import (
     check_pictures,
     numbered,
     read_files,
+    read_picture,
     without_repeats,
 )
 from segmenter.formats.dicom.series.units import (
@@ -75,22 +70,14 @@ def working_bytes(files: Sequence[DicomFile], limits: Limits, *, largest: int) -
     skipped: list[SkippedFile] = []
     for file in files:
         with numbered(file.number, of=len(files)):
-            content = file.read()
-            kind = kind_without_picture(content) if len(files) > 1 else None
-            if kind is not None:
-                skipped.append(SkippedFile(file.number, kind))
-                continue
-            try:
-                attributes = read_attributes(content, limits)
-            except NoPicture:
-                if len(files) == 1:
-                    raise
-                skipped.append(SkippedFile(file.number, WITHOUT_PICTURE))
+            attributes = read_picture(file, limits, alone=len(files) == 1)
+            if isinstance(attributes, SkippedFile):
+                skipped.append(attributes)
                 continue
             header = attributes.header
             with guarded("DICOM series", *PYDICOM_ERRORS):
                 layout = read_layout(header, limits)
-            if attributes.size > len(content):
+            if attributes.inflated:
                 # A deflated file is inflated whole, and its pixel data are copied out of that.
                 inflated = max(inflated, 2 * attributes.size)
             frame = max(frame, frame_bytes(header, layout))

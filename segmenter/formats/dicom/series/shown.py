@@ -228,4 +228,5 @@ def _window(pixels: FramePixels, values: _GreyFrames, window: Window | None) -> 
     found = streamed_ramp(values.pieces)
     if found is None:
         raise BrokenImage("no pixel has a value")
-    return found
+    differ = "windows of the frames differ: not applied" if windows - {None} else None
+    return found[0], join_rules(found[1], differ)

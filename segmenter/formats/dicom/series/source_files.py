@@ -123,18 +123,11 @@ def read_files(
     nested = frames = 0
     for file in files:
         with numbered(file.number, of=len(files)):
-            content = file.read()
-            kind = kind_without_picture(content) if len(files) > 1 else None
-            if kind is not None:
-                skipped.append(SkippedFile(file.number, kind))
+            attributes = read_picture(file, limits, alone=len(files) == 1)
+            if isinstance(attributes, SkippedFile):
+                skipped.append(attributes)
                 continue
-            try:
-                one = _read_file(file, content, limits)
-            except NoPicture:
-                if len(files) == 1:
-                    raise
-                skipped.append(SkippedFile(file.number, WITHOUT_PICTURE))
-                continue
+            one = _read_file(file, attributes, limits)
         found.append(one)
         nested += nested_bytes(one.attributes.header) if one.attributes else 0
         frames += len(one.frames)
@@ -146,6 +139,24 @@ def read_files(
             raise ImageTooLarge(f"{frames} frames, over the limit of {limits.max_frames}")
     check_pictures(len(found), skipped)
     return found, skipped
+
+
+def read_picture(file: DicomFile, limits: Limits, *, alone: bool) -> Attributes | SkippedFile:
+    """Return the attributes of a file; beside others, what it is if it has no picture.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    content = file.read()
+    kind = None if alone else kind_without_picture(content)
+    if kind is not None:
+        return SkippedFile(file.number, kind)
+    try:
+        return read_attributes(content, limits)
+    except NoPicture:
+        if alone:
+            raise
+        return SkippedFile(file.number, WITHOUT_PICTURE)
 
 
 def check_pictures(pictures: int, skipped: Sequence[SkippedFile]) -> None:
@@ -199,8 +210,7 @@ def _digest(file: SourceFile) -> str:
     return hashlib.sha256(file.read()).hexdigest()
 
 
-def _read_file(file: DicomFile, content: bytes, limits: Limits) -> SourceFile:
-    attributes = read_attributes(content, limits)
+def _read_file(file: DicomFile, attributes: Attributes, limits: Limits) -> SourceFile:
     header = attributes.header
     layout = read_layout(header, limits)
     check_frames(layout.frames, 0, limits)
