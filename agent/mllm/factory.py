@@ -1,6 +1,8 @@
 """Builds the configured adapter; the entry points call it with explicit values."""
 
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
@@ -8,6 +10,9 @@ from agent.mllm.client import JsonClient
 from agent.mllm.contract import Mllm
 from agent.mllm.egress import Egress, check_egress
 from agent.mllm.servers import Azure, Vertex, address_of
+
+if TYPE_CHECKING:
+    from agent.mllm.gemini import VertexProject
 
 
 def build_mllm(
@@ -46,15 +51,9 @@ def build_mllm(
     check_egress(egress, url, private_servers=private_servers)
     # The SDKs take a second to import; a process that plans by rules never pays it.
     if kind == "gemini":
-        from agent.mllm.gemini import Gemini, VertexProject
+        from agent.mllm.gemini import Gemini
 
-        project = None
-        if vertex is not None:
-            from agent.mllm.vertex import VertexCredentials, read_key_file, token_url
-
-            key = None if vertex.key_file is None else read_key_file(vertex.key_file)
-            check_egress(egress, token_url(key), private_servers=private_servers)
-            project = VertexProject(vertex.project, vertex.location, VertexCredentials(key))
+        check_tokens = partial(check_egress, egress, private_servers=private_servers)
         return JsonClient(
             Gemini(
                 model=model,
@@ -62,7 +61,7 @@ def build_mllm(
                 base_url=url,
                 timeout_s=timeout_s,
                 attempts=retries + 1,
-                vertex=project,
+                vertex=None if vertex is None else _vertex_project(vertex, check_tokens),
             )
         )
     from agent.mllm.openai_chat import OpenAiChat
@@ -77,3 +76,13 @@ def build_mllm(
             azure=azure,
         )
     )
+
+
+def _vertex_project(vertex: Vertex, check: Callable[[str], object]) -> "VertexProject":
+    """Return a project with its credentials, once `check` lets the address of its tokens pass."""
+    from agent.mllm.gemini import VertexProject
+    from agent.mllm.vertex import VertexCredentials, read_key_file, token_url
+
+    key = None if vertex.key_file is None else read_key_file(vertex.key_file)
+    check(token_url(key))
+    return VertexProject(vertex.project, vertex.location, VertexCredentials(key))

@@ -8,7 +8,13 @@ from api.schemas import rules
 from api.schemas.requests import Body, BoxIn, ConceptText, Label, Whole
 from api.schemas.shortcuts import numbers_of_text
 from segmenter.contract import Fraction, FrameBox
-from segmenter.volumes.contract import MAX_FILES, GreyWindow, SeriesChoice, VolumeRequest
+from segmenter.volumes.contract import (
+    MAX_FILES,
+    SERIES_PATTERN,
+    GreyWindow,
+    SeriesChoice,
+    VolumeRequest,
+)
 
 WINDOW_SCHEMA = {
     "type": "array",
@@ -37,7 +43,13 @@ def _series(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-SeriesText = BeforeValidator(_series)
+SERIES_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": SERIES_PATTERN},
+        {"type": "integer", "minimum": 0},
+    ]
+}
+SeriesIn = Annotated[SeriesChoice, BeforeValidator(_series), WithJsonSchema(SERIES_SCHEMA)]
 WindowIn = Annotated[GreyWindow, BeforeValidator(_window), WithJsonSchema(WINDOW_SCHEMA)]
 FrameIndex = Annotated[int, Field(ge=0, le=MAX_INDEX), Whole]
 VolumeId = Annotated[str, Field(pattern=r"^vol_[0-9a-f]{32}$")]
@@ -69,7 +81,7 @@ class VolumeBody(Body):
     window: WindowIn | None = None
     preset: Annotated[Label | None, Field(description="a named window, for CT")] = None
     series: Annotated[
-        Annotated[SeriesChoice, SeriesText] | None,
+        SeriesIn | None,
         Field(description="of several DICOM series: its number, from 1, or SeriesInstanceUID"),
     ] = None
     volume: Annotated[

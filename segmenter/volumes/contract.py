@@ -35,7 +35,8 @@ MAX_FILES = 4096
 # Nobody reads a longer list of what is not in a volume.
 MAX_SKIPPED_TOLD = 100
 # A number, or a UID: at most 64 digits and dots (PS3.5, 9.1).
-SeriesChoice = Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")]
+SERIES_PATTERN = r"^[0-9.]{1,64}$"
+SeriesChoice = Annotated[str, Field(pattern=SERIES_PATTERN)]
 
 
 class GreyWindow(Frozen):
