@@ -12,8 +12,8 @@ from segmenter.formats.frames import FrameGeometry, Frames, SequenceFormat, Sour
 from segmenter.formats.grey_levels import STRIPS_BYTES
 from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
+from segmenter.formats.raster.by_pillow import render_picture
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
-from segmenter.formats.raster.image import render_picture
 from segmenter.formats.sniff import PillowFormat
 from segmenter.formats.strangers import single_picture
 
