@@ -237,6 +237,15 @@ def test_slices_without_meta_are_a_series() -> None:
     assert "no transfer syntax stated" in frames.rendering
 
 
+def test_a_zip_that_is_patched_is_not_called_damaged() -> None:
+    content = bytearray(zipped({"a.dcm": b"x" * 200}))
+    # Bit 5 of the flags, in the file's own header and in the directory.
+    for header, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + at] |= 0x20
+    with pytest.raises(UnsupportedImage, match="in a way that is not read: make it anew"):
+        open_frames(bytes(content), Limits())
+
+
 def test_a_zip_of_another_compression_is_not_called_damaged() -> None:
     content = bytearray(zipped({"scan.nii": nifti()}))
     entry = content.find(b"PK\x01\x02")
