@@ -131,10 +131,10 @@ ROWS: Mapping[str, Row] = {
     "agent.mllm.json": Row("agent.errors"),
     "agent.planners": Row(
         "agent.contract agent.drawing agent.errors agent.language agent.masks agent.mllm"
-        " agent.mllm.json agent.planners.spoken agent.policy agent.schemas segmenter.contract"
+        " agent.mllm.json agent.planners.reading agent.policy agent.schemas segmenter.contract"
         " segmenter.masks"
     ),
-    "agent.planners.spoken": Row("agent.language agent.mllm agent.mllm.json segmenter.contract"),
+    "agent.planners.reading": Row("agent.language agent.mllm agent.mllm.json segmenter.contract"),
     "agent.conversation": Row(
         "agent.errors agent.language agent.masks agent.planners agent.policy agent.schemas"
         " segmenter.contract segmenter.masks"

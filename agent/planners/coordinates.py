@@ -7,8 +7,8 @@ from typing import Literal
 from agent.drawing.layout import Size
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.calls import SpokenCall
-from agent.planners.spoken.corners import SpokenBox
+from agent.planners.reading.calls import RawCall
+from agent.planners.reading.corners import RawBox
 from agent.policy.calls import MIN_BOX_PX
 from agent.schemas.plan import Call
 from segmenter.contract import Box, BoxPrompt
@@ -37,7 +37,7 @@ class BoxCoordinates:
 
 
 def to_calls(
-    calls: Sequence[SpokenCall], targets: Sequence[str], coordinates: BoxCoordinates
+    calls: Sequence[RawCall], targets: Sequence[str], coordinates: BoxCoordinates
 ) -> tuple[Call, ...]:
     """Translate calls.
 
@@ -50,27 +50,27 @@ def to_calls(
         Misfit: a box lies outside of the image, or is too small to show anything.
     """
     made: list[Call] = []
-    for place, spoken in enumerate(calls):
+    for place, raw in enumerate(calls):
         key = f"calls[{place}].{coordinates.style.key}"
-        boxes = [BoxPrompt(box=to_box(box, coordinates, key)) for box in spoken.boxes]
+        boxes = [BoxPrompt(box=to_box(box, coordinates, key)) for box in raw.boxes]
         boxes += [
             BoxPrompt(box=to_box(box, coordinates, f"calls[{place}].avoid"), label="negative")
-            for box in spoken.avoid
+            for box in raw.avoid
         ]
-        call = Call(target=targets[spoken.target], concept=spoken.concept, boxes=tuple(boxes))
+        call = Call(target=targets[raw.target], concept=raw.concept, boxes=tuple(boxes))
         if call not in made:
             made.append(call)
     return tuple(made)
 
 
-def to_box(spoken: SpokenBox, coordinates: BoxCoordinates, where: str) -> Box:
+def to_box(raw: RawBox, coordinates: BoxCoordinates, where: str) -> Box:
     """Translate a model's box into pixels of the image.
 
     Raises:
         Misfit: it lies outside of the image, or is too small to show anything.
     """
-    across, down = _extent(spoken.scale, coordinates)
-    sides = (spoken.x0 / across, spoken.y0 / down, spoken.x1 / across, spoken.y1 / down)
+    across, down = _extent(raw.scale, coordinates)
+    sides = (raw.x0 / across, raw.y0 / down, raw.x1 / across, raw.y1 / down)
     image = coordinates.image
     if min(sides) < -MAX_OUTSIDE or max(sides) > 1.0 + MAX_OUTSIDE:
         raise Misfit(where, f"must lie in the picture, 0 to {across:g} across and {down:g} down")

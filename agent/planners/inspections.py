@@ -5,12 +5,10 @@ from typing import Literal
 
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
-from agent.planners.replies import remark
-from agent.planners.reply_schemas import ComparisonReply, InspectReply, MaskReply, parse
-from agent.planners.spoken.box_shapes import is_boxed, strays
-from agent.planners.spoken.calls import SpokenCall, items_of, read_calls, references
-from agent.planners.spoken.numbering import to_numbering
-from agent.planners.spoken.wordings import (
+from agent.planners.reading.box_shapes import is_boxed, strays
+from agent.planners.reading.calls import RawCall, items_of, read_calls, references
+from agent.planners.reading.numbering import to_numbering
+from agent.planners.reading.wordings import (
     BETTER,
     COMPARISON_FIELDS,
     INSPECT_FIELDS,
@@ -26,6 +24,8 @@ from agent.planners.spoken.wordings import (
     list_of,
     note_of,
 )
+from agent.planners.replies import remark
+from agent.planners.reply_schemas import ComparisonReply, InspectReply, MaskReply, parse
 from agent.schemas.plan import MAX_CALLS_PER_ROUND
 from agent.schemas.rounds import Inspection, Verdict
 
@@ -123,7 +123,9 @@ def _mask_words(item: object, place: int) -> dict[str, object]:
 
 
 def _next(
-    fields: Mapping[str, object], masks: Sequence[Mapping[str, object]], calls: Sequence[SpokenCall]
+    fields: Mapping[str, object],
+    masks: Sequence[Mapping[str, object]],
+    calls: Sequence[RawCall],
 ) -> str:
     """Return the next step; one that lacks is told by the calls and the verdicts."""
     if "next" in fields:

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
-from agent.planners.reply_schemas import MAX_NOTE_CHARS, PlanReply, TargetReply, parse
-from agent.planners.spoken.calls import SpokenCall
-from agent.planners.spoken.concepts import phrase
-from agent.planners.spoken.plans import read_plan
-from agent.planners.spoken.wordings import (
+from agent.planners.reading.calls import RawCall
+from agent.planners.reading.concepts import phrase
+from agent.planners.reading.plans import read_plan
+from agent.planners.reading.wordings import (
     DECISIONS,
     choice_of,
     count_of,
@@ -20,6 +19,7 @@ from agent.planners.spoken.wordings import (
     note_of,
     place_words,
 )
+from agent.planners.reply_schemas import MAX_NOTE_CHARS, PlanReply, TargetReply, parse
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target
 
 
@@ -29,9 +29,9 @@ def to_plan(value: object, coordinates: BoxCoordinates) -> Plan:
     Raises:
         Misfit: a field is missing or cannot be understood, or there is no target.
     """
-    spoken = read_plan(value, coordinates.style)
-    reply = parse(_plan_words(spoken.fields, spoken.targets, spoken.calls), PlanReply)
-    calls = to_calls(spoken.calls, _ids(len(reply.targets)), coordinates)
+    raw = read_plan(value, coordinates.style)
+    reply = parse(_plan_words(raw.fields, raw.targets, raw.calls), PlanReply)
+    calls = to_calls(raw.calls, _ids(len(reply.targets)), coordinates)
     targets = [_target(one, place, calls) for place, one in enumerate(reply.targets[:MAX_TARGETS])]
     if reply.decision == "segment" and not targets:
         raise Misfit("targets", "must name at least one")
@@ -45,7 +45,7 @@ def to_plan(value: object, coordinates: BoxCoordinates) -> Plan:
         note=remark(
             reply.note,
             [target.label for target in reply.targets[MAX_TARGETS:]],
-            spoken.calls,
+            raw.calls,
             left_out=len(calls) - len(made),
         ),
     )
@@ -54,7 +54,7 @@ def to_plan(value: object, coordinates: BoxCoordinates) -> Plan:
 def _plan_words(
     fields: Mapping[str, object],
     targets: Sequence[Mapping[str, object]],
-    calls: Sequence[SpokenCall],
+    calls: Sequence[RawCall],
 ) -> dict[str, object]:
     """Return a plan's fields in our words; a decision that lacks is told by what is planned."""
     decision = fields.get("decision", "segment" if targets or calls else None)
@@ -74,7 +74,7 @@ def _plan_words(
     }
 
 
-def _count(place: int, calls: Sequence[SpokenCall]) -> str:
+def _count(place: int, calls: Sequence[RawCall]) -> str:
     """Return how many a target is, told by boxes that stand side by side on one call."""
     most = max((len(call.boxes) for call in calls if call.target == place), default=0)
     return "several" if most > 1 else "unknown"
@@ -99,7 +99,7 @@ def _target(reply: TargetReply, place: int, calls: Sequence[Call]) -> Target:
     return Target(id=name, label=reply.label, phrases=phrases, count=reply.count, where=reply.where)
 
 
-def remark(said: str, targets: Sequence[str], calls: Sequence[SpokenCall], *, left_out: int) -> str:
+def remark(said: str, targets: Sequence[str], calls: Sequence[RawCall], *, left_out: int) -> str:
     """Return the model's remark with all of its answer that is not used, named first."""
     words = [call.unused for call in calls if call.unused]
     notes = [

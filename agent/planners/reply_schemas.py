@@ -1,8 +1,8 @@
 """The forms of the MLLM's answers: strict reply models, and the schemas made of them. Pure.
 
-Answers are untrusted. They come here after `agent.planners.spoken` has brought them into our words;
-additional fields are ignored. A new field goes into its model here, with the other names it may
-have into `agent.planners.spoken.wordings`, and is used in `agent.planners.replies`.
+Answers are untrusted. They come here after `agent.planners.reading` has brought them into our
+words; additional fields are ignored. A new field goes into its model here, with the other names it
+may have into `agent.planners.reading.wordings`, and is used in `agent.planners.replies`.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ class TargetReply(_Reply):
 
 
 class CallReply(_Reply):
-    """A call as the model is asked for it; `agent.planners.spoken.calls` reads what it writes."""
+    """A call as the model is asked for it; `agent.planners.reading.calls` reads what it writes."""
 
     target: int
     concept: Annotated[str | None, _NULLABLE] = None

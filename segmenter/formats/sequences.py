@@ -26,8 +26,8 @@ from segmenter.formats.raster.animation import ANIMATED, open_animation
 from segmenter.formats.raster.animation import working_bytes as animation_bytes
 from segmenter.formats.raster.tiff.stack import open_tiff
 from segmenter.formats.raster.tiff.stack import working_bytes as tiff_bytes
+from segmenter.formats.refusals import TO_PICTURE, is_office, refusal
 from segmenter.formats.sniff import raster_format
-from segmenter.formats.strangers import TO_PICTURE, is_office, refusal
 from segmenter.formats.strays import DICOMDIR, HIDDEN, no_sequence, sniffed, what_is
 from segmenter.formats.volumes.files import is_volume, open_volume, volume_name
 from segmenter.formats.volumes.files import working_bytes as volume_bytes

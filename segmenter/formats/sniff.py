@@ -5,7 +5,7 @@ from typing import Literal, get_args
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.clips.containers import PICTURE_BRANDS
 from segmenter.formats.dicom.encoding import META, file_start
-from segmenter.formats.strangers import Route, refusal
+from segmenter.formats.refusals import Route, refusal
 
 PillowFormat = Literal["png", "jpeg", "webp", "bmp", "gif"]
 StreamFormat = Literal["jpeg2000", "jpeg-ls", "jpeg-xl", "heic", "avif"]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.archive import Member
 from segmenter.formats.frames import SkippedFile
+from segmenter.formats.refusals import TEXT, UNKNOWN_FORMAT, refusal, single_picture, unread_format
 from segmenter.formats.sniff import DAMAGED_PREFIX, Format, has_damaged_prefix, sniff
-from segmenter.formats.strangers import NOBODY_KNOWS, TEXT, refusal, single_picture, stranger
 
 EMPTY = "empty file"
 UNKNOWN = "content of no format known here"
@@ -19,7 +19,7 @@ MAX_TOLD = 5
 # How a format is written; others in capitals.
 _WRITTEN = {"webp": "WebP", "jpeg2000": "JPEG 2000", "jpeg-ls": "JPEG-LS", "jpeg-xl": "JPEG XL"}
 _DOCUMENTS = ("text", "document", "page", "picture", "resource file", "DICOM file")
-_SAID = {TEXT: "text", NOBODY_KNOWS: UNKNOWN}
+_SAID = {TEXT: "text", UNKNOWN_FORMAT: UNKNOWN}
 # Offset, bytes, what to call it.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%PDF", "PDF document"),
@@ -60,7 +60,7 @@ def what_is(head: bytes, *, name: str | None = None, hidden: bool = False) -> st
     for offset, magic, said in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
             return said
-    found = stranger(head, "sequence")
+    found = unread_format(head, "sequence")
     return _SAID.get(found) or found.what.removeprefix("an ").removeprefix("a ")
 
 
@@ -101,7 +101,7 @@ def _no_sequence_alone(head: bytes, what: str, read_here: str) -> str:
         return single_picture(name, head)
     if has_damaged_prefix(head):
         return DAMAGED_PREFIX
-    if stranger(head, "sequence") is not NOBODY_KNOWS:
+    if unread_format(head, "sequence") is not UNKNOWN_FORMAT:
         return refusal(head, "sequence", read_here)
     alone = f"; {VOXELS_ALONE}" if what == UNKNOWN else ""
     return f"this is {with_article(what)}{alone}; {read_here}"

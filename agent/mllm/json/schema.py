@@ -2,7 +2,7 @@
 
 Portable means what every provider's structured output takes: flat, no ``$ref``, no defaults, every
 property required, null by type. Limits are not in the schemas, and answers are not checked against
-them: what models write differs from them in ways that are understood (`agent.planners.spoken`).
+them: what models write differs from them in ways that are understood (`agent.planners.reading`).
 """
 
 from collections.abc import Mapping

@@ -14,8 +14,8 @@ from segmenter.formats.guard import guarded
 from segmenter.formats.limits import Limits, check_frames, check_size
 from segmenter.formats.raster.by_pillow import render_picture
 from segmenter.formats.raster.header import RasterHeader, read_raster_header
+from segmenter.formats.refusals import single_picture
 from segmenter.formats.sniff import PillowFormat
-from segmenter.formats.strangers import single_picture
 
 ANIMATED: dict[str, tuple[PillowFormat, SequenceFormat]] = {
     "gif": ("gif", "gif"),

@@ -19,10 +19,10 @@ from agent.mllm.box_formats import (
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, from_box, to_box
 from agent.planners.inspections import to_inspection, to_winner
+from agent.planners.reading.box_shapes import read_boxes
+from agent.planners.reading.concepts import phrase
 from agent.planners.replies import to_plan
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
-from agent.planners.spoken.box_shapes import read_boxes
-from agent.planners.spoken.concepts import phrase
 from agent.schemas.rounds import Issue
 from segmenter.contract import Box
 from tests.agent.examples import inspect_answer, mask_answer, plan_answer
@@ -34,8 +34,8 @@ PIXELS = BoxCoordinates(PIXELS_STYLE, SHOWN, IMAGE)
 
 
 def boxes(value: object, coordinates: BoxCoordinates, key: str = "box") -> list[Box]:
-    spoken = read_boxes(value, coordinates.style, "box", key=key)
-    return [to_box(each, coordinates, "box") for each in spoken]
+    raw = read_boxes(value, coordinates.style, "box", key=key)
+    return [to_box(each, coordinates, "box") for each in raw]
 
 
 def call(**changes: Any) -> dict[str, object]:

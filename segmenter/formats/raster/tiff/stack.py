@@ -19,7 +19,7 @@ from segmenter.formats.raster.tiff.image import working_bytes as page_bytes
 from segmenter.formats.raster.tiff.measures import Dialect, read_dialect
 from segmenter.formats.raster.tiff.page import Page, read_page, size_of
 from segmenter.formats.raster.tiff.pages import Pages
-from segmenter.formats.strangers import TO_PICTURE
+from segmenter.formats.refusals import TO_PICTURE
 
 
 def open_tiff(content: bytes, limits: Limits, options: ReadOptions) -> Frames:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.box_shapes import boxes_of, read_boxes, strays
-from agent.planners.spoken.concepts import ENGLISH, concept_of
-from agent.planners.spoken.corners import SpokenBox
-from agent.planners.spoken.numbering import Numbering
-from agent.planners.spoken.wordings import CALL_FIELDS, fields_of, join, list_of, opened_json
+from agent.planners.reading.box_shapes import boxes_of, read_boxes, strays
+from agent.planners.reading.concepts import ENGLISH, concept_of
+from agent.planners.reading.corners import RawBox
+from agent.planners.reading.numbering import Numbering
+from agent.planners.reading.wordings import CALL_FIELDS, fields_of, join, list_of, opened_json
 from segmenter.contract import MAX_BOXES
 
 # Far more than is used; bounds the work on a runaway list.
@@ -17,7 +17,7 @@ MAX_ITEMS = 64
 MAX_AVOID_BOXES = 4
 
 
-class SpokenCall(NamedTuple):
+class RawCall(NamedTuple):
     """A call as the model asks for it.
 
     Attributes:
@@ -30,8 +30,8 @@ class SpokenCall(NamedTuple):
 
     target: int
     concept: str | None
-    boxes: tuple[SpokenBox, ...]
-    avoid: tuple[SpokenBox, ...]
+    boxes: tuple[RawBox, ...]
+    avoid: tuple[RawBox, ...]
     unused: str = ""
 
 
@@ -68,9 +68,9 @@ def bounded(items: list[object], where: str) -> list[object]:
     return items
 
 
-def merged(calls: Sequence[SpokenCall]) -> list[SpokenCall]:
+def merged(calls: Sequence[RawCall]) -> list[RawCall]:
     """Put the boxes of one concept on one call, as many as a call may hold: they are instances."""
-    found: list[SpokenCall] = []
+    found: list[RawCall] = []
     for call in calls:
         last = next(
             (
@@ -99,13 +99,13 @@ def references(items: Sequence[Mapping[str, object]]) -> list[object]:
 
 def read_calls(
     items: Sequence[Mapping[str, object]], numbering: Numbering, style: BoxStyle
-) -> list[SpokenCall]:
+) -> list[RawCall]:
     """Read calls; one with several phrases is as many calls.
 
     Raises:
         Misfit: one has no target, no admissible concept or box, or a box that cannot be read.
     """
-    found: list[SpokenCall] = []
+    found: list[RawCall] = []
     for place, item in enumerate(items):
         calls = _read_call(item, numbering, style, f"calls[{place}]")
         found += [call for call in calls if call not in found]
@@ -114,7 +114,7 @@ def read_calls(
 
 def _read_call(
     item: Mapping[str, object], numbering: Numbering, style: BoxStyle, where: str
-) -> list[SpokenCall]:
+) -> list[RawCall]:
     known, rest = fields_of(item, CALL_FIELDS, where)
     boxes = tuple(dict.fromkeys(boxes_of(rest, style, where)))
     if len(boxes) > MAX_BOXES:
@@ -132,5 +132,5 @@ def _read_call(
         concept, unused = concept_of(phrase, f"{where}.concept", boxed=bool(boxes))
         if concept is None and not boxes:
             raise Misfit(f"{where}.concept", ENGLISH)
-        calls.append(SpokenCall(target, concept, boxes, avoid, unused))
+        calls.append(RawCall(target, concept, boxes, avoid, unused))
     return calls

@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.box_shapes import (
+from agent.planners.reading.box_shapes import (
     box_fields,
     boxes_of,
     is_boxed,
     is_four_numbers,
     strays,
 )
-from agent.planners.spoken.calls import (
-    SpokenCall,
+from agent.planners.reading.calls import (
+    RawCall,
     bounded,
     items_of,
     merged,
     read_calls,
     references,
 )
-from agent.planners.spoken.concepts import concept_of
-from agent.planners.spoken.numbering import number_of, to_numbering
-from agent.planners.spoken.wordings import (
+from agent.planners.reading.concepts import concept_of
+from agent.planners.reading.numbering import number_of, to_numbering
+from agent.planners.reading.wordings import (
     CALL_FIELDS,
     PLAN_FIELDS,
     TARGET_FIELDS,
@@ -46,7 +46,7 @@ _WRAPPERS = frozenset(
 REGION = "marked region"
 
 
-class SpokenPlan(NamedTuple):
+class RawPlan(NamedTuple):
     """A plan in its parts.
 
     Attributes:
@@ -56,10 +56,10 @@ class SpokenPlan(NamedTuple):
 
     fields: dict[str, object]
     targets: list[dict[str, object]]
-    calls: list[SpokenCall]
+    calls: list[RawCall]
 
 
-def read_plan(value: object, style: BoxStyle) -> SpokenPlan:
+def read_plan(value: object, style: BoxStyle) -> RawPlan:
     """Read a plan.
 
     Raises:
@@ -151,7 +151,7 @@ def _assembled(
     targets: list[tuple[dict[str, object], dict[str, object]]],
     items: Sequence[Mapping[str, object]],
     style: BoxStyle,
-) -> SpokenPlan:
+) -> RawPlan:
     inferred = not targets
     if inferred:
         named, items = _inferred(items)
@@ -162,7 +162,7 @@ def _assembled(
     calls = read_calls(items, to_numbering(labels, references(items), ids), style)
     for place, (known, rest) in enumerate(targets):
         calls += _of_target(place, known, rest, style, calls)
-    return SpokenPlan(fields, named, merged(calls) if inferred else calls)
+    return RawPlan(fields, named, merged(calls) if inferred else calls)
 
 
 def _of_target(
@@ -170,8 +170,8 @@ def _of_target(
     known: Mapping[str, object],
     rest: Mapping[str, object],
     style: BoxStyle,
-    calls: Sequence[SpokenCall],
-) -> list[SpokenCall]:
+    calls: Sequence[RawCall],
+) -> list[RawCall]:
     """Return the call that a target with a box of its own stands for, if none has that box."""
     where = f"targets[{place}]"
     boxes = boxes_of(rest, style, where)
@@ -181,7 +181,7 @@ def _of_target(
     if not set(boxes) - given:
         return []
     concept, unused = concept_of(known.get("label"), where, boxed=True)
-    return [SpokenCall(place, concept, boxes, (), unused)]
+    return [RawCall(place, concept, boxes, (), unused)]
 
 
 def _inferred(

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from agent.mllm.box_formats import GEMINI_STYLE, BoxStyle
 from agent.mllm.json.decode import NotJson, decode
 from agent.mllm.json.misfit import Misfit
-from agent.planners.spoken.corners import (
+from agent.planners.reading.corners import (
     NUMBER,
-    SpokenBox,
+    RawBox,
     named_box,
     numbers_of,
     one_box,
     scaled,
     swapped,
 )
-from agent.planners.spoken.wordings import fold, is_none
+from agent.planners.reading.wordings import fold, is_none
 
 # One field under many names, as `fold` writes them: all that speak of boxes or coordinates, and
 _BOX_KEYS = frozenset({"rect", "rectangle", "roi", "xyxy", "xywh", "yxyx", "corners", "bounds"})
@@ -72,7 +72,7 @@ def is_four_numbers(value: object) -> bool:
     return len(numbers_of(value)) == len(value) == 4 or all(map(is_four_numbers, value))
 
 
-def boxes_of(fields: Mapping[str, object], style: BoxStyle, where: str) -> tuple[SpokenBox, ...]:
+def boxes_of(fields: Mapping[str, object], style: BoxStyle, where: str) -> tuple[RawBox, ...]:
     """Return the boxes of an object, under whichever names they stand; none is no fault.
 
     Args:
@@ -83,7 +83,7 @@ def boxes_of(fields: Mapping[str, object], style: BoxStyle, where: str) -> tuple
     Raises:
         Misfit: one cannot be read, or two names hold boxes that differ.
     """
-    found: list[tuple[SpokenBox, ...]] = []
+    found: list[tuple[RawBox, ...]] = []
     for key, value in box_fields(fields).items():
         if fold(key) in _POINT_KEYS:
             raise Misfit(f"{where}.{style.key}", _needs(style))
@@ -112,9 +112,7 @@ def is_boxed(fields: Mapping[str, object]) -> bool:
     return bool(box_fields(fields)) or named_box(fields, GEMINI_STYLE) is not None
 
 
-def read_boxes(
-    value: object, style: BoxStyle, where: str, *, key: str = ""
-) -> tuple[SpokenBox, ...]:
+def read_boxes(value: object, style: BoxStyle, where: str, *, key: str = "") -> tuple[RawBox, ...]:
     """Return the boxes that a value under a key holds, in whichever shape.
 
     Raises:
@@ -164,7 +162,7 @@ def _is_flat(value: list[object]) -> bool:
     )
 
 
-def _of_text(text: str, style: BoxStyle, where: str, key: str) -> tuple[SpokenBox, ...]:
+def _of_text(text: str, style: BoxStyle, where: str, key: str) -> tuple[RawBox, ...]:
     """Read a box that is written as words: as JSON, with names, with tags, or four numbers."""
     if len(text) > MAX_BOX_CHARS:
         raise Misfit(where, _needs(style))
@@ -183,7 +181,7 @@ def _of_text(text: str, style: BoxStyle, where: str, key: str) -> tuple[SpokenBo
     return (_checked(_of_numbers(text, style, where), where),)
 
 
-def _of_numbers(text: str, style: BoxStyle, where: str) -> SpokenBox:
+def _of_numbers(text: str, style: BoxStyle, where: str) -> RawBox:
     numbers = [float(number) for number in _NUMBERS.findall(text)]
     between = _MARKS.sub("", _NUMBERS.sub(" ", text))
     if len(numbers) != 4 or between or not all(map(math.isfinite, numbers)):
@@ -193,7 +191,7 @@ def _of_numbers(text: str, style: BoxStyle, where: str) -> SpokenBox:
     return scaled(swapped(numbers) if style.order == "yx" else numbers, style)
 
 
-def _checked(box: SpokenBox, where: str) -> SpokenBox:
+def _checked(box: RawBox, where: str) -> RawBox:
     """Return the box; corners that are swapped may be a corner and a size, so they are no box."""
     if box.x1 <= box.x0 or box.y1 <= box.y0:
         raise Misfit(where, "must have its first corner above and left of its second")

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from agent.mllm.box_formats import BoxStyle
-from agent.planners.spoken.wordings import fold
+from agent.planners.reading.wordings import fold
 
 Point = tuple[float, float]
 
 
-class SpokenBox(NamedTuple):
+class RawBox(NamedTuple):
     """A box in a model's own coordinates: corners in the order x0, y0, x1, y1.
 
     Attributes:
@@ -54,7 +54,7 @@ _SIDES = (("w", "h"), ("width", "height"))
 _NAMES = frozenset(name for names in (*_CORNERS, *_PAIRS, *_ORIGINS, *_MIDDLES) for name in names)
 
 
-def one_box(value: object, style: BoxStyle, key: str) -> SpokenBox | None:
+def one_box(value: object, style: BoxStyle, key: str) -> RawBox | None:
     """Return the one box that four numbers, points or named sides are, None for anything else."""
     if isinstance(value, dict):
         return named_box(value, style)
@@ -78,7 +78,7 @@ def swapped(numbers: Sequence[float]) -> tuple[float, ...]:
     return (numbers[1], numbers[0], numbers[3], numbers[2])
 
 
-def named_box(fields: Mapping[str, object], style: BoxStyle) -> SpokenBox | None:
+def named_box(fields: Mapping[str, object], style: BoxStyle) -> RawBox | None:
     """Return the box of sides, corners or a corner and a size that have names."""
     by_name = {fold(key): value for key, value in fields.items()}
     if not _NAMES & by_name.keys():
@@ -126,7 +126,7 @@ def _point(value: object, style: BoxStyle) -> Point | None:
     return (numbers[1], numbers[0]) if style.order == "yx" else (numbers[0], numbers[1])
 
 
-def _around(points: Sequence[Point], style: BoxStyle) -> SpokenBox:
+def _around(points: Sequence[Point], style: BoxStyle) -> RawBox:
     """Return the box of two corners, or around the corners of a polygon."""
     if len(points) == 2:
         return scaled((*points[0], *points[1]), style)
@@ -134,11 +134,11 @@ def _around(points: Sequence[Point], style: BoxStyle) -> SpokenBox:
     return scaled((min(across), min(down), max(across), max(down)), style)
 
 
-def scaled(numbers: Sequence[float], style: BoxStyle) -> SpokenBox:
+def scaled(numbers: Sequence[float], style: BoxStyle) -> RawBox:
     """Return the box of corners; four numbers that do not exceed 1 are shares of the sides."""
     x0, y0, x1, y1 = numbers
     is_share = all(0.0 <= number <= 1.0 for number in numbers)
-    return SpokenBox(x0, y0, x1, y1, "shares" if is_share else style.scale)
+    return RawBox(x0, y0, x1, y1, "shares" if is_share else style.scale)
 
 
 def numbers_of(values: Sequence[object]) -> tuple[float, ...]:
