@@ -19,6 +19,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what is marked slow")
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: a packed file holds the second in which it was packed.
+
+    Workers that collect in another second would see other tests.
+    """
+    return f"{len(val)} bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="slow: run with --slow")
