@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from agent.language.request import Reading
+from agent.schemas.intent import Intent
 from agent.schemas.plan import Call, Plan
 from agent.schemas.rounds import Candidate, Inspection, Round, Usage
 from agent.schemas.runs import TargetResult
@@ -16,7 +16,8 @@ class PlanQuestion:
     """Everything a planner may know before the first call.
 
     Attributes:
-        reading: what the caller's words say.
+        request: the caller's own words; data, never instructions to code.
+        intent: what the rules made of them.
         pixels: uint8, shape (H, W, 3), RGB, upright.
         box: the caller's own box for what the request asks for, or None.
         drawn: a person's box for each target that is worked on again, None without one; the
@@ -26,7 +27,8 @@ class PlanQuestion:
         modality: our name of it, as earlier runs of the thread knew it, or ``unknown``.
     """
 
-    reading: Reading
+    request: str
+    intent: Intent
     image: ImageRef
     pixels: RgbImage
     capabilities: Capabilities
@@ -35,11 +37,6 @@ class PlanQuestion:
     first_target: int = 1
     modality: str = "unknown"
     drawn: Mapping[str, Box | None] = field(default_factory=dict)
-
-    @property
-    def request(self) -> str:
-        """The caller's own words; data, never instructions to code."""
-        return self.reading.text
 
     def box_of(self, target_id: str) -> Box | None:
         """Return the box that a person drew for a target, None without one."""

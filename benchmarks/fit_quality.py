@@ -62,7 +62,9 @@ def judged(rows: Sequence[Row]) -> Iterator[Judged]:
         pixels, truth = read_picture(row), read_target(row)
         height, width = truth.shape
         image = ImageRef(sha256="0" * 64, width=width, height=height, format="jpeg")
-        question = PlanQuestion(read_request(row.concept, lexicon), image, pixels, capabilities)
+        question = PlanQuestion(
+            row.concept, read_request(row.concept, lexicon), image, pixels, capabilities
+        )
         targets = plan_request(question, lexicon).targets
         target = next(one for one in targets if row.concept in one.phrases)
         prompt = Prompt(text=row.concept)

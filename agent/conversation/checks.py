@@ -1,8 +1,9 @@
 """Checks a request against its thread, once, before its run is taken on. Pure."""
 
 from agent.errors import InvalidRequest
-from agent.language.commands import is_undo, read_command
-from agent.language.lexicon import normalise
+from agent.language.commands import is_undo
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.policy.calls import MIN_BOX_PX
 from agent.schemas.runs import AgentRequest, Edit, ThreadRecord
 from segmenter.contract import Box, ImageRef
@@ -36,9 +37,10 @@ def _check_edit(edit: Edit, known: set[str]) -> None:
 
 
 def _check_words(words: str, known: set[str]) -> None:
-    command = read_command(normalise(words))
-    strangers = [mask_id for mask_id in command.masks if mask_id not in known]
-    if strangers and (command.act is not None or command.only):
+    operations = read_request(words, load_lexicon()).operations
+    named = [mask_id for operation in operations for mask_id in operation.masks]
+    strangers = [mask_id for mask_id in named if mask_id not in known]
+    if strangers:
         raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
 
 

@@ -23,47 +23,68 @@ from agent.conversation.edits import (
     repeat_verdicts,
 )
 from agent.conversation.opening import Opening
-from agent.language.commands import Command, is_undo
 from agent.language.lexicon import Lexicon, load_lexicon, normalise, to_concept
 from agent.language.modality import known_modality, modality_of_name, modality_of_tag
-from agent.language.request import Mention, Reading, read_request
+from agent.language.request import read_request
 from agent.planners.targets import MAX_LABEL_CHARS, REGION_LABEL, later_frame, to_selection
+from agent.schemas.intent import Act, Intent, Operation, Thing, Which
 from agent.schemas.plan import Selection, Target
 from agent.schemas.rounds import Issue, Status
 from agent.schemas.runs import AgentRequest, Edit, TargetResult, ThreadRecord
 from segmenter.contract import Box
 
-_ISSUES = {"wrong": Issue.WRONG_STRUCTURE, "tighter": Issue.TOO_LARGE, "looser": Issue.TOO_SMALL}
+_ISSUES: Mapping[Act, Issue] = {
+    "wrong": Issue.WRONG_STRUCTURE,
+    "tighter": Issue.TOO_LARGE,
+    "bigger": Issue.TOO_SMALL,
+}
 
 
-def open_thread(request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon) -> Opening:
-    """Return what a run of this thread starts from; the request is checked already."""
+def open_thread(
+    request: AgentRequest, thread: ThreadRecord, lexicon: Lexicon, intent: Intent | None = None
+) -> Opening:
+    """Return what a run of this thread starts from; the request is checked already.
+
+    Args:
+        request: as it came.
+        thread: as it is before the run.
+        lexicon: of the words.
+        intent: what a model made of the request; None reads it by the rules.
+    """
     opened = OpenThread(
         thread=thread,
         targets={result.target.id: result for result in thread.targets},
         candidates={candidate.id: candidate for candidate in thread.candidates},
         next_mask=thread.next_mask,
     )
-    reading = read_request(request.request, lexicon)
+    intent = intent or read_request(request.request, lexicon)
     repeat_verdicts(opened)
-    if thread.runs and is_undo(request.request):
+    if thread.runs and intent.acts("undo"):
         # The thread is as it was before already.
-        return _opening(opened, reading, thread.modality, asks_planner=False)
+        return _opening(opened, intent, thread.modality, asks_planner=False)
     for edit in request.edits:
         _apply_edit(edit, opened)
-    is_new = _names_new(reading, opened)
-    modality = known_now(thread, reading.modality, lexicon)
-    spoken = _apply_words(reading, opened, modality) if thread.targets else False
-    if request.box is not None and not reading.asked and opened.targets:
+    modality = known_now(thread, intent.modality, lexicon)
+    intent = _with_kept(intent, opened)
+    is_new = any(not _named_targets([thing], opened) for thing in intent.find)
+    spoken = _apply_words(intent, opened, modality) if thread.targets else False
+    if request.box is not None and not intent.find and opened.targets:
         reopen(last_target(opened), opened, box=request.box)
         spoken = True
     asks_planner = is_new or not (spoken or request.edits)
-    return _opening(opened, reading, modality, asks_planner=asks_planner)
+    return _opening(opened, intent, modality, asks_planner=asks_planner)
 
 
-def _opening(opened: OpenThread, reading: Reading, modality: str, *, asks_planner: bool) -> Opening:
+def _with_kept(intent: Intent, opened: OpenThread) -> Intent:
+    """Return the intent that also finds what is to be kept alone and is not there."""
+    kept = [thing for done in intent.acts("keep") for thing in done.things]
+    absent = tuple(thing for thing in kept if not _named_targets([thing], opened))
+    return intent.model_copy(update={"find": (*intent.find, *absent)})
+
+
+def _opening(opened: OpenThread, intent: Intent, modality: str, *, asks_planner: bool) -> Opening:
     return Opening(
-        reading=reading,
+        intent=intent,
         kept=tuple(result for key, result in opened.targets.items() if key not in opened.reopened),
         reopened=tuple(opened.reopened.values()),
         incumbents={key: mask_ids(opened.targets[key]) for key in opened.reopened},
@@ -106,33 +127,45 @@ def _phrases(label: str | None) -> tuple[str, ...]:
     return (concept,) if concept else ()
 
 
-def _apply_words(reading: Reading, opened: OpenThread, modality: str) -> bool:
+def _apply_words(intent: Intent, opened: OpenThread, modality: str) -> bool:
     """Do what the request says of masks that are there; tell whether it said anything."""
-    command = reading.command
-    masks = [mask_id for mask_id in command.masks if mask_id in opened.candidates]
+    done = [_carry_out(operation, opened, modality) for operation in intent.operations]
+    narrowed = [
+        (key, thing.which) for thing in intent.find for key in _named_targets([thing], opened)
+    ]
+    return any([*done, _narrow(narrowed, opened, modality)])
+
+
+def _carry_out(operation: Operation, opened: OpenThread, modality: str) -> bool:
+    masks = [mask_id for mask_id in operation.masks if mask_id in opened.candidates]
     if masks:
-        _act_on_masks(masks, command, opened)
+        _act_on_masks(masks, operation, opened)
         return True
-    named = _named_targets(reading.asked, opened)
-    if command.act == "remove" or reading.excluded:
-        return _remove([*named, *_named_targets(reading.excluded, opened)], opened)
-    selections = _selections(reading, opened, modality)
-    if selections:
-        narrow(selections, opened)
-        return True
-    meant = named or ([last_key(opened)] if not reading.asked else [])
-    return _complain(command, meant, opened)
+    named = _named_targets(operation.things, opened)
+    if operation.act in ("drop", "exclude"):
+        return _remove(named, opened)
+    if operation.act == "keep":
+        wanted = [
+            (key, thing.which)
+            for thing in operation.things
+            for key in _named_targets([thing], opened)
+        ]
+        if not operation.things:
+            wanted = [(key, operation.which) for key in opened.targets]
+        return _narrow(wanted, opened, modality)
+    meant = named or ([last_key(opened)] if not operation.things else [])
+    return _complain(operation, meant, opened)
 
 
-def _act_on_masks(masks: list[str], command: Command, opened: OpenThread) -> None:
+def _act_on_masks(masks: list[str], operation: Operation, opened: OpenThread) -> None:
     for mask_id in masks:
-        if command.act == "remove":
+        if operation.act == "drop":
             drop(mask_id, opened)
-        elif command.act in ("wrong", "tighter", "looser"):
-            find_fault(mask_id, _ISSUES[command.act], opened)
-        elif command.act == "accept":
+        elif operation.act in _ISSUES:
+            find_fault(mask_id, _ISSUES[operation.act], opened)
+        elif operation.act in ("accept", "keep"):
             accept(mask_id, opened)
-    if command.only and command.act in ("accept", None):
+    if operation.act == "keep":
         keep_only(masks, opened)
     forget_empty(opened)
 
@@ -143,34 +176,28 @@ def _remove(keys: list[str], opened: OpenThread) -> bool:
     return bool(keys)
 
 
-def _complain(command: Command, keys: list[str], opened: OpenThread) -> bool:
+def _complain(operation: Operation, keys: list[str], opened: OpenThread) -> bool:
     """Work again on targets that are said to be wrong, too large or too small."""
-    if command.act not in _ISSUES:
+    if operation.act not in _ISSUES:
         return False
     for key in keys:
         for mask_id in mask_ids(opened.targets[key]):
-            find_fault(mask_id, _ISSUES[command.act], opened)
+            find_fault(mask_id, _ISSUES[operation.act], opened)
         reopen(opened.targets[key].target, opened)
     return bool(keys)
 
 
-def _selections(reading: Reading, opened: OpenThread, modality: str) -> dict[str, Selection]:
-    """Return which masks are wanted of which targets ("only the left one"); {} for no word."""
-    wanted = [
-        (key, mention.modifiers)
-        for mention in reading.asked
-        for key in _named_targets([mention], opened)
-    ]
-    if not reading.asked:
-        wanted = [(key, reading.modifiers) for key in opened.targets]
+def _narrow(wanted: Iterable[tuple[str, Which]], opened: OpenThread, modality: str) -> bool:
+    """Keep only some masks of targets ("only the left one"); tell whether that was asked for."""
     lexicon = load_lexicon()
     selections: dict[str, Selection] = {}
-    for key, modifiers in wanted:
-        if modifiers.side is None and modifiers.rank is None:
+    for key, which in wanted:
+        if which.side is None and which.rank is None:
             continue
         frame = later_frame(opened.targets[key].target, modality, lexicon)
-        selections[key] = to_selection(modifiers, frame)
-    return selections
+        selections[key] = to_selection(which, frame)
+    narrow(selections, opened)
+    return bool(selections)
 
 
 def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
@@ -182,22 +209,17 @@ def known_now(thread: ThreadRecord, words: str, lexicon: Lexicon) -> str:
     )
 
 
-def _named_targets(mentions: Iterable[Mention], opened: OpenThread) -> list[str]:
+def _named_targets(things: Iterable[Thing], opened: OpenThread) -> list[str]:
     """Return the targets of the thread that a request names."""
-    labels: Mapping[str, tuple[str, ...]] = {
-        key: normalise(result.target.label) for key, result in opened.targets.items()
+    labels: Mapping[str, str] = {
+        key: " ".join(normalise(result.target.label)) for key, result in opened.targets.items()
     }
     return [
         key
-        for mention in mentions
+        for thing in things
         for key, label in labels.items()
-        if label == mention.words or label in {normalise(term.label) for term in mention.terms}
+        if label == thing.words or label in {" ".join(normalise(term)) for term in thing.terms}
     ]
-
-
-def _names_new(reading: Reading, opened: OpenThread) -> bool:
-    """Tell whether the request asks for something the thread does not hold."""
-    return any(not _named_targets([mention], opened) for mention in reading.asked)
 
 
 def _labelled(label: str, opened: OpenThread) -> Target | None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.language.request import Reading
 from agent.policy.next_calls import Flaw
+from agent.schemas.intent import Intent
 from agent.schemas.plan import Call, Target
 from agent.schemas.rounds import Candidate, Verdict
 from agent.schemas.runs import TargetResult
@@ -16,7 +16,7 @@ class Opening:
     """What a run starts from: a fresh image, or what a thread holds after a person's word.
 
     Attributes:
-        reading: what the request says.
+        intent: what the request means.
         kept: targets of earlier runs that stay as they are.
         reopened: targets to work on again.
         incumbents: ids of the sets that stand for the reopened ones.
@@ -25,7 +25,7 @@ class Opening:
         asks_planner: the request may name something new.
     """
 
-    reading: Reading
+    intent: Intent
     kept: tuple[TargetResult, ...] = ()
     reopened: tuple[Target, ...] = ()
     incumbents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -2,13 +2,13 @@
 
 import itertools
 import re
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from agent.language.function_words import word_set
 from agent.language.lexicon import normalise
+from agent.schemas.intent import Act
 from segmenter.words.phrases import Words
 
-Act = Literal["remove", "wrong", "accept", "tighter", "looser"]
 
 _MASK_ID = re.compile(r"m[1-9][0-9]{0,5}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
@@ -16,18 +16,18 @@ _MASK_WORDS = frozenset({"mask", "outline", "segmentation", "number"})
 _JOINS = frozenset({"and", ",", "or"})
 # The first act of which a word is said is meant.
 _ACTS: dict[Act, frozenset[str]] = {
-    "remove": word_set("remove delete drop discard forget erase"),
+    "drop": word_set("remove delete drop discard forget erase"),
     "wrong": word_set("wrong incorrect bad false reject not mistaken inaccurate"),
     "tighter": word_set("tighter smaller shrink tight narrower"),
-    "looser": word_set("looser larger bigger wider grow expand extend"),
+    "bigger": word_set("looser larger bigger wider grow expand extend"),
     "accept": word_set("accept good correct keep fine ok okay perfect confirm"),
 }
 _TOO: dict[str, Act] = {
     "large": "tighter",
     "big": "tighter",
     "wide": "tighter",
-    "small": "looser",
-    "tight": "looser",
+    "small": "bigger",
+    "tight": "bigger",
 }
 _ONLY = frozenset({"only", "just", "keep"})
 _UNDO = frozenset({"undo", "revert"})

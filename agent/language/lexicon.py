@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -67,11 +68,17 @@ class Lexicon:
         phrases: the terms that a phrase may mean; the one that is called so comes first, the
             others follow in the order of the file.
         modalities: our name of a modality by the words that name it.
+        labels: the terms by their labels.
     """
 
     file: LexiconFile
     phrases: PhraseTable[tuple[Term, ...]]
     modalities: PhraseTable[str]
+    labels: Mapping[str, Term]
+
+    def named(self, labels: Iterable[str]) -> tuple[Term, ...]:
+        """Return the terms of these labels."""
+        return tuple(self.labels[label] for label in labels)
 
     def terms_of(self, words: Words) -> tuple[Term, ...]:
         """Return the terms a phrase may mean, () for an unknown one."""
@@ -103,7 +110,8 @@ def load_lexicon() -> Lexicon:
         for phrase in modality_words(word)
     }
     terms = {phrase: tuple(found) for phrase, found in phrases.items()}
-    return Lexicon(file, PhraseTable(terms), PhraseTable(modalities))
+    labels = {term.label: term for term in file.terms}
+    return Lexicon(file, PhraseTable(terms), PhraseTable(modalities), labels)
 
 
 def to_concept(text: str) -> str | None:

@@ -1,11 +1,10 @@
 """Reads a request: what is asked for, what is excluded, which side, how many. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from agent.language.commands import Command, read_command
+from agent.language.commands import Command, is_undo, read_command
 from agent.language.function_words import (
     CLAUSE_MARKS,
     CONJUNCTIONS,
@@ -18,7 +17,7 @@ from agent.language.function_words import (
     SEVERAL,
     SMALLEST,
 )
-from agent.language.lexicon import Lexicon, Term, normalise
+from agent.language.lexicon import Lexicon, normalise
 from agent.language.modality import modality_of_words
 from agent.language.phrases import (
     Span,
@@ -29,68 +28,14 @@ from agent.language.phrases import (
     unknown_spans,
     without_context,
 )
+from agent.schemas.intent import ANY, Intent, Operation, Rank, Thing, Which
 from segmenter.words.phrases import Words
 
 _BREAKS = CLAUSE_MARKS | CONJUNCTIONS
 _SIDES: dict[str, Literal["left", "right"]] = {"left": "left", "right": "right"}
 
 
-class Modifiers(NamedTuple):
-    """What the words around a term say about which of its masks are wanted.
-
-    Attributes:
-        frame: whose left is meant: ``patient`` or ``image``, None when the words do not say.
-        several: the words ask for more than one.
-    """
-
-    side: Literal["left", "right"] | None = None
-    frame: Literal["patient", "image"] | None = None
-    rank: Literal["largest", "smallest"] | None = None
-    limit: int | None = None
-    several: bool = False
-
-
-PLAIN = Modifiers()
-
-
-@dataclass(frozen=True)
-class Mention:
-    """One thing that is asked for.
-
-    Attributes:
-        words: the caller's words, normalised.
-        terms: what they may mean, () for words the lexicon does not hold.
-        where: the caller's words on the place, or "".
-    """
-
-    words: Words
-    terms: tuple[Term, ...]
-    modifiers: Modifiers = PLAIN
-    where: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a request says; read once, and handed to whoever acts on it.
-
-    Attributes:
-        text: the caller's own words; data, never instructions to code.
-        asked: things to outline, in the order of the request.
-        excluded: things the request says it does not want.
-        modality: as named in the request, or ``unknown``.
-        modifiers: of the whole request, for requests without a noun ("only the left one").
-        command: what it wants of masks that are there.
-    """
-
-    text: str
-    asked: tuple[Mention, ...]
-    excluded: tuple[Mention, ...]
-    modality: str
-    modifiers: Modifiers
-    command: Command
-
-
-def read_request(text: str, lexicon: Lexicon) -> Reading:
+def read_request(text: str, lexicon: Lexicon) -> Intent:
     """Read a request with the lexicon's words."""
     said = normalise(text)
     words = repeat_shared_noun(said, lexicon)
@@ -103,16 +48,49 @@ def read_request(text: str, lexicon: Lexicon) -> Reading:
     located = [span for span in wanted if is_location(words, span)]
     heads = sorted({*wanted, *unknown} - set(located)) or wanted
     places = [span for span in located if span not in heads]
-    return Reading(
-        text=text,
-        asked=_merge([_mention(words, span, heads, places) for span in heads]),
-        excluded=tuple(
-            Mention(words[span.start : span.end], span.terms) for span in sorted(negated)
-        ),
+    asked = _merge([_thing(words, span, heads, places) for span in heads])
+    excluded = tuple(_plain(words, span) for span in sorted(negated))
+    operations = _operations(read_command(said), asked, excluded, _which(words), text)
+    spoken = {thing for operation in operations for thing in operation.things}
+    return Intent(
+        find=tuple(thing for thing in asked if thing not in spoken),
+        operations=operations,
         modality=modality_of_words(words, lexicon),
-        modifiers=_modifiers(words),
-        command=read_command(said),
     )
+
+
+def _operations(
+    command: Command,
+    asked: tuple[Thing, ...],
+    excluded: tuple[Thing, ...],
+    which: Which,
+    text: str,
+) -> tuple[Operation, ...]:
+    """Return what is to be done with masks that are there."""
+    if is_undo(text):
+        return (Operation(act="undo", words=text),)
+    operations: list[Operation] = []
+    if command.masks:
+        if command.only and command.act in ("accept", None):
+            operations.append(Operation(act="keep", masks=command.masks))
+        elif command.act is not None:
+            operations.append(Operation(act=command.act, masks=command.masks))
+    elif command.act == "drop":
+        return (Operation(act="drop", things=(*asked, *excluded)),)
+    elif command.act is not None and command.act != "accept":
+        operations.append(Operation(act=command.act))
+    elif command.only and asked:
+        operations.append(Operation(act="keep", things=asked))
+    elif not asked and which != ANY:
+        operations.append(Operation(act="keep", which=which))
+    if excluded:
+        operations.append(Operation(act="exclude", things=excluded))
+    return tuple(operations)
+
+
+def _plain(words: Words, span: Span) -> Thing:
+    named = tuple(term.label for term in span.terms)
+    return Thing(words=" ".join(words[span.start : span.end]), terms=named)
 
 
 def _is_question(words: Words) -> bool:
@@ -121,7 +99,7 @@ def _is_question(words: Words) -> bool:
     return "?" in words or asks
 
 
-def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[Span]) -> Mention:
+def _thing(words: Words, span: Span, heads: Sequence[Span], places: Sequence[Span]) -> Thing:
     """Gather what stands around a span, up to its neighbours among the heads."""
     before = max((head.end for head in heads if head.end <= span.start), default=0)
     after = min((head.start for head in heads if head.start >= span.end), default=len(words))
@@ -135,24 +113,25 @@ def _mention(words: Words, span: Span, heads: Sequence[Span], places: Sequence[S
     place = next(
         (place for place in places if span.end <= place.start < span.end + len(right)), None
     )
-    return Mention(
-        words=words[span.start : span.end],
-        terms=span.terms,
-        modifiers=_modifiers((*left, *beside))._replace(frame=_frame(left) or _frame(right)),
-        where=" ".join(words[span.end : place.end]) if place else "",
+    which = _which((*left, *beside))
+    return _plain(words, span).model_copy(
+        update={
+            "which": which.model_copy(update={"frame": _frame(left) or _frame(right)}),
+            "where": " ".join(words[span.end : place.end]) if place else "",
+        }
     )
 
 
-def _modifiers(words: Sequence[str]) -> Modifiers:
+def _which(words: Sequence[str]) -> Which:
     """Read side, rank and number from the words around a term."""
     sides = [_SIDES[word] for word in words if word in _SIDES]
-    rank: Literal["largest", "smallest"] | None = None
+    rank: Rank | None = None
     if LARGEST & set(words):
         rank = "largest"
     elif SMALLEST & set(words):
         rank = "smallest"
     number = next((NUMBERS[word] for word in words if word in NUMBERS), None)
-    return Modifiers(
+    return Which(
         side=sides[0] if len(set(sides)) == 1 else None,
         frame=_frame(words),
         rank=rank,
@@ -177,15 +156,15 @@ def _is_of_image(words: Sequence[str], at: int) -> bool:
     return after in IMAGE_WORDS or not IMAGE_WORDS.isdisjoint(words[at - 1 : at])
 
 
-def _merge(mentions: list[Mention]) -> tuple[Mention, ...]:
+def _merge(things: list[Thing]) -> tuple[Thing, ...]:
     """Join mentions of the same thing; what any of them says about it holds."""
-    merged: dict[tuple[object, ...], Mention] = {}
-    for mention in mentions:
-        key = mention.terms or mention.words
+    merged: dict[object, Thing] = {}
+    for thing in things:
+        key = thing.terms or thing.words
         first = merged.get(key)
         if first is None:
-            merged[key] = mention
-        elif first.modifiers.side != mention.modifiers.side:
+            merged[key] = thing
+        elif first.which.side != thing.which.side:
             # "the left lung and the right lung": both.
-            merged[key] = replace(first, modifiers=Modifiers(several=True))
+            merged[key] = first.model_copy(update={"which": Which(several=True)})
     return tuple(merged.values())

@@ -103,7 +103,8 @@ class RunContext:
     def question(self) -> PlanQuestion:
         """Return what a planner may know before the first call."""
         return PlanQuestion(
-            reading=self.opening.reading,
+            request=self.request.request,
+            intent=self.opening.intent,
             image=self.image,
             pixels=self.image_pixels(),
             capabilities=self.tool_capabilities(),

@@ -63,14 +63,14 @@ class RulesPlanner:
 
 def plan_request(question: PlanQuestion, lexicon: Lexicon) -> Plan:
     """Read the request with the lexicon and name the first calls."""
-    reading = question.reading
-    scene = scene_of(question, reading.modality, lexicon)
+    intent = question.intent
+    scene = scene_of(question, intent.modality, lexicon)
     targets = to_targets(question, scene)
     limits = CallLimits(question.image, question.capabilities, ())
     calls = first_calls(targets, (), question.box, limits)
-    notes = [side_note(reading, targets)]
-    if len(reading.asked) > MAX_TARGETS:
-        notes.append(f"only the first {MAX_TARGETS} of {len(reading.asked)} things were looked for")
+    notes = [side_note(intent, targets)]
+    if len(intent.find) > MAX_TARGETS:
+        notes.append(f"only the first {MAX_TARGETS} of {len(intent.find)} things were looked for")
     return Plan(
         decision="segment" if targets else "unclear",
         modality=scene.modality,

@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 from agent.contract import PlanQuestion
 from agent.language.lexicon import Lexicon, Term, load_lexicon, normalise, to_concept
 from agent.language.modality import UNKNOWN, known_modality, modality_of_tag
-from agent.language.request import Mention, Modifiers, Reading, read_request
+from agent.language.request import read_request
 from agent.planners.image_facts import measure, possible_modalities
 from agent.policy.calls import knows
+from agent.schemas.intent import ANY, Intent, Thing, Which
 from agent.schemas.plan import MAX_TARGETS, Selection, Target
 from segmenter.contract import Capabilities
 
@@ -49,10 +50,10 @@ def scene_of(question: PlanQuestion, named: str, lexicon: Lexicon) -> Scene:
 
 def to_targets(question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
     """Return a target for each thing asked for, at most `MAX_TARGETS`."""
-    mentions = question.reading.asked[:MAX_TARGETS]
+    things = question.intent.find[:MAX_TARGETS]
     targets = tuple(
-        _to_target(mention, f"t{number}", scene, question.capabilities)
-        for number, mention in enumerate(mentions, start=question.first_target)
+        _to_target(thing, f"t{number}", scene, question.capabilities)
+        for number, thing in enumerate(things, start=question.first_target)
     )
     if not targets and question.box is not None:
         region = Target(id=f"t{question.first_target}", label=REGION_LABEL, phrases=(), count="one")
@@ -60,20 +61,18 @@ def to_targets(question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
     return targets
 
 
-def _to_target(
-    mention: Mention, target_id: str, scene: Scene, capabilities: Capabilities
-) -> Target:
-    words = " ".join(mention.words)[:MAX_LABEL_CHARS]
-    terms, modifiers = _fitting_terms(mention.terms, scene), mention.modifiers
+def _to_target(thing: Thing, target_id: str, scene: Scene, capabilities: Capabilities) -> Target:
+    words = thing.words[:MAX_LABEL_CHARS]
+    terms, which = _fitting_terms(scene.lexicon.named(thing.terms), scene), thing.which
     frame = _frame_of(terms, scene)
     return Target(
         id=target_id,
         label=terms[0].label if len(terms) == 1 else words,
         phrases=_phrases(words, terms, capabilities),
-        count=_count(modifiers, terms),
-        where=mention.where[:MAX_LABEL_CHARS],
-        selection=to_selection(modifiers, frame),
-        area_share=_area_prior(terms, modifiers),
+        count=_count(which, terms),
+        where=thing.where[:MAX_LABEL_CHARS],
+        selection=to_selection(which, frame),
+        area_share=_area_prior(terms, which),
         known=bool(terms),
         frame=frame,
     )
@@ -107,32 +106,32 @@ def _listed_first(phrases: Iterable[str], capabilities: Capabilities) -> tuple[s
     return tuple(sorted(unique, key=lambda phrase: not knows(capabilities, phrase)))
 
 
-def _count(modifiers: Modifiers, terms: Sequence[Term]) -> Literal["one", "several", "unknown"]:
-    if modifiers.limit == 1:
+def _count(which: Which, terms: Sequence[Term]) -> Literal["one", "several", "unknown"]:
+    if which.limit == 1:
         return "one"
-    if modifiers.several:
+    if which.several:
         return "several"
     if len(terms) != 1:
         return "unknown"
-    if modifiers.side and terms[0].paired:
+    if which.side and terms[0].paired:
         return "one"
     return terms[0].count
 
 
-def _area_prior(terms: Sequence[Term], modifiers: Modifiers) -> tuple[float, float]:
+def _area_prior(terms: Sequence[Term], which: Which) -> tuple[float, float]:
     if not terms:
         return ANY_SHARE
     low = min(term.area_share[0] for term in terms)
     high = max(term.area_share[1] for term in terms)
-    return (low * _ONE_OF_PAIR if modifiers.side or modifiers.rank else low, high)
+    return (low * _ONE_OF_PAIR if which.side or which.rank else low, high)
 
 
-def to_selection(modifiers: Modifiers, frame: Frame | None) -> Selection:
+def to_selection(which: Which, frame: Frame | None) -> Selection:
     """Return which masks are wanted, with the request's left and right as the image's."""
-    side = modifiers.side
-    if side and modifiers.frame != "image" and frame == "patient":
+    side = which.side
+    if side and which.frame != "image" and frame == "patient":
         side = "right" if side == "left" else "left"
-    return Selection(side=side, rank=modifiers.rank, limit=modifiers.limit)
+    return Selection(side=side, rank=which.rank, limit=which.limit)
 
 
 def _frame_of(terms: Sequence[Term], scene: Scene) -> Frame:
@@ -162,14 +161,14 @@ def later_frame(target: Target, modality: str, lexicon: Lexicon) -> Frame:
     """
     if modality == UNKNOWN and target.frame is not None:
         return target.frame
-    terms = _label_mention(target.label, lexicon).terms
+    terms = lexicon.named(_label_thing(target.label, lexicon).terms)
     return _frame_of(terms, Scene(lexicon, modality, frozenset(lexicon.file.modalities)))
 
 
-def side_note(reading: Reading, targets: Sequence[Target]) -> str:
+def side_note(intent: Intent, targets: Sequence[Target]) -> str:
     """Say for a person which side was taken, "" if none was asked for."""
-    for mention, target in zip(reading.asked, targets, strict=False):
-        asked, taken = mention.modifiers.side, target.selection.side
+    for thing, target in zip(intent.find, targets, strict=False):
+        asked, taken = thing.which.side, target.selection.side
         if asked and asked != taken:
             return f"{asked} was read as the patient's {asked}, on the image's {taken}"
         if asked:
@@ -192,27 +191,27 @@ def enrich(targets: Sequence[Target], question: PlanQuestion, modality: str) -> 
 
 
 def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool) -> Target:
-    mention = _label_mention(target.label, scene.lexicon)
-    frame = _frame_of(mention.terms, scene)
+    thing = _label_thing(target.label, scene.lexicon)
+    frame = _frame_of(scene.lexicon.named(thing.terms), scene)
     if not target.phrases:
         return target.model_copy(update={"frame": frame})
-    modifiers = _meant(mention, question.reading, alone=alone)
-    count = "one" if modifiers.limit == 1 else target.count
+    which = _meant(thing, question.intent, alone=alone)
+    count = "one" if which.limit == 1 else target.count
     phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
     prior = target.area_share
     terms = _fitting_terms(scene.lexicon.terms_of(normalise(target.label)), scene)
     if len(terms) == 1:
         merged = (*phrases[:1], *terms[0].phrases, *phrases)
         phrases = list(_listed_first(merged, question.capabilities))
-        prior = _area_prior(terms, modifiers) if prior == ANY_SHARE else prior
-        count = _count(modifiers, terms) if count == "unknown" else count
+        prior = _area_prior(terms, which) if prior == ANY_SHARE else prior
+        count = _count(which, terms) if count == "unknown" else count
     elif own := to_concept(target.label):
         # Of several meanings none is sure.
         phrases.append(own)
     return target.model_copy(
         update={
             "frame": frame,
-            "selection": to_selection(modifiers, frame)
+            "selection": to_selection(which, frame)
             if target.selection == Selection()
             else target.selection,
             "phrases": tuple(dict.fromkeys(phrases))[:MAX_PHRASES],
@@ -222,30 +221,34 @@ def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool
     )
 
 
-def _label_mention(label: str, lexicon: Lexicon) -> Mention:
+def _label_thing(label: str, lexicon: Lexicon) -> Thing:
     """Read a label as a request would be: "left lung" is a lung with a side."""
-    asked = read_request(label, lexicon).asked
-    words = normalise(label)
-    return asked[0] if len(asked) == 1 else Mention(words=words, terms=lexicon.terms_of(words))
+    find = read_request(label, lexicon).find
+    terms = tuple(term.label for term in lexicon.terms_of(normalise(label)))
+    return find[0] if len(find) == 1 else Thing(words=" ".join(normalise(label)), terms=terms)
 
 
-def _meant(mention: Mention, reading: Reading, *, alone: bool) -> Modifiers:
+def _meant(thing: Thing, intent: Intent, *, alone: bool) -> Which:
     """Return which masks are wanted of a thing, by its label and by what the request says of it.
 
     The label goes first: what is called "left lung" shall be one, whatever else was asked for.
     """
-    own = mention.modifiers if mention.terms else Modifiers()
-    said = _said(mention, reading, alone=alone)
+    own = thing.which if thing.terms else ANY
+    said = _said(thing, intent, alone=alone)
     if own.side is None or said.side == own.side:
-        return said if own.rank is None else said._replace(rank=own.rank, limit=own.limit)
+        if own.rank is None:
+            return said
+        return said.model_copy(update={"rank": own.rank, "nth": own.nth, "limit": own.limit})
     return own
 
 
-def _said(mention: Mention, reading: Reading, *, alone: bool) -> Modifiers:
-    names = {normalise(term.label) for term in mention.terms} | {mention.words}
-    for asked in reading.asked:
-        if asked.words in names or set(asked.terms) & set(mention.terms):
-            return asked.modifiers
-    if not alone or len(reading.asked) > 1:
-        return Modifiers()
-    return reading.asked[0].modifiers if reading.asked else reading.modifiers
+def _said(thing: Thing, intent: Intent, *, alone: bool) -> Which:
+    names = {" ".join(normalise(label)) for label in thing.terms} | {thing.words}
+    named = [*intent.find, *(one for done in intent.operations for one in done.things)]
+    for asked in named:
+        if asked.words in names or set(asked.terms) & set(thing.terms):
+            return asked.which
+    if not alone or len(intent.find) > 1:
+        return ANY
+    rest = [done.which for done in intent.operations if done.which != ANY]
+    return intent.find[0].which if intent.find else next(iter(rest), ANY)

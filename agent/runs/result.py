@@ -38,6 +38,7 @@ def to_record(
     It holds the masks it shows and its own others; those of earlier runs are in their records.
     """
     outcome = _outcome(state, failure)
+    intent = context.opening.intent
     plan, verdicts = state.get("plan"), state["verdicts"]
     failed = failure or (state.get("error") if outcome.status is Status.FAILED else None)
     known = {target.id: target for target in (plan.targets if plan else context.opening.reopened)}
@@ -61,6 +62,8 @@ def to_record(
         needs_review=outcome.needs_review,
         message=outcome.message,
         provenance=_provenance(state, context),
+        intent=intent,
+        not_understood=intent.not_understood,
         error=failed.message if failed else None,
         error_kind=failed.kind if failed else None,
     )

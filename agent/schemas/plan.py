@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agent.schemas.intent import Intent
 from segmenter.contract import BoxPrompt, Fraction, Frozen
 
 # The paper's number of rounds (section 4.4).
@@ -73,6 +74,7 @@ class Plan(Frozen):
     Attributes:
         modality: short word ("ultrasound"), or "unknown".
         note: the planner's remark for a person, plain text, capped.
+        intent: what a model made of the request; None of the rules, whose intent is read before.
     """
 
     decision: Literal["segment", "absent", "unclear"]
@@ -80,3 +82,4 @@ class Plan(Frozen):
     targets: tuple[Target, ...]
     calls: tuple[Call, ...]
     note: str = ""
+    intent: Intent | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_ROUNDS, Call, Plan, Target
 from agent.schemas.rounds import Candidate, Round, Status, Usage
 from segmenter.contract import Box, Frozen, ImageRef, JobEvent, ModelInfo
@@ -117,6 +118,9 @@ class RunRecord(Frozen):
         status: of the targets the run worked on: found if any was, else uncertain, failed or
             not_found. Targets kept from earlier runs count only if there was nothing else.
         needs_review: true whenever a person should look.
+        intent: what the request was taken to mean.
+        answer: to its questions, with how each number was measured; "" without one.
+        not_understood: verbatim parts of the request that nothing consumed.
         error: for ``failed``: what failed, in plain words without internals.
         error_kind: for ``failed``: name of the domain error (``NoWorker``), or ``cancelled``.
     """
@@ -134,6 +138,9 @@ class RunRecord(Frozen):
     needs_review: bool
     message: str
     provenance: Provenance
+    intent: Intent | None = None
+    answer: str = ""
+    not_understood: tuple[str, ...] = ()
     error: str | None = None
     error_kind: str | None = None
 

@@ -85,6 +85,8 @@ class RunAnswer(Answer):
     image: ImageOut
     status: StatusOut
     message: str
+    answer: str
+    not_understood: tuple[str, ...]
     needs_review: bool
     error: str | None
     plan: PlanOut | None

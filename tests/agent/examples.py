@@ -39,8 +39,15 @@ def rectangle(left: int, top: int, right: int, bottom: int) -> BinaryMask:
 
 
 def question(request: str = "outline the tumour", **rest: object) -> PlanQuestion:
-    reading = read_request(request, load_lexicon())
-    return PlanQuestion(reading=reading, image=IMAGE, pixels=PIXELS, capabilities=TOOL, **rest)  # type: ignore[arg-type]
+    intent = read_request(request, load_lexicon())
+    return PlanQuestion(
+        request=request,
+        intent=intent,
+        image=IMAGE,
+        pixels=PIXELS,
+        capabilities=TOOL,
+        **rest,  # type: ignore[arg-type]
+    )
 
 
 def candidate(

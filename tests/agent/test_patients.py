@@ -80,8 +80,8 @@ def test_a_region_that_is_none_counts_for_nothing(corner: tuple[int, int, int, i
 
 
 def asked(**changes: Any) -> PlanQuestion:
-    reading = read_request("the mass", load_lexicon())
-    return PlanQuestion(reading, image_ref(**changes), picture(), capabilities())
+    intent = read_request("the mass", load_lexicon())
+    return PlanQuestion("the mass", intent, image_ref(**changes), picture(), capabilities())
 
 
 def test_only_the_region_of_a_picture_with_text_is_shown() -> None:

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from agent.errors import InvalidRequest, ThreadBusy, ThreadNotFound
-from agent.language.commands import Command, read_command
-from agent.language.lexicon import normalise
+from agent.language.lexicon import load_lexicon
+from agent.language.request import read_request
 from agent.schemas.rounds import Status
 from agent.schemas.runs import RunRecord, ThreadRecord
 from segmenter.contract import PromptResult
@@ -65,25 +65,27 @@ def shown(record: RunRecord) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("text", "masks", "act", "only"),
+    ("text", "masks", "acts"),
     [
-        ("mask 2 is wrong", ("m2",), "wrong", False),
-        ("M2 and m3 are not right", ("m2", "m3"), "wrong", False),
-        ("remove masks 1, 2 and 4", ("m1", "m2", "m4"), "remove", False),
-        ("mask 3 is good", ("m3",), "accept", False),
-        ("keep only mask 1", ("m1",), "accept", True),
-        ("tighter, please", (), "tighter", False),
-        ("the outline is too big", (), "tighter", False),
-        ("make it larger", (), "looser", False),
-        ("it is too small", (), "looser", False),
-        ("also the optic cup", (), None, False),
-        ("only the left one", (), None, True),
+        ("mask 2 is wrong", ("m2",), ["wrong"]),
+        ("M2 and m3 are not right", ("m2", "m3"), ["wrong"]),
+        ("remove masks 1, 2 and 4", ("m1", "m2", "m4"), ["drop"]),
+        ("mask 3 is good", ("m3",), ["accept"]),
+        ("keep only mask 1", ("m1",), ["keep"]),
+        ("tighter, please", (), ["tighter"]),
+        ("the outline is too big", (), ["tighter"]),
+        ("make it larger", (), ["bigger"]),
+        ("it is too small", (), ["bigger"]),
+        ("also the optic cup", (), []),
+        ("only the left one", (), ["keep"]),
     ],
 )
 def test_a_follow_up_says_what_is_to_happen_to_which_masks(
-    text: str, masks: tuple[str, ...], act: str | None, only: bool
+    text: str, masks: tuple[str, ...], acts: list[str]
 ) -> None:
-    assert read_command(normalise(text)) == Command(masks, act, only)  # type: ignore[arg-type]
+    operations = read_request(text, load_lexicon()).operations
+    assert [operation.act for operation in operations] == acts
+    assert all(operation.masks == masks for operation in operations)
 
 
 def test_also_something_keeps_what_was_found_and_goes_on_counting() -> None:

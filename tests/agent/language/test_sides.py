@@ -188,7 +188,7 @@ def test_only_the_target_a_request_names_is_narrowed() -> None:
     ],
 )
 def test_an_image_is_meant_only_where_it_is_tied_to_the_side(text: str, frame: str | None) -> None:
-    assert read_request(text, load_lexicon()).asked[0].modifiers.frame == frame
+    assert read_request(text, load_lexicon()).find[0].which.frame == frame
 
 
 def test_naming_the_image_does_not_change_the_side() -> None:

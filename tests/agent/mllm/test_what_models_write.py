@@ -357,7 +357,8 @@ def planned(server: Loopback) -> tuple[Plan, Usage]:
         mllm = local("openai", server, "qwen3-vl:8b")
         pixels = np.full((HEIGHT, WIDTH, 3), 60, dtype=np.uint8)
         asked = PlanQuestion(
-            reading=read_request("outline the mass", load_lexicon()),
+            request="outline the mass",
+            intent=read_request("outline the mass", load_lexicon()),
             image=IMAGE,
             pixels=pixels,
             capabilities=CAN,

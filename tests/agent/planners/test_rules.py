@@ -29,7 +29,8 @@ def question(
 ) -> PlanQuestion:
     values: dict[str, object] = {"capabilities": capabilities()}
     return PlanQuestion(
-        reading=read_request(text, load_lexicon()),
+        request=text,
+        intent=read_request(text, load_lexicon()),
         image=image_ref(modality=modality),
         pixels=picture() if pixels is None else pixels,
         **(values | changes),  # type: ignore[arg-type]

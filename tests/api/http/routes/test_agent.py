@@ -130,9 +130,8 @@ def test_edits_of_a_thread_need_no_words(client: TestClient, png: bytes) -> None
 
 def test_what_stands_for_missing_words_names_and_orders_nothing() -> None:
     lexicon = load_lexicon()
-    reading = read_request(EDITS_ALONE, lexicon)
-    assert reading.asked == ()
-    assert reading.command == read_request("", lexicon).command
+    intent = read_request(EDITS_ALONE, lexicon)
+    assert (intent.find, intent.operations) == ((), ())
 
 
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
