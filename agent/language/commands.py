@@ -9,7 +9,6 @@ from agent.language.lexicon import normalise
 from agent.schemas.intent import Act
 from segmenter.words.phrases import Words
 
-
 _MASK_ID = re.compile(r"m[1-9][0-9]{0,5}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 _MASK_WORDS = frozenset({"mask", "outline", "segmentation", "number"})

@@ -69,23 +69,25 @@ def _operations(
     """Return what is to be done with masks that are there."""
     if is_undo(text):
         return (Operation(act="undo", words=text),)
-    operations: list[Operation] = []
-    if command.masks:
-        if command.only and command.act in ("accept", None):
-            operations.append(Operation(act="keep", masks=command.masks))
-        elif command.act is not None:
-            operations.append(Operation(act=command.act, masks=command.masks))
-    elif command.act == "drop":
+    if command.act == "drop" and not command.masks:
         return (Operation(act="drop", things=(*asked, *excluded)),)
-    elif command.act is not None and command.act != "accept":
-        operations.append(Operation(act=command.act))
-    elif command.only and asked:
-        operations.append(Operation(act="keep", things=asked))
-    elif not asked and which != ANY:
-        operations.append(Operation(act="keep", which=which))
-    if excluded:
-        operations.append(Operation(act="exclude", things=excluded))
-    return tuple(operations)
+    first = _of_masks(command) if command.masks else _of_things(command, asked, which)
+    rest = [Operation(act="exclude", things=excluded)] if excluded else []
+    return tuple([first, *rest] if first else rest)
+
+
+def _of_masks(command: Command) -> Operation | None:
+    if command.only and command.act in ("accept", None):
+        return Operation(act="keep", masks=command.masks)
+    return Operation(act=command.act, masks=command.masks) if command.act else None
+
+
+def _of_things(command: Command, asked: tuple[Thing, ...], which: Which) -> Operation | None:
+    if command.act is not None and command.act != "accept":
+        return Operation(act=command.act)
+    if command.only and asked:
+        return Operation(act="keep", things=asked)
+    return Operation(act="keep", which=which) if not asked and which != ANY else None
 
 
 def _plain(words: Words, span: Span) -> Thing:
