@@ -120,7 +120,7 @@ ROWS: Mapping[str, Row] = {
     "agent.schemas": Row("segmenter.contract"),
     "agent.errors": Row("agent.schemas"),
     "agent.settings": Row("agent.schemas segmenter.contract"),
-    "agent.contract": Row("agent.language agent.schemas segmenter.contract"),
+    "agent.contract": Row("agent.schemas segmenter.contract"),
     "agent.language": Row("agent.schemas segmenter.contract segmenter.words"),
     "agent.masks": Row("agent.schemas segmenter.contract segmenter.masks", "scipy"),
     "agent.policy": Row(
