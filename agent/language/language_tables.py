@@ -1,0 +1,150 @@
+"""Reads `prompts/languages/`: what requests in other languages say, in English words. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import product
+from typing import Annotated
+
+from pydantic import Field
+
+from agent.language.tokens import Token, tokenize
+from segmenter.contract import Frozen
+from segmenter.words.phrases import PhraseTable, Words
+
+TRANSLATED = ("de", "fr", "es", "pt", "it", "zh", "ja")
+_APOSTROPHES = ("'", "\u2019")
+
+
+class LanguageFile(Frozen):
+    """One language; the files explain their fields themselves."""
+
+    language: str
+    version: str
+    reviewed_by: str | None
+    sources: tuple[str, ...]
+    fields: dict[str, str]
+    spellings: dict[str, str]
+    endings: dict[str, tuple[str, ...]]
+    elisions: tuple[str, ...]
+    after: tuple[str, ...]
+    phrases: dict[str, dict[str, tuple[str, ...]]]
+
+
+class Script(Frozen):
+    """Letters that only some languages use.
+
+    Attributes:
+        first: first and last code point, hexadecimal.
+        language: what is written in it, unless a mark speaks for another one.
+        marks: letters that only another language uses, by that language.
+    """
+
+    ranges: tuple[tuple[str, str], ...]
+    language: str
+    marks: dict[str, str]
+
+
+class OthersFile(Frozen):
+    """How languages are recognised that are not translated, and English is told from foreign."""
+
+    version: str
+    reviewed_by: str | None
+    sources: tuple[str, ...]
+    fields: dict[str, str]
+    also_english: tuple[str, ...]
+    scripts: Annotated[tuple[Script, ...], Field(min_length=1)]
+    words: dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a phrase says.
+
+    Attributes:
+        english: words as `tokenize` returns them, () for one that adds nothing.
+        section: the part of the file it stands in.
+        after: it follows what it is about ("heart except"); English puts it before.
+    """
+
+    english: Words
+    section: str
+    after: bool
+
+
+@dataclass(frozen=True)
+class LanguageTable:
+    """One language, indexed.
+
+    Attributes:
+        elisions: articles and the like that are written with a noun.
+        phrases: what they say, by their words.
+        english: all words that they say.
+    """
+
+    language: str
+    elisions: frozenset[str]
+    phrases: PhraseTable[Meaning]
+    english: frozenset[str]
+
+
+def split_elisions(tokens: tuple[Token, ...], elisions: frozenset[str]) -> tuple[Token, ...]:
+    """Turn "l'aorte" into "l'" and "aorte", which share their place."""
+    return tuple(
+        token._replace(word=word) for token in tokens for word in _elided(token.word, elisions)
+    )
+
+
+def _elided(word: str, elisions: frozenset[str]) -> tuple[str, ...]:
+    for apostrophe in _APOSTROPHES:
+        head, found, rest = word.partition(apostrophe)
+        if found and head in elisions:
+            return (f"{head}'", *_elided(rest, elisions))
+    return (word,)
+
+
+@cache
+def language_table(language: str) -> LanguageTable:
+    """Read and index the table of one of `TRANSLATED` that is shipped with the code."""
+    file = LanguageFile.model_validate_json(_read(f"{language}.json"))
+    elisions = frozenset(file.elisions)
+    meanings = {
+        key: Meaning(tuple(_words(english)), section, english in file.after)
+        for section, entries in file.phrases.items()
+        for english, phrases in entries.items()
+        for phrase in phrases
+        for spelled in _spellings(phrase, file)
+        for key in [tuple(t.word for t in split_elisions(tokenize(spelled), elisions))]
+    }
+    meanings |= {(f"{head}'",): Meaning((), "particles", after=False) for head in elisions}
+    english = frozenset(word for meaning in meanings.values() for word in meaning.english)
+    return LanguageTable(language, elisions, PhraseTable(meanings), english)
+
+
+@cache
+def other_languages() -> OthersFile:
+    """Read how languages are recognised that are not translated."""
+    return OthersFile.model_validate_json(_read("others.json"))
+
+
+def _read(name: str) -> str:
+    return resources.files("prompts").joinpath("languages", name).read_text(encoding="utf-8")
+
+
+def _words(text: str) -> Iterator[str]:
+    return (token.word for token in tokenize(text))
+
+
+def _spellings(phrase: str, file: LanguageFile) -> Iterator[str]:
+    """Write out the endings of a phrase, and its other spelling."""
+    forms = (_forms(word, file.endings) for word in phrase.split())
+    for words in product(*forms):
+        spelled = " ".join(words)
+        yield spelled
+        yield "".join(file.spellings.get(letter, letter) for letter in spelled)
+
+
+def _forms(word: str, endings: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    stem, sign = word[:-1], word[-1]
+    return tuple(stem + ending for ending in endings[sign]) if sign in endings else (word,)
