@@ -26,7 +26,7 @@ MAX_ENGLISH_PER_FOREIGN = 3
 # A word so long says alone that a request is in a language that is not translated.
 _LONG_LETTERS = 5
 _SEVERAL = 3
-# Of scripts that are written without spaces, the languages that are translated.
+_UNSPACED = ("zh", "ja")
 _HAN, _KANA = ("\u3400", "\u9fff"), ("\u3041", "\u30ff")
 
 
@@ -48,7 +48,7 @@ class _Fit(NamedTuple):
 
     @property
     def possible(self) -> bool:
-        return 0 < self.proofs and self.english <= self.proofs * MAX_ENGLISH_PER_FOREIGN
+        return self.proofs > 0 and self.english <= self.proofs * MAX_ENGLISH_PER_FOREIGN
 
 
 def language_of(tokens: Sequence[Token]) -> str:
@@ -59,12 +59,15 @@ def language_of(tokens: Sequence[Token]) -> str:
     """
     words = tuple(token.word for token in tokens if any(map(str.isalpha, token.word)))
     written = _written_in(words)
-    if written:
+    if written in TRANSLATED:
         return written
-    fits = [_fit(tokens, language_table(name)) for name in TRANSLATED if name not in ("zh", "ja")]
-    # The first of equals: what two languages say with the same words they mean alike.
-    best = max((fit for fit in fits if fit.possible), default=None, key=lambda fit: fit[:3])
     other = max(_other_fits(words), key=lambda fit: (fit.proofs, fit.covered))
+    if written:
+        return other.language if other.possible else written
+    spaced = (language_table(name) for name in TRANSLATED if name not in _UNSPACED)
+    fits = [fit for table in spaced if (fit := _fit(tokens, table)).possible]
+    # The first of equals: what two languages say with the same words they mean alike.
+    best = max(fits, default=None, key=lambda fit: fit[:3])
     if other.possible and (best is None or other.proofs > best.proofs):
         return other.language
     return best.language if best else ENGLISH
@@ -138,7 +141,7 @@ def _written_in(words: Words) -> str:
         return "ja"
     if any(_within(word[0], *_HAN) for word in words):
         # Chinese where both fit.
-        fits = (_covered(words, language_table(name)) for name in ("zh", "ja"))
+        fits = (_covered(words, language_table(name)) for name in _UNSPACED)
         return max(fits, key=lambda fit: fit[0])[1]
     for script in other_languages().scripts:
         own = [word for word in words if _is_of(script, word)]

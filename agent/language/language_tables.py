@@ -109,17 +109,21 @@ def language_table(language: str) -> LanguageTable:
     """Read and index the table of one of `TRANSLATED` that is shipped with the code."""
     file = LanguageFile.model_validate_json(_read(f"{language}.json"))
     elisions = frozenset(file.elisions)
-    meanings = {
-        key: Meaning(tuple(_words(english)), section, english in file.after)
-        for section, entries in file.phrases.items()
-        for english, phrases in entries.items()
-        for phrase in phrases
-        for spelled in _spellings(phrase, file)
-        for key in [tuple(t.word for t in split_elisions(tokenize(spelled), elisions))]
-    }
+    meanings = dict(phrases_of(file))
     meanings |= {(f"{head}'",): Meaning((), "particles", after=False) for head in elisions}
     english = frozenset(word for meaning in meanings.values() for word in meaning.english)
     return LanguageTable(language, elisions, PhraseTable(meanings), english)
+
+
+def phrases_of(file: LanguageFile) -> Iterator[tuple[Words, Meaning]]:
+    """Yield the words of all phrases in all their spellings, and what each says."""
+    elisions = frozenset(file.elisions)
+    for section, entries in file.phrases.items():
+        for english, phrases in entries.items():
+            meaning = Meaning(tuple(_words(english)), section, english in file.after)
+            for spelled in (each for phrase in phrases for each in _spellings(phrase, file)):
+                tokens = split_elisions(tokenize(spelled), elisions)
+                yield tuple(token.word for token in tokens), meaning
 
 
 @cache

@@ -61,6 +61,9 @@ def _in_english(tokens: tuple[Token, ...], table: LanguageTable) -> tuple[Token,
         english = tuple(Token(word, start, end) for word in meaning.english)
         at = _before_noun(made) if meaning.after else len(made)
         made.insert(at, (english, meaning.section in _NAMING or not english))
+        if meaning.after:
+            # What comes next is no part of it: "lung" in "heart except lung".
+            made.append(((Token(",", start, end),), False))
     return tuple(token for english, _ in made for token in english)
 
 

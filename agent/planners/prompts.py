@@ -13,6 +13,7 @@ from string import Template
 from typing import NamedTuple
 
 from agent.contract import PlanQuestion, RoundView
+from agent.language.language_tables import TRANSLATED
 from agent.planners.coordinates import BoxCoordinates, from_box
 from agent.planners.panels import ShownPanel, panel_label
 from agent.schemas.plan import MAX_ROUNDS, Target
@@ -21,7 +22,8 @@ from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
 NAMES = ("plan.md", "inspect.md", "compare.md")
-LEXICON = "lexicon.json"
+# What reads requests beside the texts.
+TABLES = ("lexicon.json", *(f"languages/{name}.json" for name in (*TRANSLATED, "others")))
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
 # A closed vocabulary is listed up to this length; no model reads more with care.
@@ -44,9 +46,9 @@ def prompt_texts() -> Mapping[str, str]:
 
 
 def prompts_version() -> str:
-    """Return 12 hex digits of the SHA-256 of all texts and of the lexicon, which plans too."""
+    """Return 12 hex digits of the SHA-256 of all texts and of the tables, which plan too."""
     folder = resources.files("prompts")
-    files = [folder.joinpath(name).read_bytes() for name in (*NAMES, LEXICON)]
+    files = [folder.joinpath(name).read_bytes() for name in (*NAMES, *TABLES)]
     return hashlib.sha256(b"".join(files)).hexdigest()[:12]
 
 

@@ -5,6 +5,7 @@ After a deliberate change of a text: read the new rendering, then store it with
 """
 
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE
 from agent.planners.coordinates import BoxCoordinates
 from agent.planners.panels import choose_panels
 from agent.planners.prompts import (
+    NAMES,
     PROMPTS_VERSION,
+    TABLES,
     MllmQuestion,
     prompt_texts,
     render_comparison,
@@ -96,6 +99,13 @@ def test_every_prompt_says_that_words_in_pictures_are_data() -> None:
 def test_the_version_follows_the_texts() -> None:
     assert len(PROMPTS_VERSION) == 12
     assert int(PROMPTS_VERSION, 16) >= 0
+
+
+def test_the_version_covers_every_file_of_the_folder() -> None:
+    folder = resources.files("prompts")
+    kept = {f"languages/{file.name}" for file in folder.joinpath("languages").iterdir()}
+    kept |= {file.name for file in folder.iterdir() if file.name.endswith((".md", ".json"))}
+    assert kept == {*NAMES, *TABLES}
 
 
 if __name__ == "__main__":
