@@ -107,20 +107,23 @@ def _fit(tokens: Sequence[Token], table: LanguageTable) -> _Fit:
     known = [words[at] for at in letters if at in places]
     english = [at for at in letters if at not in places and words[at] in english_words()]
     covered = len(known) + len(english)
-    proofs = _proofs(known, whole=len(known) == len(letters))
+    whole = len(known) == len(letters)
+    proofs = _proofs(known, whole=whole, phrase=whole and len(found) == 1)
     return _Fit(covered, -len(found), proofs, len(english), table.language)
 
 
-def _proofs(known: Sequence[str], *, whole: bool) -> int:
+def _proofs(known: Sequence[str], *, whole: bool, phrase: bool) -> int:
     """Count the words that tell a language from English.
 
-    Short words count where they are the `whole` request ("ja"), and several that are English, too,
-    where the English reader knows none of them.
+    Where they are the `whole` request, short words count ("ja"), and so do several that are
+    English, too: if they are one `phrase` ("plus grand"), or the English reader knows none of them.
     """
     foreign = [word for word in known if word not in _also_english()]
     long = [word for word in foreign if len(word) >= MIN_PROOF_LETTERS]
     if long or not whole:
         return len(long)
+    if phrase and len(known) > 1 and not english_words().issuperset(known):
+        return len(known)
     if len(known) >= _SEVERAL and english_words().isdisjoint(known):
         return len(known)
     return len(foreign) if len(foreign) == len(known) else 0

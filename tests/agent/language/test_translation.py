@@ -146,6 +146,8 @@ ENGLISH = [
     "dilate by 5 mm, separate it, note the position",
     "segmnt teh pollyp",
     "β cells",
+    "grand mal seizure",
+    "a large lesion, not the small one",
     "m1",
     "",
     "?!",
