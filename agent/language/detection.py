@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from agent.language.function_words import STOP_WORDS
 from agent.language.language_tables import (
     TRANSLATED,
     LanguageTable,
@@ -75,14 +74,14 @@ def language_of(tokens: Sequence[Token]) -> str:
 
 @cache
 def english_words() -> frozenset[str]:
-    """Return the words that the English reader knows: the lexicon's, and what the tables say."""
+    """Return the words of English requests: the lexicon's, what the tables say, the listed ones."""
     lexicon = load_lexicon()
     names = (
         text for term in lexicon.file.terms for text in (term.label, *term.phrases, *term.synonyms)
     )
     kinds = (word for entry in lexicon.file.modalities.values() for word in entry.words)
-    known = _words_of((*names, *kinds))
-    return STOP_WORDS.union(known, *(language_table(name).english for name in TRANSLATED))
+    known = _words_of((*names, *kinds, *other_languages().english))
+    return known.union(*(language_table(name).english for name in TRANSLATED))
 
 
 def _words_of(texts: Iterable[str]) -> frozenset[str]:

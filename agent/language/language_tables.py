@@ -53,6 +53,7 @@ class OthersFile(Frozen):
     reviewed_by: str | None
     sources: tuple[str, ...]
     fields: dict[str, str]
+    english: tuple[str, ...]
     also_english: tuple[str, ...]
     scripts: Annotated[tuple[Script, ...], Field(min_length=1)]
     words: dict[str, tuple[str, ...]]
