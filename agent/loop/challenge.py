@@ -1,4 +1,4 @@
-"""Lets a round's sets meet the incumbents: options, vetoes, comparisons, clean-up."""
+"""Lets a round's sets meet the incumbents: options, vetoes, comparisons."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,22 +9,19 @@ from agent.loop.context import RunContext
 from agent.loop.fallback import ask_for_comparison
 from agent.loop.state import RoundResult
 from agent.masks.quality import frame_share
-from agent.masks.selection import clean, to_mask
 from agent.planners.rules import mean_quality
 from agent.policy.ledger import (
     Ids,
     Option,
     best_option,
     challenge,
-    grade_of,
-    is_accepted_by_client,
     is_rejected_by_client,
     is_vetoed,
     sets_of,
 )
 from agent.policy.next_calls import SAME_MASK_IOU
 from agent.schemas.plan import Target
-from agent.schemas.rounds import Candidate, Issue, Usage, Verdict, Win
+from agent.schemas.rounds import Usage, Verdict, Win
 from segmenter.masks.geometry import mask_iou
 
 # Six MLLM calls a run at most: one plan, three inspections, one comparison of two.
@@ -156,50 +153,3 @@ def _option(ids: Ids, target: Target, context: RunContext, *, boxed: bool) -> Op
 
 def _are_same(first: Ids, second: Ids, context: RunContext) -> bool:
     return first == second or mask_iou(context.union(first), context.union(second)) > SAME_MASK_IOU
-
-
-def tidy(
-    incumbents: Mapping[str, Ids],
-    verdicts: Mapping[str, Verdict],
-    context: RunContext,
-    *,
-    number: int,
-) -> tuple[dict[str, Ids], dict[str, Verdict], list[Win]]:
-    """Clean incumbents that were judged fragmented: specks go, holes are filled; no new call."""
-    standing, latest, wins = dict(incumbents), dict(verdicts), []
-    for target, ids in incumbents.items():
-        if not any(_is_fragmented(name, verdicts) for name in ids):
-            continue
-        if is_accepted_by_client(ids, verdicts) or grade_of(ids, verdicts) == "reject":
-            continue
-        new = tuple(
-            _cleaned(name, latest, context) if _is_fragmented(name, verdicts) else name
-            for name in ids
-        )
-        if new != ids:
-            standing[target] = new
-            reason = "judged fragmented: specks removed, holes filled"
-            wins.append(Win(target=target, round=number, old=ids, new=new, reason=reason))
-    return standing, latest, wins
-
-
-def _is_fragmented(name: str, verdicts: Mapping[str, Verdict]) -> bool:
-    return name in verdicts and verdicts[name].issue is Issue.FRAGMENTED
-
-
-def _cleaned(name: str, latest: dict[str, Verdict], context: RunContext) -> str:
-    """Keep a cleaned copy as a candidate under the verdict of its source; return its id."""
-    source, mask = context.candidates[name], context.mask(name)
-    cleaned = clean(mask)
-    if not cleaned.any() or bool((cleaned == mask).all()):
-        return name
-    copy: Candidate = source.model_copy(
-        update={
-            "id": context.new_id(),
-            "mask": to_mask(source.mask, cleaned),
-            "derived_from": name,
-        }
-    )
-    context.add(copy)
-    latest[copy.id] = latest[name].model_copy(update={"candidate": copy.id, "issue": Issue.NONE})
-    return copy.id

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from agent.contract import RoundView
 from agent.loop.admission import admit_plan, reopened_plan, standing_ids
 from agent.loop.candidates import take_in, to_failure, to_request
-from agent.loop.challenge import MAX_COMPARISONS, settle, tidy
+from agent.loop.challenge import MAX_COMPARISONS, settle
+from agent.loop.cleaning import tidy
 from agent.loop.context import RunContext
 from agent.loop.fallback import ask_for_inspection, ask_for_plan
 from agent.loop.recheck import check_doubted
@@ -120,7 +121,12 @@ async def inspect(state: AgentState, context: RunContext) -> AgentState:
         view, verdicts, context, answers=answers, by=judgement.by, comparisons=comparisons
     )
     standing, verdicts, cleaned = await asyncio.to_thread(
-        tidy, settled.incumbents, verdicts, context, number=answers.number
+        tidy,
+        settled.incumbents,
+        verdicts,
+        context,
+        targets=state["plan"].targets,
+        answers=answers,
     )
     done = Round(
         **dict(answers),
@@ -198,13 +204,15 @@ async def finish(state: AgentState, context: RunContext) -> AgentState:
 
 
 def _boxed(rounds: Sequence[Round], context: RunContext) -> frozenset[str]:
-    """Return the run's candidates that came of calls with a box."""
-    return frozenset(
+    """Return the run's candidates that came of calls with a box, or of those by cleaning."""
+    asked = {
         name
         for done in rounds
         for name in done.candidates
         if name in context.candidates and done.calls[context.candidates[name].call].boxes
-    )
+    }
+    known = context.candidates.values()
+    return frozenset(asked | {each.id for each in known if each.derived_from in asked})
 
 
 def limits_of(state: AgentState, context: RunContext) -> CallLimits:

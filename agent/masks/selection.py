@@ -1,4 +1,4 @@
-"""Which of a target's masks are wanted: sides, ranks and clean-up. Pure."""
+"""Which of a target's masks are wanted: sides, ranks and pieces. Pure."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agent.schemas.plan import Selection, Target
 from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, Box, Mask
-from segmenter.masks.components import Components, components, fill_holes
+from segmenter.masks.components import Components, components
 from segmenter.masks.geometry import mask_box
 from segmenter.masks.rle import encode
 
@@ -35,12 +35,6 @@ def cut_pieces(candidate: Candidate, mask: BinaryMask) -> list[Piece]:
     if len(kept) < 2:
         return []
     return [Piece(candidate, found.labels == number) for number in kept]
-
-
-def clean(mask: BinaryMask) -> BinaryMask:
-    """Remove specks and fill holes: bool, shape (H, W)."""
-    found = components(mask)
-    return fill_holes(found.mask_of(_large(found)))
 
 
 def _large(found: Components) -> list[int]:

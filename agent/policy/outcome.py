@@ -185,10 +185,14 @@ def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], run: Run
         return run.failure.message
     if not ended:
         return "The request does not say what to outline; name a structure or draw a box."
-    return " ".join(_sentence(end, labels.get(end.target, end.target)) for end in ended)
+    done = {win.new: win.note for past in run.rounds for win in past.wins}
+    return " ".join(
+        _sentence(end, labels.get(end.target, end.target), done.get(end.masks, "")) for end in ended
+    )
 
 
-def _sentence(outcome: TargetOutcome, label: str) -> str:
+def _sentence(outcome: TargetOutcome, label: str, done: str) -> str:
+    """Say how a target ended, and what code did to its masks."""
     many = f"{len(outcome.masks)} masks" if len(outcome.masks) > 1 else "1 mask"
     head = {
         Status.FOUND: f"{label}: found, {many}",
@@ -196,6 +200,6 @@ def _sentence(outcome: TargetOutcome, label: str) -> str:
         Status.UNCERTAIN: f"{label}: uncertain",
         Status.FAILED: f"{label}: failed",
     }[outcome.status]
-    if not outcome.reason or outcome.status is Status.NOT_FOUND:
-        return f"{head}."
-    return f"{head} ({outcome.reason})."
+    if outcome.reason and outcome.status is not Status.NOT_FOUND:
+        head += f" ({outcome.reason})"
+    return f"{head}; {done}." if done else f"{head}."

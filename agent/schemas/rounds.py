@@ -82,13 +82,18 @@ class Inspection(Frozen):
 
 
 class Win(Frozen):
-    """An entry of the ledger: a judged replacement of the incumbent of a target."""
+    """An entry of the ledger: a replacement of the incumbent of a target, judged or by a rule.
+
+    Attributes:
+        note: what code did to the old masks to get the new ones, "" for masks of the tool.
+    """
 
     target: str
     round: int
     old: tuple[str, ...]
     new: tuple[str, ...]
     reason: str
+    note: str = ""
 
 
 class Round(Frozen):

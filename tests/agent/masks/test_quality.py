@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.masks.quality import WEIGHTS, Features, measure, plausible_size, score
-from agent.masks.selection import clean, cut_pieces
+from agent.masks.selection import cut_pieces
 from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask
 from tests.agent.doubles import MIDDLE, picture, square, target, to_mask
@@ -89,11 +89,6 @@ def test_a_mask_is_cut_into_its_separate_pieces_without_specks() -> None:
     pieces = cut_pieces(candidate(mask), mask)
     assert [int(piece.mask.sum()) for piece in pieces] == [400, 100]
     assert cut_pieces(candidate(MIDDLE), MIDDLE) == []
-
-
-def test_cleaning_removes_specks_and_fills_holes() -> None:
-    dirty = (MIDDLE & ~square(30, 30, 31, 31)) | square(2, 2, 3, 3)
-    assert (clean(dirty) == MIDDLE).all()
 
 
 def wide(shape: tuple[int, int], *spots: tuple[int, int, int, int]) -> BinaryMask:
