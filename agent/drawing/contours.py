@@ -10,18 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from agent.drawing.colours import HALO, Colour
+from agent.drawing.dashes import Line, Pattern, broken_edge
 from agent.drawing.layout import Region, Size
 from segmenter.contract import BinaryMask, Box, RgbImage
 
 Alpha = npt.NDArray[np.float32]
-Colour = tuple[int, int, int]
 
 # Contours are found at twice the size of the canvas and averaged down: smooth edges.
 OVERSAMPLING = 2
 # Canvas pixels kept around a mask's box: the halo must fit in.
 MARGIN_PX = 4
-HALO: Colour = (0, 0, 0)
 HALO_ALPHA = 0.7
+# In pixels of the finer grid. A line and its halo reach two canvas pixels beyond a dash.
+PATTERNS: dict[Line, Pattern] = {"dashed": Pattern(52, 0.58), "dotted": Pattern(28, 0.3)}
 
 _CROSS = ((0, 0), (0, 1), (1, 0), (0, -1), (-1, 0))
 _DISC = tuple((y, x) for y in range(-2, 3) for x in range(-2, 3) if x * x + y * y <= 5)
@@ -67,20 +69,26 @@ def canvas_area(box: Box, image: Size, canvas: Size) -> Region:
     )
 
 
-def trace(area: Region, soft: npt.NDArray[np.uint8]) -> Stroke:
+def trace(area: Region, soft: npt.NDArray[np.uint8], line: Line = "solid") -> Stroke:
     """Find line, halo and inside of a mask.
 
     Args:
         area: where on the canvas the mask lies.
         soft: uint8, the mask scaled to `OVERSAMPLING` times the area, 255 inside.
+        line: solid, or with gaps.
     """
     solid = soft >= 128
     # A lesion of one pixel must not vanish from a picture that is scaled down.
     solid = solid if solid.any() else soft > 0
-    edge = (_grown(solid, _CROSS) & ~solid) | (solid & _grown(~solid, _CROSS, outside=True))
-    line = _grown(edge, _CROSS)
-    halo = _grown(line, _DISC)
-    return Stroke(area, _averaged(line), _averaged(halo), _averaged(solid))
+    drawn = _grown(_edge(solid, line), _CROSS)
+    halo = _grown(drawn, _DISC)
+    return Stroke(area, _averaged(drawn), _averaged(halo), _averaged(solid))
+
+
+def _edge(solid: BinaryMask, line: Line) -> BinaryMask:
+    if line != "solid":
+        return broken_edge(solid, PATTERNS[line])
+    return (_grown(solid, _CROSS) & ~solid) | (solid & _grown(~solid, _CROSS, outside=True))
 
 
 def _grown(

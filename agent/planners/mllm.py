@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.drawing.layout import Size, fit
-from agent.drawing.overlay import draw_crops, draw_sheet, png_size, render_clean
+from agent.drawing.overlay import png_size, render_clean
+from agent.drawing.sheets import draw_crops, draw_sheet
 from agent.mllm.box_formats import BoxStyle, box_style
 from agent.mllm.contract import Answer, Mllm, Picture
 from agent.planners.coordinates import BoxCoordinates

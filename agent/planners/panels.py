@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from agent.contract import RoundView
-from agent.drawing.overlay import MAX_PANELS, LabelledMask, Panel, colour_name
+from agent.drawing.colours import colour_name
+from agent.drawing.overlay import LabelledMask
+from agent.drawing.sheets import MAX_PANELS, Panel
 from agent.policy.calls import in_turns
 from agent.schemas.rounds import Candidate
 from segmenter.contract import BinaryMask, Box
@@ -80,12 +82,12 @@ def comparison_panels(
 
 
 def to_sheet(panels: Sequence[ShownPanel]) -> list[Panel]:
-    """Return what `agent.drawing.overlay.draw_sheet` draws."""
+    """Return what `agent.drawing.sheets.draw_sheet` draws."""
     return [Panel(panel.label, panel.masks, box=panel.asked) for panel in panels]
 
 
 def to_crops(panels: Sequence[ShownPanel]) -> list[LabelledMask]:
-    """Return what `agent.drawing.overlay.draw_crops` draws."""
+    """Return what `agent.drawing.sheets.draw_crops` draws."""
     return [LabelledMask(panel.label, _union(panel.masks)) for panel in panels if panel.masks]
 
 

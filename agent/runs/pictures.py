@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from agent.drawing.overlay import LabelledMask, Panel, draw_overlay, draw_sheet
+from agent.drawing.overlay import draw_overlay
+from agent.drawing.tiles import draw_tiles
 from agent.errors import InvalidRequest, ThreadNotFound
+from agent.runs.captions import result_masks, round_tiles, round_title
 from agent.runs.threads import Threads
-from agent.schemas.rounds import Candidate, Round
-from agent.schemas.runs import ResultMask, RunRecord
+from agent.schemas.rounds import Candidate
+from agent.schemas.runs import RunRecord
 from segmenter.contract import ImageStore
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks.rle import decode
@@ -34,13 +36,23 @@ class Pictures:
         async with self._room(run, masks=1):
             return await asyncio.to_thread(lambda: encode_mask_png(decode(candidate.mask.rle)))
 
-    async def overlay_png(self, run_id: str) -> bytes:
-        """Draw the result on its image; raises RunNotFound, ImageNotFound."""
+    async def overlay_png(self, run_id: str, *, labels: bool = True, scale: bool = True) -> bytes:
+        """Draw the result on its image; raises RunNotFound, ImageNotFound.
+
+        Args:
+            run_id: of a run that ended.
+            labels: write beside each mask what it is.
+            scale: draw a scale bar where the pixel size is known.
+        """
         run = await self._threads.run(run_id)
-        masks = [mask for result in run.targets for mask in result.masks]
         pixels = await self._images.pixels(run.image)
-        async with self._room(run, masks=len(masks)):
-            return await asyncio.to_thread(lambda: draw_overlay(pixels, _labelled(masks)))
+        spacing = run.image.spacing if scale else None
+
+        def draw() -> bytes:
+            return draw_overlay(pixels, result_masks(run), labels=labels, spacing=spacing)
+
+        async with self._room(run, masks=sum(len(result.masks) for result in run.targets)):
+            return await asyncio.to_thread(draw)
 
     async def round_png(self, run_id: str, number: int) -> bytes:
         """Draw what a round gave; raises RunNotFound, InvalidRequest, ImageNotFound."""
@@ -49,8 +61,13 @@ class Pictures:
             raise InvalidRequest(f"run has no round {number}", field="number")
         done = run.rounds[number - 1]
         pixels = await self._images.pixels(run.image)
+
+        def draw() -> bytes:
+            tiles = round_tiles(run, done, pixels)
+            return draw_tiles(round_title(run, done), tiles, spacing=run.image.spacing)
+
         async with self._room(run, masks=len(done.candidates)):
-            return await asyncio.to_thread(lambda: draw_sheet(pixels, to_panels(run, done)))
+            return await asyncio.to_thread(draw)
 
     def _room(self, run: RunRecord, *, masks: int) -> AbstractAsyncContextManager[object]:
         """Hold what drawing masks of a run takes; raises ImageTooLarge, MemoryBusy."""
@@ -64,27 +81,3 @@ class Pictures:
         except ThreadNotFound:
             return None
         return next((candidate for candidate in thread.candidates if candidate.id == mask_id), None)
-
-
-def _labelled(masks: list[ResultMask]) -> list[LabelledMask]:
-    return [
-        LabelledMask(
-            label=f"{mask.candidate.id} {mask.label}", mask=decode(mask.candidate.mask.rle)
-        )
-        for mask in masks
-    ]
-
-
-def to_panels(run: RunRecord, done: Round) -> list[Panel]:
-    """Return a panel for each call of a round: what was asked, and all it gave."""
-    fresh = set(done.candidates)
-    panels: list[Panel] = []
-    for place, call in enumerate(done.calls):
-        masks = tuple(
-            decode(candidate.mask.rle)
-            for candidate in run.candidates
-            if candidate.id in fresh and candidate.call == place and candidate.derived_from is None
-        )
-        box = next((prompt.box for prompt in call.boxes if prompt.label == "positive"), None)
-        panels.append(Panel(label=call.concept or "box", masks=masks, box=box))
-    return panels

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from agent.drawing.overlay import Panel, draw_sheet
+from agent.drawing.sheets import Panel, draw_sheet
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, tell, write_results
 from api.cli.predict import ask, masks_of

@@ -15,6 +15,7 @@ from api.cli.output import (
     Commands,
     UsageFault,
     add_output_options,
+    describe_area,
     describe_mask,
     pixels_of,
     read_image,
@@ -105,10 +106,13 @@ async def _segment(setup: Setup, body: SegmentBody, content: bytes) -> tuple[Seg
         answer = await answer_prompts(
             parts, body, content, timeout_s=setup.settings.segment_timeout_s
         )
-        pixels = await parts.images.pixels(await parts.images.ref(answer.image.image_id))
-    masks = masks_of(answer.results)
-    shown = [LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask)) for mask in masks]
-    return answer, draw_overlay(pixels, shown)
+        image = await parts.images.ref(answer.image.image_id)
+        pixels = await parts.images.pixels(image)
+    shown = [
+        LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask), detail=describe_area(mask))
+        for mask in masks_of(answer.results)
+    ]
+    return answer, draw_overlay(pixels, shown, spacing=image.spacing)
 
 
 def masks_of(results: Iterable[ConceptResult | TargetOut]) -> list[MaskOut]:

@@ -18,7 +18,8 @@ from api.bootstrap.parts import open_services
 from api.bootstrap.setup import Setup
 from api.cli import predict as cli_predict
 from api.cli.output import OK, Commands, UsageFault, read_image, say, tell
-from api.cli.volume_files import draw_overview, write_volume
+from api.cli.overview import draw_overview
+from api.cli.volume_files import write_volume
 from api.render.volumes import to_frames, to_volume
 from api.schemas.faults import checked
 from api.schemas.shortcuts import box_of_text
@@ -191,9 +192,9 @@ async def _segment(
         label_map = await volumes.label_map(job)
     reader = frames_opener(setup.settings.for_segmenter().volume)
     opened = reader.open(contents, options_of(request))
-    return Found(
-        to_volume(status), to_frames(frames, None), label_map, draw_overview(opened, frames)
-    )
+    answer = to_volume(status)
+    overview = draw_overview(opened, frames, name_of(answer))
+    return Found(answer, to_frames(frames, None), label_map, overview)
 
 
 async def _follow(volumes: Volumes, job: str) -> VolumeStatus:
@@ -239,7 +240,7 @@ def _reader(content: bytes) -> ReadSome:
 
 
 def _print(answer: VolumeAnswer) -> None:
-    name = answer.concept or answer.asked.prompt or "box"
+    name = name_of(answer)
     objects = answer.objects or ()
     if not objects:
         print(f"{name}: {answer.reason or 'looked and found none'}")
@@ -251,6 +252,11 @@ def _print(answer: VolumeAnswer) -> None:
         print(describe_skipped(skipped))
     seconds = answer.provenance.seconds if answer.provenance else 0.0
     cli_predict.print_footer(answer.needs_review, seconds)
+
+
+def name_of(answer: VolumeAnswer) -> str:
+    """Name what was looked for: the model's name of it, the caller's, or a box."""
+    return answer.concept or answer.asked.prompt or "box"
 
 
 def describe_skipped(skipped: SkippedOut) -> str:

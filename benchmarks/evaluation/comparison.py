@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from agent.drawing.contours import OVERSAMPLING, Colour, Stroke, paint, trace
-from agent.drawing.labels import PAPER
+from agent.drawing.colours import BACKGROUND, PAPER, Colour
+from agent.drawing.contours import OVERSAMPLING, Stroke, paint, trace
 from agent.drawing.layout import Region, Size
-from agent.drawing.overlay import BACKGROUND
 from segmenter.contract import BinaryMask, RgbImage
 
 TRUTH: Colour = (90, 255, 60)

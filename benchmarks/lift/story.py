@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agent.drawing.overlay import Panel, draw_sheet
+from agent.drawing.sheets import Panel, draw_sheet
 from agent.schemas.rounds import Candidate, Round
 from agent.schemas.runs import RunRecord
 from segmenter.contract import BinaryMask, Box, RgbImage

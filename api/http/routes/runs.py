@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
@@ -28,6 +28,8 @@ router = APIRouter(
 RunId = Annotated[str, Path(pattern=r"^run_[A-Za-z0-9]{1,64}$")]
 MaskId = Annotated[str, Path(pattern=r"^m[1-9][0-9]{0,5}$")]
 RoundNumber = Annotated[int, Path(ge=1, le=99)]
+Labels = Annotated[bool, Query(description="write what each mask is, and its size")]
+Scale = Annotated[bool, Query(description="draw a scale bar where the pixel size is known")]
 UsedParts = Annotated[AppServices, Depends(parts_of)]
 
 
@@ -125,9 +127,12 @@ async def get_mask(run_id: RunId, mask_id: MaskId, parts: UsedParts) -> Response
     response_class=Png,
     responses=png_response() | problems(404, 410, 422, 503),
 )
-async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
-    """Every returned mask as a labelled contour."""
-    return Png(await _drawn(parts.agent.pictures.overlay_png(run_id), "the run has no overlay"))
+async def get_overlay(
+    run_id: RunId, parts: UsedParts, labels: Labels = True, scale: Scale = True
+) -> Response:
+    """Every returned mask as a labelled contour; what is uncertain or rejected in dashes."""
+    overlay = parts.agent.pictures.overlay_png(run_id, labels=labels, scale=scale)
+    return Png(await _drawn(overlay, "the run has no overlay"))
 
 
 @router.get(
@@ -138,7 +143,7 @@ async def get_overlay(run_id: RunId, parts: UsedParts) -> Response:
     responses=png_response() | problems(404, 410, 422, 503),
 )
 async def get_round(run_id: RunId, number: RoundNumber, parts: UsedParts) -> Response:
-    """What the inspector judged in this round."""
+    """What each call of the round gave, with ids and verdicts."""
     return Png(
         await _drawn(parts.agent.pictures.round_png(run_id, number), "the run has no such round")
     )

@@ -6,20 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from agent.drawing.layout import MAX_SIDE_PX, Size, fit, place_plates, square_region
+from agent.drawing.colours import COLOURS, PAPER, colour_name
+from agent.drawing.dashes import Line
+from agent.drawing.labels import BAR_PX, plain
+from agent.drawing.layout import MAX_LONG_SIDE_PX, MAX_SIDE_PX, Size, fit, square_region
 from agent.drawing.overlay import (
-    COLOURS,
     MAX_PLATES,
     LabelledMask,
-    Panel,
-    colour_name,
-    draw_crops,
     draw_overlay,
-    draw_sheet,
     png_size,
     render_clean,
 )
-from segmenter.contract import BinaryMask, Box, RgbImage
+from agent.drawing.placing import place_plates
+from agent.drawing.scale_bar import scale_bar
+from agent.drawing.sheets import Panel, draw_crops, draw_sheet
+from segmenter.contract import BinaryMask, Box, RgbImage, Spacing
 
 CYAN = np.array(COLOURS[0][1])
 GREY = np.full((48, 64, 3), 90, dtype=np.uint8)
@@ -240,3 +241,127 @@ def test_images_of_one_pixel_are_drawn() -> None:
     assert opened(draw_overlay(image, [LabelledMask("M1", mask)])).any()
     assert opened(draw_sheet(image, [Panel("M1", (mask,))])).any()
     assert opened(draw_crops(image, [LabelledMask("M1", mask)])).any()
+
+
+def texture(shape: tuple[int, int] = (48, 64)) -> RgbImage:
+    grey = np.random.default_rng(3).integers(60, 140, (*shape, 1)).astype(np.uint8)
+    return np.repeat(grey, 3, axis=2)
+
+
+def test_the_tint_leaves_nearly_all_of_the_texture() -> None:
+    image = texture()
+    mask = rectangle(10, 40, 10, 50)
+    raw = opened(render_clean(image)).astype(float)[160:440, 160:560]
+    tinted = opened(draw_overlay(image, [LabelledMask("M1", mask)])).astype(float)
+    kept = tinted[160:440, 160:560].std(axis=(0, 1)) / raw.std(axis=(0, 1))
+    assert (kept > 0.88).all()
+    for channel in range(3):
+        pair = raw[..., channel].ravel(), tinted[160:440, 160:560, channel].ravel()
+        assert np.corrcoef(*pair)[0, 1] > 0.999
+
+
+def top_edge(line: Line) -> BinaryMask:
+    """The upper contour of a wide mask, as coloured or not."""
+    mask = LabelledMask("M1", rectangle(20, 40, 4, 60), line=line)
+    drawn = opened(draw_overlay(GREY, [mask], labels=False))
+    return np.asarray(has_colour(drawn, CYAN)[239:241, 60:708].any(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("line", "share", "least_gaps"),
+    [("solid", (1.0, 1.0), 0), ("dashed", (0.4, 0.75), 15), ("dotted", (0.15, 0.45), 30)],
+)
+def test_what_is_in_doubt_has_gaps_in_its_contour(
+    line: Line, share: tuple[float, float], least_gaps: int
+) -> None:
+    drawn = top_edge(line)
+    assert share[0] <= drawn.mean() <= share[1]
+    assert (np.diff(drawn.astype(int)) == -1).sum() >= least_gaps
+
+
+def test_a_gap_shows_the_picture_as_it_is_outside_of_the_mask() -> None:
+    mask = LabelledMask("M1", rectangle(20, 40, 4, 60), line="dashed")
+    drawn = opened(draw_overlay(GREY, [mask], labels=False))
+    above = (drawn[238, 60:708] == 90).all(axis=1)
+    assert 0.1 < above.mean() < 0.6
+
+
+def test_without_labels_nothing_is_drawn_off_the_masks() -> None:
+    drawn = opened(
+        draw_overlay(GREY, [LabelledMask("M1", rectangle(20, 40, 20, 50))], labels=False)
+    )
+    assert drawn.shape == (576, 768, 3)
+    changed = (drawn != 90).any(axis=2)
+    changed[20 * 12 - 4 : 40 * 12 + 4, 20 * 12 - 4 : 50 * 12 + 4] = False
+    assert not changed.any()
+    assert (opened(draw_overlay(GREY, [], labels=False)) == 90).all()
+
+
+def test_a_detail_is_written_below_a_label() -> None:
+    mask = rectangle(20, 40, 20, 50)
+    plain_plate = has_colour(opened(draw_overlay(GREY, [LabelledMask("M1", mask)])), CYAN).sum()
+    two_lines = LabelledMask("M1", mask, detail="uncertain, 600 px")
+    assert has_colour(opened(draw_overlay(GREY, [two_lines])), CYAN).sum() > 1.5 * plain_plate
+
+
+def bar_of(drawn: RgbImage) -> tuple[int, int]:
+    """Width and height of what is drawn in the colour of scale bars, without the letters."""
+    paper = has_colour(drawn, np.array(PAPER))
+    rows = paper.sum(axis=1)
+    bar = np.flatnonzero(paper[int(rows.argmax())])
+    columns = paper[:, bar[0]]
+    return int(bar.size), int(columns.sum())
+
+
+@pytest.mark.parametrize(
+    ("row_mm", "column_mm", "mm"),
+    [(0.5, 0.5, 5.0), (0.1, 0.1, 1.0), (2.0, 0.5, 5.0), (0.25, 0.5, 2.0)],
+)
+def test_a_scale_bar_is_as_long_as_it_says(row_mm: float, column_mm: float, mm: float) -> None:
+    spacing = Spacing(row_mm=row_mm, column_mm=column_mm, source="PixelSpacing")
+    drawn = opened(draw_overlay(GREY, [], labels=False, spacing=spacing))
+    bar = scale_bar(spacing, Size(64, 48), Size(768, 576))
+    assert bar.mm == mm
+    # Twelve pixels of the drawing are one of the image.
+    across, down = mm / column_mm * 12, mm / row_mm * 12
+    assert bar_of(drawn) == (round(across), round(down) if row_mm != column_mm else BAR_PX)
+
+
+def test_no_scale_bar_is_drawn_without_a_spacing() -> None:
+    assert not has_colour(opened(draw_overlay(GREY, [])), np.array(PAPER))[300:].any()
+
+
+@pytest.mark.parametrize("shape", [(120, 4000), (3000, 90)], ids=["flat", "tall"])
+def test_labels_of_flat_and_tall_pictures_stand_whole_beside_them(shape: tuple[int, int]) -> None:
+    height, width = shape
+    spots = [
+        rectangle(round(height * at) + 20, round(height * at) + 50, 30, 60, shape=shape)
+        if height > width
+        else rectangle(30, 60, round(width * at) + 20, round(width * at) + 50, shape=shape)
+        for at in (0.1, 0.4, 0.8)
+    ]
+    image = np.full((*shape, 3), 90, dtype=np.uint8)
+    masks = [
+        LabelledMask(f"m{n} right ventricle", mask, detail="uncertain, 40 px")
+        for n, mask in enumerate(spots)
+    ]
+    bare = opened(draw_overlay(image, masks, labels=False))
+    named = opened(draw_overlay(image, masks))
+    assert max(bare.shape) == MAX_LONG_SIDE_PX
+    assert min(bare.shape[:2]) > 60
+    changed = (named[: bare.shape[0], : bare.shape[1]] != bare).any(axis=2)
+    assert changed.mean() < 0.02, "more than leaders is drawn on the picture"
+    for index in range(3):
+        colour = np.array(COLOURS[index][1])
+        beside = has_colour(named, colour)
+        beside[: bare.shape[0], : bare.shape[1]] = False
+        rows, columns = np.nonzero(beside)
+        assert rows.max() - rows.min() > 30
+        assert columns.max() - columns.min() > 150
+        assert rows.max() < named.shape[0] - 2
+        assert columns.max() < named.shape[1] - 2
+
+
+def test_letters_that_the_font_lacks_are_told_from_those_it_has() -> None:
+    assert plain("Läsion é 息肉") == "Lasion e ??"
+    assert len(plain("x" * 300)) == len(plain("息" * 300)) == 32

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agent.drawing.overlay import MAX_PANELS
+from agent.drawing.sheets import MAX_PANELS
 from agent.planners.panels import choose_panels, comparison_panels, to_crops, to_sheet
 from segmenter.contract import BinaryMask
 from tests.agent.examples import rectangle, round_view

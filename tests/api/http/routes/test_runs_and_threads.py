@@ -50,6 +50,18 @@ def test_overlay_and_rounds_are_pictures(client: TestClient, run: dict[str, Any]
         assert response.content.startswith(b"\x89PNG")
 
 
+def test_labels_of_an_overlay_can_be_left_out(client: TestClient, run: dict[str, Any]) -> None:
+    url = run["overlay_url"]
+    usual = client.get(url).content
+    assert client.get(f"{url}?labels=true&scale=true").content == usual
+    bare = client.get(f"{url}?labels=false")
+    assert bare.status_code == 200
+    assert bare.content != usual
+    # The picture has no spacing, so there is no bar to leave out.
+    assert client.get(f"{url}?scale=false").content == usual
+    problem(client.get(f"{url}?labels=perhaps"), 422, "invalid-field")
+
+
 def test_a_run_that_never_was_is_not_found(client: TestClient) -> None:
     for path in ("", "/masks/m1.png", "/overlay.png", "/rounds/1.png"):
         problem(client.get(f"/agent/runs/{NO_RUN}{path}"), 404, "run-not-found")
