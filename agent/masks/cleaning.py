@@ -6,6 +6,7 @@ import numpy as np
 
 from segmenter.contract import BinaryMask
 from segmenter.masks.components import components, fill_holes
+from segmenter.masks.geometry import mask_box
 
 # Pieces and holes below this share of the largest piece are specks and holes of it. Of 0.05, 0.02
 # and 0.01 the largest that moved no mean Dice by more than 0.0005, on the train split (acdc,
@@ -47,12 +48,20 @@ def clean(mask: BinaryMask) -> Cleaned:
     Args:
         mask: bool, shape (H, W).
     """
-    cleaned = mask
+    box = mask_box(mask)
+    if box is None:
+        return Cleaned(mask, 0, 0)
+    # Nothing is added outside of the box around the mask, and the rest of a picture is large.
+    x0, y0, x1, y1 = (int(side) for side in box.as_tuple())
+    before = np.ascontiguousarray(mask[y0:y1, x0:x1])
+    after = before
     # A piece grows when its holes are filled, and with it what counts as a speck of it. Specks and
     # holes do not come back, so this ends.
-    while not np.array_equal(once := _clean_once(cleaned), cleaned):
-        cleaned = once
-    specks, holes = np.count_nonzero(mask & ~cleaned), np.count_nonzero(cleaned & ~mask)
+    while not np.array_equal(once := _clean_once(after), after):
+        after = once
+    cleaned = np.zeros_like(mask)
+    cleaned[y0:y1, x0:x1] = after
+    specks, holes = np.count_nonzero(before & ~after), np.count_nonzero(after & ~before)
     return Cleaned(cleaned, int(specks), int(holes))
 
 
