@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from agent.drawing.colours import COLOURS
 from agent.drawing.overlay import LabelledMask
 from agent.drawing.tiles import Tile, draw_tiles
+from segmenter.contract import Spacing
 from segmenter.formats.frames import Frames
 from segmenter.masks import rle
 from segmenter.volumes.contract import FrameResult
@@ -22,15 +23,17 @@ def draw_overview(frames: Frames, found: Sequence[FrameResult], name: str) -> by
         name: what was looked for.
     """
     shown = evenly([each for each in found if each.objects] or list(found), MAX_TILES)
+    spacing = frames.geometry.spacing
     tiles = [
-        Tile(frames.frame(each.index), _labelled(each), f"frame {each.index}") for each in shown
+        Tile(frames.frame(each.index), _labelled(each, spacing), f"frame {each.index}")
+        for each in shown
     ]
     legend = [(line, number - 1) for number, line in objects_in(found, name).items()]
     return draw_tiles(
         title_of(found, shown, name),
         tiles,
         legend=legend[: len(COLOURS)],
-        spacing=frames.geometry.spacing,
+        spacing=spacing,
     )
 
 
@@ -79,13 +82,19 @@ def evenly(found: Sequence[FrameResult], count: int) -> list[FrameResult]:
     return [found[round(step * (len(found) - 1) / (count - 1))] for step in range(count)]
 
 
-def _labelled(found: FrameResult) -> tuple[LabelledMask, ...]:
+def _labelled(found: FrameResult, spacing: Spacing | None) -> tuple[LabelledMask, ...]:
     return tuple(
         LabelledMask(
             str(shown.object_id),
             rle.decode(shown.rle),
-            detail=f"{shown.area_px} px",
+            detail=_area(shown.area_px, spacing),
             colour=shown.object_id - 1,
         )
         for shown in found.objects
     )
+
+
+def _area(area_px: int, spacing: Spacing | None) -> str:
+    if spacing is None:
+        return f"{area_px} px"
+    return f"{area_px * spacing.row_mm * spacing.column_mm:.4g} mm2"
