@@ -98,11 +98,6 @@ def describe_mask(mask: MaskOut) -> str:
     return f"  {mask.id}  {mask.label}: {area}, {place}, score {mask.joint:.2f}{judged}"
 
 
-def describe_area(mask: MaskOut) -> str:
-    """Say how large a mask is, in square millimetres only where the pixel size is known."""
-    return f"{mask.area_px} px" if mask.area_mm2 is None else f"{mask.area_mm2:.4g} mm2"
-
-
 def write_results(
     folder: Path, answer: BaseModel, masks: Iterable[MaskOut], overlay: bytes
 ) -> None:

@@ -15,7 +15,6 @@ from api.cli.output import (
     Commands,
     UsageFault,
     add_output_options,
-    describe_area,
     describe_mask,
     pixels_of,
     read_image,
@@ -109,10 +108,14 @@ async def _segment(setup: Setup, body: SegmentBody, content: bytes) -> tuple[Seg
         image = await parts.images.ref(answer.image.image_id)
         pixels = await parts.images.pixels(image)
     shown = [
-        LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask), detail=describe_area(mask))
+        LabelledMask(f"{mask.id} {mask.label}", pixels_of(mask), detail=_area(mask))
         for mask in masks_of(answer.results)
     ]
     return answer, draw_overlay(pixels, shown, spacing=image.spacing)
+
+
+def _area(mask: MaskOut) -> str:
+    return f"{mask.area_px} px" if mask.area_mm2 is None else f"{mask.area_mm2:.4g} mm2"
 
 
 def masks_of(results: Iterable[ConceptResult | TargetOut]) -> list[MaskOut]:
