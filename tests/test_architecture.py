@@ -39,6 +39,7 @@ ROWS: Mapping[str, Row] = {
     "segmenter.memory_budget": Row("segmenter.errors"),
     "segmenter.words": Row(owns="rapidfuzz"),
     "segmenter.masks": Row("segmenter.contract", "scipy"),
+    "segmenter.measures": Row("segmenter.contract segmenter.masks", "scipy skimage"),
     "segmenter.redis_connection": Row("segmenter.errors", "redis"),
     "segmenter.formats": Row(
         f"{SEGMENTER} segmenter.formats.clips segmenter.formats.dicom"

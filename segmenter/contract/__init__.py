@@ -18,6 +18,17 @@ from segmenter.contract.images import (
     is_finite_box,
 )
 from segmenter.contract.jobs import Failure, JobEvent, JobState
+from segmenter.contract.measures import (
+    Intensity,
+    Length,
+    Line,
+    Line3d,
+    Measures,
+    PairMeasures,
+    PixelValues,
+    Side,
+    ValueUnit,
+)
 from segmenter.contract.prompts import (
     MAX_BOXES,
     MAX_MASKS,
@@ -58,12 +69,19 @@ __all__ = [
     "ImageRef",
     "ImageStore",
     "Index",
+    "Intensity",
     "JobEvent",
     "JobState",
     "Kind",
     "Label",
+    "Length",
+    "Line",
+    "Line3d",
     "Mask",
+    "Measures",
     "ModelInfo",
+    "PairMeasures",
+    "PixelValues",
     "PointPrompt",
     "Postprocess",
     "Prompt",
@@ -74,6 +92,8 @@ __all__ = [
     "SegmentRequest",
     "SegmentResult",
     "Segmenter",
+    "Side",
     "Spacing",
+    "ValueUnit",
     "is_finite_box",
 ]

@@ -50,6 +50,11 @@ def components(mask: BinaryMask) -> Components:
     return Components(labels, np.bincount(labels[mask], minlength=count + 1))
 
 
+def count_components(mask: BinaryMask) -> int:
+    """Count the 8-connected components of a mask: bool, shape (H, W)."""
+    return int(ndimage.label(mask, structure=_CORNERS)[1])
+
+
 def fill_holes(mask: BinaryMask) -> BinaryMask:
     """Fill what is enclosed by a mask: bool, shape (H, W).
 

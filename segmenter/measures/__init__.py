@@ -1,0 +1,1 @@
+"""Lengths, areas and values of masks. Pure."""
