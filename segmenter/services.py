@@ -74,7 +74,7 @@ def decoder(limits: Limits) -> ReadHeader:
             decoded = upload.decode()
             return describe(content, decoded), decoded.pixels
 
-        return Undecoded(upload.working_bytes, decode)
+        return Undecoded(upload.working_bytes, decode, upload.values)
 
     return read
 

@@ -74,7 +74,7 @@ ROWS: Mapping[str, Row] = {
     ),
     # Imported by the program of a child process alone.
     "segmenter.formats.raster.codestreams": Row(
-        "segmenter.errors segmenter.formats segmenter.formats.isolated segmenter.formats.raster",
+        f"{SEGMENTER} segmenter.formats segmenter.formats.isolated segmenter.formats.raster",
         "imagecodecs pillow_heif PIL",
     ),
     "segmenter.queue": Row(f"{SEGMENTER} segmenter.settings"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from segmenter.contract.images import Hold, ImageRef, RgbImage
+from segmenter.contract.measures import PixelValues
 from segmenter.contract.prompts import SegmentRequest
 from segmenter.contract.results import Capabilities, SegmentResult
 
@@ -58,6 +59,17 @@ class ImageStore(Protocol):
 
         Raises:
             ImageNotFound.
+        """
+        ...
+
+    async def values(self, ref: ImageRef) -> PixelValues:
+        """Return what the file stores, before any window: Hounsfield units of a CT, for example.
+
+        A picture that is shown as it is stored gives the brightness of its pixels.
+
+        Raises:
+            ImageNotFound.
+            ImageTooLarge, MemoryBusy: there is no room to read them in.
         """
         ...
 

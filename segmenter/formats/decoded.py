@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from segmenter.contract import RgbImage, Spacing
+from segmenter.contract import PixelValues, RgbImage, Spacing
 
 IDENTITY = "identity"
 
@@ -46,10 +46,13 @@ class Undecoded(NamedTuple):
         working_bytes: memory that decoding it takes at its peak, the picture itself and further
             copies of the file included; the file as it came is not.
         decode: decodes it; raises what the reader raises.
+        values: reads what the file stores of a grey picture that is windowed to be shown; raises
+            the same. None where the shown pixels are what is stored.
     """
 
     working_bytes: int
     decode: Callable[[], DecodedImage]
+    values: Callable[[], PixelValues] | None = None
 
 
 def join_rules(*rules: str | None) -> str:

@@ -23,11 +23,12 @@ from typing import Annotated, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
-from segmenter.contract import Frozen, Hold, ImageRef, RgbImage
+from segmenter.contract import Frozen, Hold, ImageRef, PixelValues, RgbImage
 from segmenter.errors import ImageNotFound, TransportDown
 from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore
 from segmenter.storage.lru import SizedLru
+from segmenter.storage.luma import VALUE_BYTES, luma
 
 
 class Undecoded(NamedTuple):
@@ -36,10 +37,12 @@ class Undecoded(NamedTuple):
     Attributes:
         working_bytes: memory that decoding it takes at its peak.
         decode: returns its description and uint8 pixels, shape (H, W, 3); raises input errors.
+        values: returns what the file stores, where the pixels do not show it as it is.
     """
 
     working_bytes: int
     decode: Callable[[], tuple[ImageRef, RgbImage]]
+    values: Callable[[], PixelValues] | None = None
 
 
 # Reads the header of bytes; raises the input errors.
@@ -59,6 +62,7 @@ JOIN_TRIES = 8
 # A loser leaves because another upload joined, and at most so many can.
 LEAVE_TRIES = 2 * MAX_HOLDERS
 DECODING = "decoding this picture"
+READING_VALUES = "reading the values of this picture"
 _ID_PREFIX = "img_"
 
 
@@ -128,12 +132,21 @@ class StoredImages:
         kept = self._pixels.get(sha256)
         if kept is not None:
             return kept
-        content = await self._blobs.look(_content_key(found.content))
-        if content is None:
-            raise _not_found(ref.id)
-        _, pixels = await self._read(content)
+        _, pixels = await self._read(await self._content(found, ref))
         self._keep(sha256, pixels)
         return pixels
+
+    async def values(self, ref: ImageRef) -> PixelValues:
+        """See `segmenter.contract.ImageStore`."""
+        content = await self._content(await self._find(ref.id), ref)
+        upload = await asyncio.to_thread(self._read_header, content)
+        if upload.values is None:
+            pixels = await self.pixels(ref)
+            async with self._memory.hold(VALUE_BYTES * pixels.size // 3, what=READING_VALUES):
+                return await asyncio.to_thread(luma, pixels)
+        room = upload.working_bytes + VALUE_BYTES * ref.width * ref.height
+        async with self._memory.hold(room, what=READING_VALUES), self._decodes:
+            return await asyncio.to_thread(upload.values)
 
     async def delete(self, ref: ImageRef) -> None:
         """See `segmenter.contract.ImageStore`."""
@@ -159,6 +172,12 @@ class StoredImages:
         if upload is None or not await self._blobs.touch(*_keys(name, upload.content), hold=hold):
             raise _not_found(image_id)
         return upload
+
+    async def _content(self, found: _Upload, ref: ImageRef) -> bytes:
+        content = await self._blobs.look(_content_key(found.content))
+        if content is None:
+            raise _not_found(ref.id)
+        return content
 
     async def _join(self, sha256: str, hold: Hold | None) -> ImageRef | None:
         """Store an upload of bytes that are there; None if they are not, or not to be shared."""

@@ -19,6 +19,7 @@ from segmenter.contract import (
     ImageRef,
     Mask,
     ModelInfo,
+    PixelValues,
     PromptResult,
     RgbImage,
     SegmentRequest,
@@ -28,6 +29,7 @@ from segmenter.contract import (
 from segmenter.errors import ImageNotFound
 from segmenter.masks.geometry import mask_box
 from segmenter.masks.rle import encode
+from segmenter.storage.luma import luma
 from segmenter.storage.memory import MemoryStore
 
 SIZE = 64
@@ -190,6 +192,9 @@ class MemoryImages:
         if ref.sha256 in self.gone:
             raise ImageNotFound("image is gone")
         return self.shown
+
+    async def values(self, ref: ImageRef) -> PixelValues:
+        return luma(await self.pixels(ref))
 
     async def delete(self, ref: ImageRef) -> None:
         self.gone.append(ref.sha256)

@@ -28,8 +28,8 @@ _KEYWORDS = (
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
     # What they mean: grey by slope or table and window, or colour.
-    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
+    *("PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "RescaleType"),
+    *("ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     *(f"{name}PaletteColorLookupTableDescriptor" for name in ("Red", "Green", "Blue")),
     *(f"{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),
     *(f"Segmented{name}PaletteColorLookupTableData" for name in ("Red", "Green", "Blue")),

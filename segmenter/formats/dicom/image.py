@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from pydicom.dataset import Dataset
 
-from segmenter.contract import RgbImage
+from segmenter.contract import PixelValues, RgbImage
 from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.dicom.burned_in import may_show_name, picture_region
 from segmenter.formats.dicom.colour import render_colour
@@ -20,6 +20,7 @@ from segmenter.formats.dicom.header import Attributes, add_pixels, read_attribut
 from segmenter.formats.dicom.layout import Layout, is_tiled, read_layout
 from segmenter.formats.dicom.lookup_tables import through_palette
 from segmenter.formats.dicom.native import native_frame, stored_values
+from segmenter.formats.dicom.pixel_values import pixel_values
 from segmenter.formats.dicom.spacing import read_spacing
 from segmenter.formats.dicom.values import PYDICOM_ERRORS
 from segmenter.formats.grey_levels import STRIPS_BYTES, Stored, to_rgb
@@ -50,7 +51,10 @@ def read_dicom_image(
         layout = read_layout(attributes.header, limits)
     # The pixel data are copied out of the file.
     needed = attributes.size + working_bytes(attributes.header, layout)
-    return Undecoded(needed, partial(_decode, attributes, content, layout, window, limits))
+    decode = partial(_decode, attributes, content, layout, window, limits)
+    is_grey = layout.samples == 1 and layout.photometric != PALETTE
+    values = partial(_read_values, attributes, content, layout, limits) if is_grey else None
+    return Undecoded(needed, decode, values)
 
 
 def decode_dicom(
@@ -83,6 +87,15 @@ def _decode(
             may_show_name=may_show_name(header),
             region=picture_region(header, layout),
         )
+
+
+def _read_values(
+    attributes: Attributes, content: bytes, layout: Layout, limits: Limits
+) -> PixelValues:
+    with guarded("DICOM image", *PYDICOM_ERRORS):
+        add_pixels(attributes, content, limits)
+        stored, _ = decode_frame(attributes.header, layout)
+        return pixel_values(stored, attributes.header)
 
 
 def working_bytes(header: Dataset, layout: Layout) -> int:

@@ -14,7 +14,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from segmenter.contract import RgbImage
+from segmenter.contract import PixelValues, RgbImage
 from segmenter.errors import BrokenImage, ImageTooLarge, UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Window, join_rules
 from segmenter.formats.grey_levels import (
@@ -95,6 +95,20 @@ def decode_picture(
     repaired = "end marker added" if ended is not content else None
     rule = join_rules(rendered, frames, repaired)
     return DecodedImage(np.ascontiguousarray(pixels), name, rendering=rule)
+
+
+def deep_values(
+    content: bytes, name: PillowFormat, header: RasterHeader, limits: Limits
+) -> PixelValues:
+    """Return the stored values of a grey picture of more than 8 bits, upright.
+
+    Raises:
+        BrokenImage, ImageTooLarge, UnsupportedImage.
+    """
+    with _opened(content, name, header, limits) as image:
+        turn = _UPRIGHT.get(header.orientation)
+        upright = image.transpose(turn) if turn is not None else image
+        return PixelValues(_to_array(upright).astype(np.float32), "stored value")
 
 
 def working_bytes(header: RasterHeader, name: PillowFormat) -> int:

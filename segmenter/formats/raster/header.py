@@ -27,7 +27,7 @@ class RasterHeader(NamedTuple):
         orientation: EXIF orientation, 1 to 8.
         scans: passes over the picture that it is stored in (JPEG).
         process: how it is coded (JPEG): its start-of-frame marker.
-        channels: samples of a pixel (JPEG).
+        channels: samples of a pixel (JPEG, PNG).
         gamma: in 100,000ths (PNG); 0 where the file says nothing, or says what overrules it.
         profile: of its colours, or nothing (PNG, JPEG, WebP).
         frames: of an animation (PNG, GIF, WebP); 1 of a picture.
@@ -43,6 +43,10 @@ class RasterHeader(NamedTuple):
     gamma: int = 0
     profile: bytes = b""
     frames: int = 1
+
+
+# Samples of a pixel by colour type. Source: PNG specification (third edition), 11.2.1.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
 def read_raster_header(content: bytes, name: PillowFormat) -> RasterHeader:
@@ -67,11 +71,12 @@ def _png(content: bytes) -> RasterHeader:
     colours = found.keys() & {b"sRGB", b"iCCP", b"cICP"}
     gamma = 0 if colours or b"gAMA" not in found else struct.unpack(">I", found[b"gAMA"])[0]
     frames = struct.unpack_from(">I", found[b"acTL"])[0] if b"acTL" in found else 1
-    width, height, bits = struct.unpack_from(">IIB", found[b"IHDR"])
+    width, height, bits, colour_type = struct.unpack_from(">IIBB", found[b"IHDR"])
     return RasterHeader(
         width,
         height,
         bits,
+        channels=_PNG_CHANNELS.get(colour_type, 3),
         orientation=_orientation(found.get(b"eXIf")),
         gamma=gamma,
         profile=_png_profile(found.get(b"iCCP", b"")),

@@ -15,6 +15,7 @@ from segmenter.formats.limits import DEFAULT_LIMITS, Limits, check_bytes
 from segmenter.formats.raster.by_pillow import (
     checked_header,
     decode_picture,
+    deep_values,
     stored_grey,
     working_bytes,
 )
@@ -65,7 +66,9 @@ def read_raster(
     if name == "jpeg" and (header.process not in _BY_PILLOW or header.bits != 8):
         return _read_other_jpeg(content, header, limits, window)
     decode = partial(decode_picture, content, by_pillow, header, limits, window)
-    return Undecoded(working_bytes(header, by_pillow), decode)
+    is_deep = header.bits > 8 and header.channels == 1
+    values = partial(deep_values, content, by_pillow, header, limits) if is_deep else None
+    return Undecoded(working_bytes(header, by_pillow), decode, values)
 
 
 def _read_other_jpeg(

@@ -7,7 +7,7 @@ Of channels without a colour the first three are red, green and blue; of two the
 """
 
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from segmenter.formats.grey_levels import (
 )
 from segmenter.formats.percentiles import cut, non_zero_ramp
 
+Sample = TypeVar("Sample", bound=np.generic)
 Kind = Literal["grey", "rgb", "palette", "cmyk", "ycbcr"]
 # Samples of a pixel that are its colour.
 COLOURS: dict[Kind, int] = {"grey": 1, "rgb": 3, "palette": 1, "cmyk": 4, "ycbcr": 3}
@@ -144,8 +145,8 @@ def show(samples: Stored, meaning: Meaning, look: Look) -> tuple[RgbImage, str |
     return pixels, join_rules(look.rule, formula, inverted, None if opaque else ALPHA)
 
 
-def upright(pixels: RgbImage, orientation: int) -> RgbImage:
-    """Put a picture upright: a view of shape (H, W, 3) or (W, H, 3)."""
+def upright(pixels: npt.NDArray[Sample], orientation: int) -> npt.NDArray[Sample]:
+    """Put a picture upright: a view of shape (H, W) or (H, W, 3), or with W before H."""
     swap, rows, columns = _UPRIGHT[orientation]
     turned = pixels.swapaxes(0, 1) if swap else pixels
     return turned[:: -1 if rows else 1, :: -1 if columns else 1]

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import threading
 
+import numpy as np
 import pytest
 
-from segmenter.contract import ImageRef
+from segmenter.contract import ImageRef, PixelValues
 from segmenter.errors import BrokenImage, ImageNotFound, ImageTooLarge, MemoryBusy
 from segmenter.memory_budget import WorkingMemory
 from segmenter.storage.contract import BlobStore
@@ -192,5 +193,42 @@ def test_what_another_version_stored_is_not_found_and_can_be_erased():
         assert await images.ref(new.id) == new
         await images.delete(new)
         assert await store.keys("") == []
+
+    asyncio.run(scenario())
+
+
+def test_the_values_of_a_picture_that_is_shown_as_stored_are_its_grey_levels():
+    async def scenario():
+        images = make_images()
+        found = await images.values(await images.put(CONTENT))
+        assert found.unit == "grey level"
+        assert np.array_equal(found.pixels, bright_square()[:, :, 0])
+
+    asyncio.run(scenario())
+
+
+def test_values_are_read_from_the_file_where_it_stores_others():
+    deep = PixelValues(np.full((16, 16), 1000, np.float32), "HU")
+
+    async def scenario():
+        images = make_images(lambda content: decode_raw(content)._replace(values=lambda: deep))
+        assert await images.values(await images.put(CONTENT)) is deep
+
+    asyncio.run(scenario())
+
+
+def test_there_are_no_values_without_room_or_of_a_deleted_picture():
+    async def scenario():
+        memory = WorkingMemory(len(CONTENT) + 16 * 16 * 4 - 1)
+        deep = make_images(
+            lambda content: decode_raw(content)._replace(values=lambda: pytest.fail("no room")),
+            memory=memory,
+        )
+        ref = await deep.put(CONTENT)
+        with pytest.raises(ImageTooLarge, match="values"):
+            await deep.values(ref)
+        await deep.delete(ref)
+        with pytest.raises(ImageNotFound):
+            await deep.values(ref)
 
     asyncio.run(scenario())

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from segmenter.contract import PixelValues
 from segmenter.errors import UnsupportedImage
 from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.grey_levels import STRIPS_BYTES
@@ -96,7 +97,9 @@ def expect_stream(
     check_size(size.width, size.height, limits)
     check_frames(1, size.width * size.height * size.channels, limits)
     decode = partial(_decode, content, name, expected, window)
-    return Undecoded(working_bytes(expected.header, expected.kind), decode)
+    is_deep = size.bits > 8 and size.channels == 1
+    values = partial(_read_values, content, expected) if is_deep else None
+    return Undecoded(working_bytes(expected.header, expected.kind), decode, values)
 
 
 def working_bytes(header: StreamHeader, kind: str) -> int:
@@ -126,6 +129,12 @@ def _decode(content: bytes, name: str, expected: Expected, window: Window | None
             rule, shortened, turned, expected.told, FIRST if decoded.several else None
         ),
     )
+
+
+def _read_values(content: bytes, expected: Expected) -> PixelValues:
+    size = expected.header.size
+    samples = decode_stream(content, expected.kind, size.width * size.height).samples[:, :, 0]
+    return PixelValues(upright(samples, expected.orientation).astype(np.float32), "stored value")
 
 
 def _meaning(decoded: DecodedStream, expected: Expected) -> Meaning:

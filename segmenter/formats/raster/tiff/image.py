@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segmenter.contract import Spacing
+from segmenter.contract import PixelValues, Spacing
 from segmenter.errors import BrokenImage, ImageTooLarge
 from segmenter.formats.decoded import DecodedImage, Undecoded, Window, join_rules
 from segmenter.formats.grey_levels import STRIPS_BYTES
@@ -55,7 +55,20 @@ def read_tiff(content: bytes, limits: Limits, *, window: Window | None = None) -
     """
     chosen = _choose(content, limits)
     decode = partial(_decode, content, chosen, window)
-    return Undecoded(working_bytes(chosen.page, content), decode)
+    values = partial(_read_values, content, chosen.page) if is_deep_grey(chosen.page) else None
+    return Undecoded(working_bytes(chosen.page, content), decode, values)
+
+
+def is_deep_grey(page: Page) -> bool:
+    """Tell whether a page is shown as one channel of more than 8 bits."""
+    meaning = page.meaning
+    is_grey = meaning.kind == "grey" and meaning.channels - (meaning.alpha is not None) <= 2
+    return is_grey and meaning.bits > 8
+
+
+def _read_values(content: bytes, page: Page) -> PixelValues:
+    samples = Pages(content, [page])[0][:, :, 0]
+    return PixelValues(upright(samples, page.orientation).astype(np.float32), "stored value")
 
 
 def read_samples(content: bytes, limits: Limits) -> tuple[np.ndarray, Page]:
