@@ -10,7 +10,7 @@ from uuid import uuid4
 from api.bootstrap.parts import AppServices
 from api.errors import FieldFault, InvalidFields
 from api.render.capabilities import to_capabilities
-from api.render.segment import mask_ids, to_segment_answer
+from api.render.segment import masks_by_id, to_segment_answer
 from api.schemas.answers import CapabilitiesAnswer, SegmentAnswer
 from api.schemas.requests import AgentBody, SegmentBody
 from api.settings import Settings
@@ -19,6 +19,7 @@ from segmenter.errors import TransportDown
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 from segmenter.masks.geometry import clip_box
+from segmenter.measuring import measured
 from segmenter.memory_budget import DRAWING, drawing_bytes
 
 # A worker busy with a long job still answers within this.
@@ -95,7 +96,10 @@ async def answer_prompts(
         asked = body.to_request(image)
         result = await parts.segmenter.segment(asked, timeout_s=timeout_s)
         pngs = await _drawn(parts, image, result) if body.include_png else {}
-        return to_segment_answer(asked, result, seconds=time.monotonic() - started, pngs=pngs)
+        measures = await measured(masks_by_id(result), image, parts.images, parts.memory)
+        return to_segment_answer(
+            asked, result, seconds=time.monotonic() - started, pngs=pngs, measures=measures
+        )
 
 
 async def _drawn(parts: AppServices, image: ImageRef, result: SegmentResult) -> dict[str, str]:
@@ -142,8 +146,7 @@ def _check_boxes(boxes: Iterable[tuple[str, Box]], image: ImageRef) -> None:
 
 
 def _pngs(result: SegmentResult) -> dict[str, str]:
-    masks = (mask for found in result.results for mask in found.masks)
     return {
         mask_id: base64.b64encode(encode_mask_png(rle.decode(mask.rle))).decode("ascii")
-        for mask_id, mask in zip(mask_ids(result), masks, strict=True)
+        for mask_id, mask in masks_by_id(result).items()
     }

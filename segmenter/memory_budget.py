@@ -32,6 +32,10 @@ LOOKING = "looking at this picture"
 # Bytes per pixel of a picture that is drawn: three, four of Pillow's and two of the mask at hand.
 DRAWING_BYTES = 9
 DRAWING = "drawing this picture"
+# Bytes per pixel of masks that are measured, one at a time: four of the values, two of the mask,
+# and twelve of what its outline is counted in.
+MEASURING_BYTES = 18
+MEASURING = "measuring the masks of this picture"
 # Bytes per pixel of an agent run: three of the picture, eight of masks that are compared, and 40
 # candidates of one bit.
 RUN_BYTES = 16
@@ -210,6 +214,11 @@ def looking_bytes(pixels: int, *, boxes: int) -> int:
 def drawing_bytes(pixels: int, *, masks: int) -> int:
     """Return the memory that drawing masks on a picture, or alone, takes."""
     return pixels * (DRAWING_BYTES + masks)
+
+
+def measuring_bytes(pixels: int) -> int:
+    """Return the memory that measuring the masks of a picture takes."""
+    return pixels * MEASURING_BYTES
 
 
 def run_bytes(pixels: int) -> int:

@@ -101,9 +101,13 @@ ROWS: Mapping[str, Row] = {
     ),
     "segmenter.volumes": Row(
         f"{SEGMENTER} segmenter.backends segmenter.formats segmenter.formats.volumes"
-        " segmenter.masks segmenter.memory_budget segmenter.queue segmenter.storage"
+        " segmenter.masks segmenter.measures segmenter.memory_budget segmenter.queue"
+        " segmenter.storage"
     ),
     "segmenter.prompt_checks": Row(f"{SEGMENTER} segmenter.masks"),
+    "segmenter.measuring": Row(
+        f"{SEGMENTER} segmenter.masks segmenter.measures segmenter.memory_budget"
+    ),
     "segmenter.client": Row(f"{SEGMENTER} segmenter.prompt_checks segmenter.queue"),
     "segmenter.worker": Row(
         "segmenter.contract segmenter.backends segmenter.memory_budget segmenter.prompt_checks"
@@ -148,7 +152,7 @@ ROWS: Mapping[str, Row] = {
     "agent.runs": Row(
         "agent.contract agent.conversation agent.drawing agent.errors agent.language agent.loop"
         f" agent.planners agent.schemas agent.settings {SEGMENTER} segmenter.masks"
-        " segmenter.formats.raster segmenter.memory_budget segmenter.queue"
+        " segmenter.formats.raster segmenter.measuring segmenter.memory_budget segmenter.queue"
     ),
     "agent.service": Row("agent.* segmenter.queue"),
     "agent.queued": Row(f"agent.* {SEGMENTER} segmenter.queue"),
@@ -169,7 +173,8 @@ ROWS: Mapping[str, Row] = {
     ),
     "api.operations": Row(
         "api.bootstrap api.errors api.render api.schemas api.settings segmenter.contract"
-        " segmenter.errors segmenter.formats.raster segmenter.masks segmenter.memory_budget"
+        " segmenter.errors segmenter.formats.raster segmenter.masks segmenter.measuring"
+        " segmenter.memory_budget"
     ),
     "api.http": Row(
         "agent.* api api.bootstrap api.errors api.http.openapi api.http.routes api.problem_kinds"

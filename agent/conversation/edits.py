@@ -167,7 +167,9 @@ def _pieces(mask: ResultMask, opened: OpenThread) -> list[ResultMask]:
         )
         opened.next_mask += 1
         opened.candidates[part.id] = part
-        parts.append(mask.model_copy(update={"candidate": part, "area_mm2": None}))
+        parts.append(
+            mask.model_copy(update={"candidate": part, "area_mm2": None, "measures": None})
+        )
     return parts
 
 

@@ -24,13 +24,14 @@ from agent.planners.rules import RulesPlanner
 from agent.runs.events import GotOn, LiveRun, RunEvents, last_event
 from agent.runs.log import RunLog, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
-from agent.runs.result import CANCELLED, broken_off, to_record
+from agent.runs.result import CANCELLED, broken_off, shown_masks, to_record
 from agent.runs.start import RunStarter
 from agent.runs.threads import Threads, append_run
 from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord, Watch
 from agent.settings import AgentSettings
 from segmenter.contract import Entry, ImageStore, RecordStore, Segmenter
 from segmenter.errors import TEMPORARY, TransportDown
+from segmenter.measuring import measured
 from segmenter.memory_budget import PLENTY_BYTES, RUNNING, WorkingMemory, run_bytes
 
 logger = logging.getLogger(__name__)
@@ -220,6 +221,9 @@ class RunCarrier:
             async with memory.hold(room, what=RUNNING, long=True):
                 async for step in walk(run_context):
                     state = step
+            measures = await measured(
+                shown_masks(state, run_context), image, self._context.images, memory
+            )
         except BaseException as error:
             cancelled = isinstance(error, asyncio.CancelledError)
             if cancelled and not final and not live.ended.is_set():
@@ -234,7 +238,7 @@ class RunCarrier:
             await asyncio.shield(self._keep(run, run_context, thread))
             await live.tell(last_event(run))
             raise
-        run = to_record(state, run_context, thread=thread, created_at=created_at)
+        run = to_record(state, run_context, thread=thread, created_at=created_at, measures=measures)
         await self._keep(run, run_context, thread)
         await live.tell(last_event(run))
         if live.ended.is_set():

@@ -15,7 +15,7 @@ from agent.schemas.runs import (
     TargetResult,
     ThreadRecord,
 )
-from segmenter.contract import Spacing
+from segmenter.contract import Mask, Measures, Spacing
 
 # A record holds the masks of its latest runs, as many and as large as fit: the store's bound of
 # 16 MiB leaves the rest for words. One mask of 12000 nuclei on 16 megapixels takes 0.5 MiB.
@@ -25,6 +25,16 @@ MAX_CANDIDATE_BYTES = 12 * 1024 * 1024
 CANCELLED = Failure(kind="cancelled", message="The run was cancelled.")
 
 
+NOT_MEASURED: Mapping[str, Measures] = {}
+
+
+def shown_masks(state: AgentState, context: RunContext) -> dict[str, Mask]:
+    """Return the masks that a run which ended shows, by id."""
+    ended = state.get("outcome")
+    names = (name for target in (ended.targets if ended else ()) for name in target.masks)
+    return {name: context.candidates[name].mask for name in names}
+
+
 def to_record(
     state: AgentState,
     context: RunContext,
@@ -32,10 +42,19 @@ def to_record(
     thread: ThreadRecord,
     created_at: datetime,
     failure: Failure | None = None,
+    measures: Mapping[str, Measures] = NOT_MEASURED,
 ) -> RunRecord:
     """Return the record of a run that ended, or (with `failure`) was broken off.
 
     It holds the masks it shows and its own others; those of earlier runs are in their records.
+
+    Args:
+        state: the last one.
+        context: of the run.
+        thread: before it.
+        created_at: when it was asked for.
+        failure: what broke it off.
+        measures: of the masks it shows, by id.
     """
     outcome = _outcome(state, failure)
     intent = context.opening.intent
@@ -44,7 +63,8 @@ def to_record(
     known = {target.id: target for target in (plan.targets if plan else context.opening.reopened)}
     known = {result.target.id: result.target for result in context.opening.kept} | known
     targets = tuple(
-        _result(ended, known[ended.target], verdicts, context) for ended in outcome.targets
+        _result(ended, known[ended.target], verdicts, context, measures)
+        for ended in outcome.targets
     )
     before = {candidate.id for candidate in thread.candidates}
     own = [candidate for candidate in context.candidates.values() if candidate.id not in before]
@@ -79,11 +99,19 @@ def _outcome(state: AgentState, failure: Failure | None) -> Outcome:
 
 
 def _result(
-    ended: TargetOutcome, target: Target, verdicts: Mapping[str, Verdict], context: RunContext
+    ended: TargetOutcome,
+    target: Target,
+    verdicts: Mapping[str, Verdict],
+    context: RunContext,
+    measures: Mapping[str, Measures],
 ) -> TargetResult:
     masks = tuple(
         _result_mask(
-            context.candidates[name], target.label, verdicts.get(name), context.image.spacing
+            context.candidates[name],
+            target.label,
+            verdicts.get(name),
+            context.image.spacing,
+            measures.get(name),
         )
         for name in ended.masks
     )
@@ -91,7 +119,11 @@ def _result(
 
 
 def _result_mask(
-    candidate: Candidate, label: str, verdict: Verdict | None, spacing: Spacing | None
+    candidate: Candidate,
+    label: str,
+    verdict: Verdict | None,
+    spacing: Spacing | None,
+    measures: Measures | None,
 ) -> ResultMask:
     return ResultMask(
         candidate=candidate,
@@ -99,6 +131,7 @@ def _result_mask(
         verdict=verdict.verdict if verdict else None,
         by=verdict.by if verdict else "rules",
         area_mm2=area_mm2(candidate.mask.area_px, spacing),
+        measures=measures,
     )
 
 

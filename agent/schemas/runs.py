@@ -9,7 +9,7 @@ from pydantic import Field
 from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_ROUNDS, Call, Plan, Target
 from agent.schemas.rounds import Candidate, Round, Status, Usage
-from segmenter.contract import Box, Frozen, ImageRef, JobEvent, ModelInfo
+from segmenter.contract import Box, Frozen, ImageRef, JobEvent, Measures, ModelInfo
 
 # One request holds a clinical sentence or a few, not a report.
 MAX_REQUEST_CHARS = 2000
@@ -51,6 +51,7 @@ class ResultMask(Frozen):
     Attributes:
         verdict: the last word on it, None if nobody judged it.
         by: whose word that is.
+        measures: of its pixels; None where it was not measured.
     """
 
     candidate: Candidate
@@ -58,6 +59,7 @@ class ResultMask(Frozen):
     verdict: Literal["accept", "partial", "reject"] | None
     area_mm2: float | None = None
     by: Literal["rules", "mllm", "client"] = "rules"
+    measures: Measures | None = None
 
 
 class TargetResult(Frozen):

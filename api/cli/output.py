@@ -10,7 +10,10 @@ from typing import TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from api.bootstrap.setup import Setup
-from api.schemas.answers import MaskOut
+from api.render.table import to_csv, to_rows
+from api.schemas.answers import MaskOut, SegmentAnswer
+from api.schemas.measure_answers import MeasuresOut
+from api.schemas.run_answers import RunAnswer
 from segmenter.contract import BinaryMask
 from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
@@ -63,7 +66,10 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--json`` and ``--out``."""
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write masks, overlay.png and result.json there"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write masks, overlay.png, result.json and measures.csv there",
     )
 
 
@@ -93,22 +99,45 @@ def describe_mask(mask: MaskOut) -> str:
     area = f"{mask.area_px} px"
     if mask.area_mm2 is not None:
         area += f" ({mask.area_mm2:.1f} mm2 by {mask.spacing_source})"
+    if mask.measures is not None:
+        area += f", {describe_diameters(mask.measures)}"
     judged = f", {mask.verdict}" if mask.verdict else ""
     place = f"box {x0},{y0},{x1},{y1}"
     return f"  {mask.id}  {mask.label}: {area}, {place}, score {mask.joint:.2f}{judged}"
 
 
+def describe_diameters(measures: MeasuresOut) -> str:
+    """Say the longest diameter and the short axis: in mm where they are known, else in px."""
+    longest, short = measures.longest, measures.short
+    if longest.mm is not None and short.mm is not None:
+        return f"{longest.mm:.1f} x {short.mm:.1f} mm"
+    return f"{longest.px:.0f} x {short.px:.0f} px across"
+
+
 def write_results(
-    folder: Path, answer: BaseModel, masks: Iterable[MaskOut], overlay: bytes
+    folder: Path,
+    answer: SegmentAnswer | RunAnswer,
+    masks: Iterable[MaskOut],
+    overlay: bytes,
+    *,
+    name: str | None = None,
 ) -> None:
-    """Write ``result.json``, ``overlay.png`` and one PNG per mask into a folder.
+    """Write ``result.json``, ``measures.csv``, ``overlay.png`` and a PNG per mask into a folder.
+
+    Args:
+        folder: is made if it is not there.
+        answer: of one picture.
+        masks: of it.
+        overlay: PNG.
+        name: of the picture, for the table.
 
     Raises:
         UsageFault: it cannot be written to.
     """
     # Ids are ours (m1, m2 ...): nothing a model or caller said becomes a path.
     pngs = {f"{mask.id}.png": encode_mask_png(pixels_of(mask)) for mask in masks}
-    write_files(folder, {"result.json": to_json(answer), "overlay.png": overlay, **pngs})
+    texts = {"result.json": to_json(answer), "measures.csv": to_csv(to_rows(answer, name)).encode()}
+    write_files(folder, {**texts, "overlay.png": overlay, **pngs})
 
 
 def to_json(answer: BaseModel, indent: int = 2) -> bytes:

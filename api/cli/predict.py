@@ -66,7 +66,9 @@ def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     content = read_image(arguments.image)
     answer, overlay = asyncio.run(_segment(setup, body, content))
     if arguments.out:
-        write_results(arguments.out, answer, masks_of(answer.results), overlay)
+        write_results(
+            arguments.out, answer, masks_of(answer.results), overlay, name=arguments.image.name
+        )
     tell(answer, arguments, _print_results)
     return OK
 
@@ -83,7 +85,9 @@ def run_ask(arguments: argparse.Namespace, setup: Setup) -> int:
     body = checked(AgentBody, fields)
     answer, overlay = asyncio.run(ask(setup, body, read_image(arguments.image)))
     if arguments.out:
-        write_results(arguments.out, answer, masks_of(answer.targets), overlay)
+        write_results(
+            arguments.out, answer, masks_of(answer.targets), overlay, name=arguments.image.name
+        )
     tell(answer, arguments, _print_run)
     return FAILED if answer.status == "failed" else OK
 

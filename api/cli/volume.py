@@ -270,6 +270,8 @@ def describe_object(found: VolumeObjectOut) -> str:
     size = f"{found.voxels} voxels"
     if found.volume_ml is not None:
         size += f" ({found.volume_ml:.2f} ml)"
+    if found.longest is not None:
+        size += f", longest {found.longest.mm:.1f} mm"
     place = f"frames {found.first} to {found.last}"
     if found.gaps:
         place += f" without {', '.join(map(str, found.gaps))}"

@@ -55,6 +55,7 @@ def _run_mask(item: ResultMask, image: ImageRef, run_id: str | None) -> answers.
         label=item.label,
         concept=candidate.concept,
         area_mm2=item.area_mm2,
+        measures=item.measures,
         round=candidate.round,
         verdict=item.verdict,
         png_url=None if run_id is None else _mask_url(run_id, candidate.id),

@@ -10,6 +10,7 @@ from api.schemas import answers
 from segmenter.contract import (
     ImageRef,
     Mask,
+    Measures,
     ModelInfo,
     PromptResult,
     SegmentRequest,
@@ -39,15 +40,28 @@ def direct_provenance(model: ModelInfo, seconds: float) -> answers.ProvenanceOut
 
 
 def to_segment_answer(
-    request: SegmentRequest, result: SegmentResult, *, seconds: float, pngs: Mapping[str, str]
+    request: SegmentRequest,
+    result: SegmentResult,
+    *,
+    seconds: float,
+    pngs: Mapping[str, str],
+    measures: Mapping[str, Measures],
 ) -> answers.SegmentAnswer:
-    """Describe a direct result; `pngs`: base64 by mask id, empty when none were asked for."""
-    ids = iter(mask_ids(result))
+    """Describe a direct result.
+
+    Args:
+        request: what was asked.
+        result: what the model found.
+        seconds: that it took.
+        pngs: base64 by mask id, empty when none were asked for.
+        measures: by mask id, as far as masks were measured.
+    """
+    ids = iter(masks_by_id(result))
     texts = [prompt.text for prompt in request.prompts]
     return answers.SegmentAnswer(
         image=to_image(result.image),
         results=tuple(
-            _concept_result(index, text, found, result.image, ids, pngs)
+            _concept_result(index, text, found, result.image, ids, pngs, measures)
             for index, (text, found) in enumerate(zip(texts, result.results, strict=True))
         ),
         needs_review=any(wants_review(found) for found in result.results),
@@ -56,10 +70,10 @@ def to_segment_answer(
     )
 
 
-def mask_ids(result: SegmentResult) -> list[str]:
+def masks_by_id(result: SegmentResult) -> dict[str, Mask]:
     """Number the masks of all prompts through: ``m1``, ``m2`` ..."""
-    count = sum(len(found.masks) for found in result.results)
-    return [f"m{number}" for number in range(1, count + 1)]
+    masks = (mask for found in result.results for mask in found.masks)
+    return {f"m{number}": mask for number, mask in enumerate(masks, start=1)}
 
 
 def wants_review(found: PromptResult) -> bool:
@@ -82,6 +96,7 @@ def _concept_result(
     image: ImageRef,
     ids: Iterator[str],
     pngs: Mapping[str, str],
+    measures: Mapping[str, Measures],
 ) -> answers.ConceptResult:
     return answers.ConceptResult.of(
         found,
@@ -96,6 +111,7 @@ def _concept_result(
                 concept=found.concept,
                 area_mm2=area_mm2(mask, image),
                 png=pngs.get(mask_id),
+                measures=measures.get(mask_id),
             )
             # Masks come first: after the last one no id is taken.
             for mask, mask_id in zip(found.masks, ids, strict=False)

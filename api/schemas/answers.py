@@ -1,9 +1,11 @@
 """What clients get: plain closed models, snake_case, boxes as [x0, y0, x1, y1]."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from api.schemas.answer import Answer
+from api.schemas.measure_answers import MeasuresOut
 from segmenter.contract import Box, ModelInfo, Rle
 
 
@@ -21,21 +23,6 @@ BoxOut = Annotated[
 ]
 StatusOut = Literal["found", "not_found", "uncertain", "failed"]
 VerdictOut = Literal["accept", "partial", "reject"]
-
-
-class Answer(BaseModel):
-    """Closed: nothing gets out that is not declared here.
-
-    A field takes a model of the domain as it is: attributes of the same names become an answer.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
-
-    @classmethod
-    def of(cls, source: object, /, **own: object) -> Self:
-        """Take each field from the attribute of `source` with its name, but for its `own`."""
-        names = cls.model_fields.keys() - own.keys()
-        return cls.model_validate({name: getattr(source, name) for name in names} | own)
 
 
 class SpacingOut(Answer):
@@ -78,6 +65,9 @@ class MaskOut(Answer):
     spacing_source: str | None
     round: Annotated[int | None, Field(description="null for direct prompts")]
     verdict: Annotated[VerdictOut | None, Field(description="null where nobody inspected it")]
+    measures: Annotated[
+        MeasuresOut | None, Field(description="null where there was no memory to measure in")
+    ] = None
     png_url: str | None
     png: Annotated[str | None, Field(description="base64, on request, direct prompts only")] = None
 

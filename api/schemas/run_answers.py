@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from api.schemas.answer import Answer
 from api.schemas.answers import (
-    Answer,
     BoxOut,
     ImageOut,
     MaskOut,

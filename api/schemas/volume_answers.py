@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.schemas.answers import Answer, BoxOut, ProvenanceOut, RleOut, SpacingOut
+from api.schemas.answer import Answer
+from api.schemas.answers import BoxOut, ProvenanceOut, RleOut, SpacingOut
+from api.schemas.measure_answers import Line3dOut
 
 VolumeState = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -89,6 +91,10 @@ class VolumeObjectOut(Answer):
     voxels: int
     volume_ml: Annotated[float | None, Field(description="null unless all sizes are known")]
     lowest_joint: Annotated[float, Field(description="score of its most doubtful mask")]
+    longest: Annotated[
+        Line3dOut | None,
+        Field(description="longest diameter; null unless all sizes are known; an estimate"),
+    ] = None
 
 
 class FailureOut(Answer):

@@ -18,6 +18,7 @@ from segmenter.contract import (
     Frozen,
     Index,
     JobState,
+    Line3d,
     ModelInfo,
     Rle,
     Spacing,
@@ -194,6 +195,8 @@ class VolumeObject(Frozen):
         voxels: pixels of all its masks.
         volume_ml: their volume where the sizes are known; gaps are not filled.
         lowest_joint: joint score of its most doubtful mask.
+        longest: longest diameter through all its frames; None where the sizes are not known, in a
+            sheared volume, and of a video.
     """
 
     object_id: Annotated[int, Field(ge=1)]
@@ -205,6 +208,7 @@ class VolumeObject(Frozen):
     voxels: Annotated[int, Field(ge=1)]
     volume_ml: float | None
     lowest_joint: Fraction
+    longest: Line3d | None = None
 
 
 class VolumeResult(Frozen):

@@ -6,15 +6,16 @@ objects. What a model did not see is never made up: an object that is missing on
 id, and the frame is reported as a gap; one that is on a single frame only stays and is marked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from segmenter.contract import BinaryMask, Box, Mask
+from segmenter.contract import BinaryMask, Box, Line3d, Mask
 from segmenter.masks import rle
 from segmenter.masks.geometry import box_iou, mask_iou
+from segmenter.measures.outline import Corners, hull_corners
 from segmenter.volumes.contract import VolumeObject
 
 # Source: default `stitch_threshold` of stitch3D in Cellpose (Stringer et al. 2021, Nature Methods
@@ -24,6 +25,8 @@ STITCH_IOU = 0.25
 MAX_GAP = 1
 # Labels of a uint16 map.
 MAX_OBJECTS = 65_535
+# Measures the longest diameter of an object by its corners on each frame; None where it cannot.
+Longest = Callable[[Sequence[tuple[int, Corners]]], Line3d | None]
 NO_PIXELS: BinaryMask = np.zeros((0, 0), dtype=np.bool_)
 
 
@@ -33,7 +36,11 @@ class TooManyObjects(ValueError):
 
 @dataclass
 class LinkedObject:
-    """An object as far as it was followed; `mask` is the last one."""
+    """An object as far as it was followed; `mask` is the last one.
+
+    Attributes:
+        corners: index of each frame it is on, and the corners of its convex hull there.
+    """
 
     object_id: int
     first: int
@@ -44,6 +51,7 @@ class LinkedObject:
     voxels: int = 0
     gaps: list[int] = field(default_factory=list)
     lowest_joint: float = 1.0
+    corners: list[tuple[int, Corners]] = field(default_factory=list)
 
 
 class SliceLinker:
@@ -68,10 +76,20 @@ class SliceLinker:
             for number, (mask, pixels) in enumerate(zip(masks, decoded, strict=True))
         )
 
-    def objects(self, *, frames: int, voxel_ml: float | None) -> tuple[VolumeObject, ...]:
-        """Return all objects by id; `frames`: how many were added in all."""
+    def objects(
+        self, *, frames: int, voxel_ml: float | None, longest: Longest
+    ) -> tuple[VolumeObject, ...]:
+        """Return all objects by id.
+
+        Args:
+            frames: how many were added in all.
+            voxel_ml: volume of a voxel, if known.
+            longest: measures the longest diameter.
+        """
         tracks = sorted((*self._closed, *self._open), key=lambda track: track.object_id)
-        return tuple(_to_object(track, frames=frames, voxel_ml=voxel_ml) for track in tracks)
+        return tuple(
+            _to_object(track, frames=frames, voxel_ml=voxel_ml, longest=longest) for track in tracks
+        )
 
     def _close(self, *, before: int) -> None:
         for track in self._open:
@@ -92,6 +110,7 @@ class SliceLinker:
         track.last, track.mask, track.box = index, pixels, mask.box
         track.frames += 1
         track.voxels += mask.area_px
+        track.corners.append((index, hull_corners(pixels)))
         track.lowest_joint = min(track.lowest_joint, mask.joint)
         return track.object_id
 
@@ -141,7 +160,9 @@ def _overlap(track: LinkedObject, box: Box, pixels: BinaryMask) -> float:
     return mask_iou(track.mask, pixels) if box_iou(track.box, box) > 0.0 else 0.0
 
 
-def _to_object(track: LinkedObject, *, frames: int, voxel_ml: float | None) -> VolumeObject:
+def _to_object(
+    track: LinkedObject, *, frames: int, voxel_ml: float | None, longest: Longest
+) -> VolumeObject:
     return VolumeObject(
         object_id=track.object_id,
         first=track.first,
@@ -152,4 +173,5 @@ def _to_object(track: LinkedObject, *, frames: int, voxel_ml: float | None) -> V
         voxels=track.voxels,
         volume_ml=None if voxel_ml is None else track.voxels * voxel_ml,
         lowest_joint=track.lowest_joint,
+        longest=longest(track.corners),
     )

@@ -122,8 +122,9 @@ class VolumeRunner:
             await asyncio.to_thread(findings.add, masks)
         label_map = await asyncio.to_thread(write_labels, findings.labels, frames)
         seconds = float(log.events[-1].facts["seconds"])
-        summary = findings.summary(
-            label_map_bytes=len(label_map), model=self.model, seconds=seconds
+        # Diameters of many objects through a thousand frames take a second.
+        summary = await asyncio.to_thread(
+            findings.summary, label_map_bytes=len(label_map), model=self.model, seconds=seconds
         )
         origins = frames.origins[record.first : record.last + 1]
         await self.store.put_result(record.id, summary, findings.object_ids, label_map, origins)

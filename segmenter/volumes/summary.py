@@ -1,22 +1,30 @@
 """From masks on frames to findings: objects with ids, a label map, a summary. Pure."""
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
-from segmenter.contract import FrameMasks, ModelInfo
+from segmenter.contract import FrameMasks, Line3d, ModelInfo
 from segmenter.errors import JobFailed
 from segmenter.formats.frames import FrameOrigin
+from segmenter.measures.outline import Corners
+from segmenter.measures.volume import longest_diameter
 from segmenter.volumes.contract import FrameObject, FrameResult, VolumeResult, VolumeShape
 from segmenter.volumes.label_frames import PackedLabels
 from segmenter.volumes.linking import SliceLinker, TooManyObjects, paint
+
+MM3_PER_ML = 1000.0
+# Sizes are rounded where they are written down.
+TOLERANCE = 1e-3
 
 
 class Findings:
     """Gathers the frames of a job, given one by one in order of their index."""
 
     def __init__(self, shape: VolumeShape) -> None:
-        self._voxel_ml = shape.voxel_ml
+        self._shape = shape
         self._size = shape.height, shape.width
         self._labels = PackedLabels((shape.frames, *self._size))
         self._linker = SliceLinker()
@@ -57,7 +65,9 @@ class Findings:
 
     def summary(self, *, label_map_bytes: int, model: ModelInfo, seconds: float) -> VolumeResult:
         """Return what was found in all."""
-        objects = self._linker.objects(frames=len(self._ids), voxel_ml=self._voxel_ml)
+        objects = self._linker.objects(
+            frames=len(self._ids), voxel_ml=self._shape.voxel_ml, longest=self._longest
+        )
         return VolumeResult(
             concept=_commonest(self._concepts),
             known=self._known,
@@ -68,6 +78,28 @@ class Findings:
             model=model,
             seconds=seconds,
         )
+
+    def _longest(self, corners: Sequence[tuple[int, Corners]]) -> Line3d | None:
+        spacing, slice_mm = self._shape.spacing, self._shape.slice_mm
+        if spacing is None or slice_mm is None or not is_upright(self._shape):
+            return None
+        return longest_diameter(corners, spacing, slice_mm)
+
+
+def is_upright(shape: VolumeShape) -> bool:
+    """Tell whether the voxels are known to be boxes: frames lie straight above one another.
+
+    Where they are shifted or slanted, lengths cannot be told from the sizes of a voxel alone.
+    """
+    if shape.axis != "depth" or shape.spacing is None or shape.slice_mm is None:
+        return False
+    if shape.voxel_ml is None:
+        return False
+    box_ml = shape.spacing.row_mm * shape.spacing.column_mm * shape.slice_mm / MM3_PER_ML
+    step_mm = shape.slice_mm if shape.step_mm is None else shape.step_mm
+    return math.isclose(step_mm, shape.slice_mm, rel_tol=TOLERANCE) and math.isclose(
+        box_ml, shape.voxel_ml, rel_tol=TOLERANCE
+    )
 
 
 def to_frame_result(

@@ -26,6 +26,8 @@ from agent.schemas.runs import AgentRequest, RunRecord, ThreadRecord
 from agent.settings import AgentSettings, Budget
 from segmenter.contract import BoxPrompt, Frozen, JobEvent
 from segmenter.errors import DeadlineExceeded, JobFailed, NoWorker, QueueFull, TransportDown
+from segmenter.measures.mask import measure
+from segmenter.storage.luma import luma
 from tests.agent.doubles import (
     MIDDLE,
     Clock,
@@ -40,6 +42,7 @@ from tests.agent.doubles import (
     image_ref,
     judging,
     nothing,
+    picture,
     plan_for,
     request,
     square,
@@ -143,7 +146,10 @@ def test_area_is_in_square_millimetres_where_the_spacing_is_known() -> None:
     record = run(
         World(ScriptedSegmenter({"polyp": found(MIDDLE)})), image=image_ref(spacing=spacing)
     )
-    assert record.targets[0].masks[0].area_mm2 == 400.0
+    [mask] = record.targets[0].masks
+    assert mask.area_mm2 == 400.0
+    assert mask.measures == measure(MIDDLE, record.image.spacing, luma(picture()))
+    assert mask.measures.spacing_source == "PixelSpacing"
 
 
 @pytest.mark.parametrize(

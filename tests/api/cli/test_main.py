@@ -1,5 +1,6 @@
 """The command line through `main`, in this process, with the double for the model."""
 
+import csv
 import json
 import socket
 import subprocess
@@ -48,7 +49,7 @@ def test_segment_prints_what_it_found(image: Path, capsys: pytest.CaptureFixture
     assert run("segment", image, "--concept", BRIGHT) == 0
     out, err = capsys.readouterr()
     assert "bright region: 1 found" in out
-    assert "80 px, box 20,10,30,18" in out
+    assert "80 px, 13 x 10 px across, box 20,10,30,18" in out
     assert "loading the model" in err
 
 
@@ -72,9 +73,13 @@ def test_segment_writes_masks_overlay_and_result(image: Path, tmp_path: Path) ->
     assert run("segment", image, "--concept", BRIGHT, "--out", folder) == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         "m1.png",
+        "measures.csv",
         "overlay.png",
         "result.json",
     ]
+    [row] = csv.DictReader((folder / "measures.csv").read_text().splitlines())
+    assert (row["image"], row["mask_id"], row["area_px"]) == (image.name, "m1", "80")
+    assert (row["width_px"], row["height_px"], row["width_mm"]) == ("10", "8", "")
     assert int(decode_mask_png((folder / "m1.png").read_bytes()).sum()) == 80
     assert json.loads((folder / "result.json").read_text())["results"][0]["text"] == BRIGHT
 

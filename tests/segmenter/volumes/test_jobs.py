@@ -91,6 +91,9 @@ def test_a_volume_is_segmented_frame_by_frame_into_one_object_and_a_label_map():
     assert (found.first, found.last, found.frames, found.gaps, found.single) == (0, 5, 6, (), False)
     # 6 frames of 64 voxels of 2 x 1.5 x 5 mm.
     assert (found.voxels, found.volume_ml) == (384, pytest.approx(5.76))
+    # The first corner of the first frame and the last of the last: 13 columns, 8 rows, 6 frames.
+    assert found.longest.mm == pytest.approx(np.sqrt(19.5**2 + 16**2 + 30**2))
+    assert (found.longest.start[2], found.longest.end[2]) == (0, 6)
     labels = read_labels(label_map, pixels.shape[:3])
     assert (labels == (pixels[..., 0] == 255)).all()
     assert [frame.index for frame in frames] == list(range(6))

@@ -2,6 +2,7 @@ import base64
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -10,6 +11,7 @@ from segmenter.formats.raster.image import decode_mask_png
 from segmenter.masks import rle
 from tests.api.doubles import MODEL, ServiceUnderTest
 from tests.api.problems_seen import fields, problem
+from tests.segmenter.formats.build import dicom
 
 SPOT_BOX = [20.0, 10.0, 30.0, 18.0]
 BRIGHT = {"text": "bright spot"}
@@ -38,6 +40,28 @@ def test_a_form_with_a_concept_gives_its_masks(client: TestClient, png: bytes) -
     assert answer["provenance"]["planner"] is None
     assert answer["needs_review"] is False
     assert (answer["image"]["width"], answer["image"]["height"]) == (40, 30)
+
+
+def test_a_mask_is_measured_in_millimetres_and_hounsfield_units(client: TestClient) -> None:
+    pixels = np.full((30, 40), 100, np.uint8)
+    pixels[10:18, 20:30] = 250
+    rescale = {"RescaleSlope": "1", "RescaleIntercept": "-200"}
+    content = dicom(pixels, PixelSpacing=["0.5", "0.25"], WindowCenter=0, WindowWidth=90, **rescale)
+    response = client.post("/segment", files={"image": content}, data={"concept": "bright spot"})
+    [mask] = response.json()["results"][0]["masks"]
+    found = mask["measures"]
+    assert (found["area_px"], found["area_mm2"], mask["area_mm2"]) == (80, 10.0, 10.0)
+    assert (found["width"], found["height"]) == ({"px": 10, "mm": 2.5}, {"px": 8, "mm": 4})
+    assert found["intensity"] == {"mean": 50.0, "std": 0.0, "unit": "HU"}
+    assert (found["spacing_source"], found["image_side"]) == ("PixelSpacing", "right")
+
+
+def test_a_picture_without_spacing_has_no_millimetres(client: TestClient, png: bytes) -> None:
+    response = client.post("/segment", files={"image": png}, data={"concept": "bright spot"})
+    found = response.json()["results"][0]["masks"][0]["measures"]
+    assert (found["area_mm2"], found["spacing_source"]) == (None, None)
+    assert {found[name]["mm"] for name in ("longest", "short", "perimeter")} == {None}
+    assert found["intensity"]["unit"] == "grey level"
 
 
 def test_json_with_base64_gives_the_same_as_a_form(
