@@ -5,7 +5,7 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -13,9 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
+from agent.mllm.contract import Mllm
 from api.bootstrap.backends import SAM3_INSTALL, WeightsFault
+from api.bootstrap.mllm_probe import Probed, probe
 from api.bootstrap.parts import open_parts
-from api.bootstrap.planners import build_mllms, close_all, describe
+from api.bootstrap.planners import Kind, build_mllms, close_all, describe
 from api.bootstrap.processes import live_workers
 from api.bootstrap.setup import Setup
 from api.cli.output import FAILED, OK, Commands, UsageFault, say, show, tell
@@ -58,6 +60,8 @@ WEIGHTS_ADVICE = {
     "compact": "get segmenter/weights/compact again: install the package or clone anew",
     "sam3": "check MEDSAM3_SAM3_WEIGHTS and MEDSAM3_SAM3_LORA; the README tells how to get both",
 }
+RULES_ADVICE = "or use MEDSAM3_PLANNER=rules, which needs nothing"
+MLLM_ADVICE = "check its address, model name and key; until it answers, the rules plan and say so"
 
 
 def add_commands(commands: Commands) -> None:
@@ -101,7 +105,7 @@ def _all(setup: Setup) -> Iterator[Check]:
     yield _package("onnxruntime", needed=True, advice="install the package again")
     yield from _weights(setup)
     yield _queue(setup, needs_worker=False)
-    yield _planner(settings)
+    yield from _planner(settings)
     yield _egress(settings)
     yield _keys(settings)
     yield _port(settings)
@@ -177,15 +181,30 @@ def _queue(setup: Setup, *, needs_worker: bool) -> Check:
     return Check("queue", "ok", found)
 
 
-def _planner(settings: Settings) -> Check:
+def _planner(settings: Settings) -> Iterator[Check]:
+    """Ask each MLLM that is set up once; the rules, which take over, need nothing."""
     try:
-        asyncio.run(close_all(build_mllms(settings).values()))
+        mllms = build_mllms(settings)
     except SettingsError as error:
-        advice = "or use MEDSAM3_PLANNER=rules, which needs nothing"
-        return Check("planner", "fail", str(error), advice)
+        yield Check("planner", "fail", str(error), RULES_ADVICE)
+        return
     if settings.planner == "rules":
-        return Check("planner", "ok", "rules")
-    return Check("planner", "ok", f"{settings.planner}: {describe(settings, settings.planner)}")
+        yield Check("planner", "ok", "rules")
+    for kind, probed in asyncio.run(_probe(mllms)).items():
+        is_default = kind == settings.planner
+        name = "planner" if is_default else "on request"
+        found = f"{kind}: {describe(settings, kind)}, {probed.words}"
+        if probed.answers:
+            yield Check(name, "ok", found)
+        else:
+            yield Check(name, "fail" if is_default else "note", found, MLLM_ADVICE)
+
+
+async def _probe(mllms: Mapping[Kind, Mllm]) -> dict[Kind, Probed]:
+    try:
+        return {kind: await probe(mllm) for kind, mllm in mllms.items()}
+    finally:
+        await close_all(mllms.values())
 
 
 def _egress(settings: Settings) -> Check:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import re
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,8 @@ from api.cli.output import FAILED, OK, Commands, UsageFault, read_image, say
 from api.settings import variable
 from segmenter.contract import RgbImage
 from segmenter.formats.decode import decode
+
+RUN_ID = re.compile(r"run_[0-9a-f]{32}")
 
 
 def add_commands(commands: Commands) -> None:
@@ -35,14 +38,22 @@ def run_replay(arguments: argparse.Namespace, setup: Setup) -> int:
     path = Path(arguments.recording)
     if path.is_file():
         recording, pixels = _from_file(path, arguments.image)
-    else:
+    elif RUN_ID.fullmatch(arguments.recording):
         recording, pixels = asyncio.run(_from_stores(arguments.recording, setup))
+    else:
+        raise UsageFault(f"cannot read {path}: {_why_unreadable(path)}")
     replayed = asyncio.run(replay(recording, pixels))
     found = differences(recording.run, replayed)
     for line in found:
         say(line)
     _print(replayed, same=not found)
     return FAILED if found else OK
+
+
+def _why_unreadable(path: Path) -> str:
+    if path.exists():
+        return "it is no file"
+    return "there is no such file, and it is no id of a run (run_ and 32 hexadecimal digits)"
 
 
 def _from_file(path: Path, image: Path | None) -> tuple[Recording, RgbImage]:

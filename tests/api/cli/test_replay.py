@@ -65,6 +65,10 @@ def test_a_recording_without_its_answers_is_refused(
         (["replay", "RECORDING"], "--image"),
         (["replay", "IMAGE", "--image", "IMAGE"], "no recording"),
         (["replay", f"run_{'0' * 32}"], "MEDSAM3_REDIS_URL"),
+        (["replay", "nothing.json"], "there is no such file"),
+        (["replay", "nothing.json", "--image", "IMAGE"], "there is no such file"),
+        (["replay", "api"], "it is no file"),
+        (["replay", "run_1"], "no id of a run"),
     ],
 )
 def test_what_cannot_be_replayed_is_said_in_one_line(
