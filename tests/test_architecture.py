@@ -192,6 +192,11 @@ ROWS: Mapping[str, Row] = {
         "api api.http api.problem_kinds api.schemas segmenter.contract segmenter.volumes", "fastapi"
     ),
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
+    "api.cli.ask": Row(
+        "agent.errors agent.planners agent.schemas api api.bootstrap api.cli api.errors"
+        " api.operations api.render api.schemas api.settings segmenter.contract segmenter.errors"
+        " segmenter.formats segmenter.formats.dicom segmenter.settings"
+    ),
     "benchmarks": Row(
         "api.* agent.* segmenter.*",
         "torch transformers PIL scipy nibabel pydicom fastapi uvicorn httpx2 redis",
@@ -206,6 +211,7 @@ PARENTS = {
     "segmenter.formats.raster",
     "segmenter.backends.sam3",
     "api.http",
+    "api.cli",
 }
 
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 
 from agent.drawing.sheets import Panel, draw_sheet
 from api.bootstrap.setup import Setup
-from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, tell, write_results
-from api.cli.predict import ask, masks_of
+from api.cli.ask.once import ask
+from api.cli.output import FAILED, OK, Commands, describe_mask, pixels_of, say, tell
+from api.cli.result_files import masks_of, write_results
 from api.schemas.requests import AgentBody
 from api.schemas.run_answers import RunAnswer
 from segmenter.formats.decode import decode
@@ -44,12 +45,13 @@ def run_demo(arguments: argparse.Namespace, setup: Setup) -> int:
     say(f'"{REQUEST}" on {IMAGE} (BUSI, CC BY 4.0, not in the training data)')
     content = (SAMPLES / IMAGE).read_bytes()
     truth = decode_mask_png((SAMPLES / TRUTH).read_bytes())
-    answer, overlay = asyncio.run(ask(setup, AgentBody(request=REQUEST), content))
+    answer, overlay = asyncio.run(ask(setup.embedded(), AgentBody(request=REQUEST), content))
     masks = masks_of(answer.targets)
     write_results(arguments.out, answer, masks, overlay)
     found = unite(map(pixels_of, masks), truth.shape)
     panels = (Panel(f'"{REQUEST}"', (found,)), Panel("ground truth", (truth,)))
     (arguments.out / COMPARISON).write_bytes(draw_sheet(decode(content).pixels, panels))
+    say(f"written to {arguments.out}/")
     outcome = DemoOutcome(dice=dice(found, truth), run=answer)
     tell(outcome, arguments, lambda outcome: _print_demo(outcome, arguments.out))
     return FAILED if answer.status == "failed" else OK

@@ -1,8 +1,8 @@
-"""How commands speak: progress on stderr, results on stdout, files in one folder."""
+"""How commands speak: progress on stderr, results on stdout."""
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -10,12 +10,10 @@ from typing import TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from api.bootstrap.setup import Setup
-from api.render.table import to_csv, to_rows
-from api.schemas.answers import MaskOut, SegmentAnswer
+from api.errors import InvalidFields
+from api.schemas.answers import MaskOut
 from api.schemas.measure_answers import MeasuresOut
-from api.schemas.run_answers import RunAnswer
 from segmenter.contract import BinaryMask
-from segmenter.formats.raster.image import encode_mask_png
 from segmenter.masks import rle
 
 # Exit codes: done (found, not found or uncertain), failed, bad input.
@@ -23,6 +21,11 @@ OK, FAILED, BAD_INPUT = 0, 1, 2
 Command: TypeAlias = Callable[[argparse.Namespace, Setup], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Result = TypeVar("Result", bound=BaseModel)
+BAR_CHARS = 30
+# Between two lines where nobody watches a terminal.
+QUIET_STEP = 0.1
+# Back to its start, and erase it. Source: ECMA-48.
+CLEAR_LINE = "\r\x1b[K"
 
 
 class UsageFault(ValueError):
@@ -32,6 +35,15 @@ class UsageFault(ValueError):
 def say(line: str) -> None:
     """Tell a person how it goes."""
     print(line, file=sys.stderr, flush=True)
+
+
+def explain(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, InvalidFields):
+        return "; ".join(f"{fault.field}: {fault.message}" for fault in error.faults)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def show(answer: BaseModel) -> None:
@@ -88,6 +100,12 @@ def read_image(path: Path) -> bytes:
     return content
 
 
+def print_footer(needs_review: bool | None, seconds: float) -> None:
+    """Say what every result ends with."""
+    review = "a person should look at this; " if needs_review else ""
+    print(f"{review}{seconds:.1f} s; not a medical device")
+
+
 def pixels_of(mask: MaskOut) -> BinaryMask:
     """Decode a mask of an answer: bool, shape (H, W)."""
     return rle.decode(mask.rle)
@@ -114,47 +132,30 @@ def describe_diameters(measures: MeasuresOut) -> str:
     return f"{longest.px:.0f} x {short.px:.0f} px across"
 
 
-def write_results(
-    folder: Path,
-    answer: SegmentAnswer | RunAnswer,
-    masks: Iterable[MaskOut],
-    overlay: bytes,
-    *,
-    name: str | None = None,
-) -> None:
-    """Write ``result.json``, ``measures.csv``, ``overlay.png`` and a PNG per mask into a folder.
-
-    Args:
-        folder: is made if it is not there.
-        answer: of one picture.
-        masks: of it.
-        overlay: PNG.
-        name: of the picture, for the table.
-
-    Raises:
-        UsageFault: it cannot be written to.
-    """
-    # Ids are ours (m1, m2 ...): nothing a model or caller said becomes a path.
-    pngs = {f"{mask.id}.png": encode_mask_png(pixels_of(mask)) for mask in masks}
-    texts = {"result.json": to_json(answer), "measures.csv": to_csv(to_rows(answer, name)).encode()}
-    write_files(folder, {**texts, "overlay.png": overlay, **pngs})
+def progress_line(done: int, total: int, what: str = "frames") -> str:
+    """Draw a bar of text."""
+    filled = BAR_CHARS * done // max(total, 1)
+    return f"[{'#' * filled}{'.' * (BAR_CHARS - filled)}] {done}/{total} {what}"
 
 
-def to_json(answer: BaseModel, indent: int = 2) -> bytes:
-    """Write an answer as the text of a file."""
-    return (answer.model_dump_json(indent=indent) + "\n").encode()
+class Bar:
+    """A bar that moves in place on a terminal, and a line now and then elsewhere."""
 
+    def __init__(self, what: str = "frames") -> None:
+        self._what = what
+        self._shown = -1.0
 
-def write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files into a folder, by name.
+    def show(self, done: int, total: int) -> None:
+        """Show how far it is."""
+        share = done / max(total, 1)
+        moving = sys.stderr.isatty()
+        if share == self._shown or (not moving and share < min(self._shown + QUIET_STEP, 1.0)):
+            return
+        self._shown = share
+        end = "\r" if moving and done < total else "\n"
+        line = progress_line(done, total, self._what)
+        print(line, end=end, file=sys.stderr, flush=True)
 
-    Raises:
-        UsageFault: it cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        raise UsageFault(f"cannot write to {folder}: {error.strerror}") from error
-    say(f"written to {folder}/")
+    def say(self, line: str) -> None:
+        """Tell something else; the bar is drawn again when it moves."""
+        say(f"{CLEAR_LINE}{line}" if sys.stderr.isatty() else line)

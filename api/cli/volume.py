@@ -6,7 +6,6 @@ command of `api.cli.predict`, which stays as it is for one image.
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Iterator, Sequence
 from io import BytesIO
 from itertools import islice
@@ -17,7 +16,8 @@ from uuid import uuid4
 from api.bootstrap.parts import open_services
 from api.bootstrap.setup import Setup
 from api.cli import predict as cli_predict
-from api.cli.output import OK, Commands, UsageFault, read_image, say, tell
+from api.cli.inputs import STDIN, max_input_bytes, read_input
+from api.cli.output import OK, Bar, Commands, UsageFault, print_footer, read_image, say, tell
 from api.cli.overview import draw_overview
 from api.cli.volume_files import write_volume
 from api.render.volumes import to_frames, to_volume
@@ -40,9 +40,6 @@ from segmenter.volumes.plan import options_of
 from segmenter.volumes.store import ReadSome
 
 POLL_S = 0.1
-BAR_CHARS = 30
-# Between two lines where nobody watches a terminal.
-QUIET_STEP = 0.1
 
 
 class Found(NamedTuple):
@@ -74,23 +71,32 @@ def add_commands(commands: Commands) -> None:
 
 def run_segment(arguments: argparse.Namespace, setup: Setup) -> int:
     """Segment one image, or a sequence."""
-    if not _means_sequence(arguments):
-        _refuse_unused(arguments)
-        return cli_predict.run_segment(arguments, setup)
-    body = checked(VolumeBody, fields_of(arguments))
-    paths = files_of([arguments.image, *arguments.more])
-    contents = read_files(paths, setup.settings.for_segmenter().volume.max_bytes)
-    found = asyncio.run(_segment(setup, body, contents, [path.name for path in paths]))
+    given = [arguments.image, *arguments.more]
+    if len(given) == 1 and not arguments.image.is_dir():
+        content = read_input(arguments.image, max_input_bytes(setup.settings))
+        if not _means_sequence(arguments, content):
+            _refuse_unused(arguments)
+            return cli_predict.run_segment(arguments, setup, content)
+        contents, names = [content], [arguments.image.name if given != [STDIN] else None]
+        body = checked(VolumeBody, fields_of(arguments))
+    else:
+        if STDIN in given:
+            raise UsageFault("- is one file: give it alone, without others beside it")
+        body = checked(VolumeBody, fields_of(arguments))
+        paths = files_of(given)
+        contents = read_files(paths, setup.settings.for_segmenter().volume.max_bytes)
+        names = [path.name for path in paths]
+    found = asyncio.run(_segment(setup, body, contents, names))
     if arguments.out:
         write_volume(arguments.out, *found)
+        say(f"written to {arguments.out}/")
     tell(found.answer, arguments, _print)
     return OK
 
 
-def _means_sequence(arguments: argparse.Namespace) -> bool:
+def _means_sequence(arguments: argparse.Namespace, content: bytes) -> bool:
     asked = arguments.prompt is not None or arguments.frame is not None
-    several = arguments.more or arguments.image.is_dir()
-    return bool(asked or several or is_sequence(read_image(arguments.image)))
+    return asked or is_sequence(content)
 
 
 def _refuse_unused(arguments: argparse.Namespace) -> None:
@@ -170,14 +176,8 @@ def read_files(paths: Sequence[Path], max_bytes: int) -> list[bytes]:
         raise UsageFault(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def progress_line(done: int, total: int) -> str:
-    """Draw a bar of text."""
-    filled = BAR_CHARS * done // total
-    return f"[{'#' * filled}{'.' * (BAR_CHARS - filled)}] {done}/{total} frames"
-
-
 async def _segment(
-    setup: Setup, body: VolumeBody, contents: list[bytes], names: list[str | None]
+    setup: Setup, body: VolumeBody, contents: list[bytes], names: Sequence[str | None]
 ) -> Found:
     say("loading the model")
     async with open_services(setup.embedded()) as services:
@@ -203,7 +203,7 @@ async def _follow(volumes: Volumes, job: str) -> VolumeStatus:
     Raises:
         SegmenterError: what it ended with.
     """
-    bar = _Bar()
+    bar = Bar()
     while True:
         status = await volumes.status(job)
         bar.show(status.done, status.record.total)
@@ -212,22 +212,6 @@ async def _follow(volumes: Volumes, job: str) -> VolumeStatus:
         if status.state == "done":
             return status
         await asyncio.sleep(POLL_S)
-
-
-class _Bar:
-    """A bar that moves in place on a terminal, and a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._shown = -1.0
-
-    def show(self, done: int, total: int) -> None:
-        share = done / total
-        moving = sys.stderr.isatty()
-        if share == self._shown or (not moving and share < min(self._shown + QUIET_STEP, 1.0)):
-            return
-        self._shown = share
-        end = "\r" if moving and done < total else "\n"
-        print(progress_line(done, total), end=end, file=sys.stderr, flush=True)
 
 
 def _reader(content: bytes) -> ReadSome:
@@ -251,7 +235,7 @@ def _print(answer: VolumeAnswer) -> None:
     for skipped in answer.sequence.skipped:
         print(describe_skipped(skipped))
     seconds = answer.provenance.seconds if answer.provenance else 0.0
-    cli_predict.print_footer(answer.needs_review, seconds)
+    print_footer(answer.needs_review, seconds)
 
 
 def name_of(answer: VolumeAnswer) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api.cli.output import to_json, write_files
+from api.cli.result_files import FRAMES, LABELS, OVERVIEW, RESULT, to_json, write_files
 from api.schemas.volume_answers import FramesAnswer, VolumeAnswer
 
 
@@ -15,9 +15,9 @@ def write_volume(
         UsageFault: the folder cannot be written to.
     """
     contents = {
-        "result.json": to_json(answer),
-        "frames.json": to_json(frames, indent=1),
-        "labels.nii.gz": label_map,
-        "overview.png": overview,
+        RESULT: to_json(answer),
+        FRAMES: to_json(frames, indent=1),
+        LABELS: label_map,
+        OVERVIEW: overview,
     }
     write_files(folder, contents)

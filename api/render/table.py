@@ -48,7 +48,7 @@ def to_csv(rows: Iterable[Row], *, header: bool = True) -> str:
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
     if header:
         writer.writeheader()
-    writer.writerows({name: _text(cell) for name, cell in row.items()} for row in rows)
+    writer.writerows({name: to_text(cell) for name, cell in row.items()} for row in rows)
     return stream.getvalue()
 
 
@@ -140,7 +140,8 @@ def _ends(name: str, line: LineOut) -> dict[str, Cell]:
     return {f"{name}_{end}": place for end, place in zip(ENDS, places, strict=True)}
 
 
-def _text(cell: Cell) -> str:
+def to_text(cell: Cell) -> str:
+    """Write a cell; "" for what is not known."""
     if cell is None:
         return ""
     if isinstance(cell, str):

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from api.cli.main import main
-from api.cli.output import UsageFault
-from api.cli.volume import files_of, progress_line
+from api.cli.output import UsageFault, progress_line
+from api.cli.volume import files_of
 from api.settings import Settings
 from segmenter.backends.contract import Backend
 from tests.doubles import BRIGHT, ThresholdBackend
