@@ -192,6 +192,10 @@ ROWS: Mapping[str, Row] = {
         "api api.http api.problem_kinds api.schemas segmenter.contract segmenter.volumes", "fastapi"
     ),
     "api.cli": Row("agent.* segmenter.* api.*", "uvicorn"),
+    "api.cli.volume": Row(
+        "agent.drawing api.bootstrap api.cli api.render api.schemas segmenter.contract"
+        " segmenter.formats segmenter.masks segmenter.queue segmenter.services segmenter.volumes"
+    ),
     "api.cli.ask": Row(
         "agent.errors agent.planners agent.schemas api api.bootstrap api.cli api.errors"
         " api.operations api.render api.schemas api.settings segmenter.contract segmenter.errors"

@@ -10,10 +10,11 @@ from agent.errors import AgentError, InvalidRequest, PlannerNotConfigured
 from api import VERSION
 from api.bootstrap.backends import WeightsFault, load_backend
 from api.bootstrap.setup import Setup
-from api.cli import convert, demo, doctor, predict, replay, serve, train, volume
+from api.cli import convert, demo, doctor, predict, replay, serve, train
 from api.cli.ask import chat
 from api.cli.ask import command as ask
 from api.cli.output import BAD_INPUT, FAILED, Command, UsageFault, explain, say
+from api.cli.volume import command as volume
 from api.errors import ApiError, InvalidFields
 from api.settings import Settings, SettingsError, forbid_tracing, load_settings
 from segmenter.backends.contract import Backend

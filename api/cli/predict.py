@@ -27,7 +27,7 @@ from api.schemas.shortcuts import box_of_text, with_prompts
 
 
 def add_commands(commands: Commands) -> None:
-    """Declare the command; `api.cli.volume` adds what sequences need, and runs it."""
+    """Declare the command; `api.cli.volume.command` adds what sequences need, and runs it."""
     segment = commands.add_parser("segment", help="segment concepts or boxes of one image")
     segment.add_argument("image", type=Path, metavar="IMAGE", help="a file; - for standard input")
     segment.add_argument("--concept", action="append", default=[], help="may be given repeatedly")

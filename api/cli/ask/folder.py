@@ -186,7 +186,9 @@ class _Asking(NamedTuple):
         # All that is kept of it in memory.
         await self.parts.agent.erase_thread(answer.thread_id)
         unmark(place)
-        write_results(place, answer, masks_of(answer.targets), overlay, name=place.name)
+        write_results(
+            place, answer, masks_of(answer.targets), overlay, name=shown(Path(place.name))
+        )
         if answer.status != "failed":
             mark(place, done)
         return answer, False

@@ -12,6 +12,8 @@ from api.settings import Settings
 from segmenter.backends.contract import Backend
 from tests.doubles import BRIGHT, DARK, NOTHING, ThresholdBackend
 
+OURS = ["measures.csv", "overlay.png", "result.json"]
+
 
 def segment(image: Path, out: Path, *concepts: str) -> int:
     def load(settings: Settings) -> Backend[Any]:
@@ -33,9 +35,9 @@ def test_masks_of_the_result_before_are_removed(image: Path, tmp_path: Path) -> 
     assert segment(image, out, BRIGHT, DARK) == 0
     assert (out / "m2.png").exists()
     assert segment(image, out, BRIGHT) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["m1.png", "overlay.png", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["m1.png", *OURS]
     assert segment(image, out, NOTHING) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["overlay.png", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == OURS
 
 
 def test_files_of_others_stay(image: Path, tmp_path: Path) -> None:
@@ -47,7 +49,7 @@ def test_files_of_others_stay(image: Path, tmp_path: Path) -> None:
     kept = {path.name for path in out.iterdir()}
     assert kept == {
         *("m3.png", "m10.png", "mine.png", "labels.nii.gz", "notes.json"),
-        *("overlay.png", "result.json"),
+        *OURS,
     }
 
 
@@ -81,4 +83,4 @@ def test_files_of_a_volume_make_room_for_those_of_a_picture(image: Path, tmp_pat
     for name in ("frames.json", "labels.nii.gz", "overview.png"):
         (out / name).write_bytes(b"of before")
     assert segment(image, out, BRIGHT) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["m1.png", "overlay.png", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["m1.png", *OURS]

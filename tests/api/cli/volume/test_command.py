@@ -11,7 +11,7 @@ from PIL import Image
 
 from api.cli.main import main
 from api.cli.output import UsageFault, progress_line
-from api.cli.volume import files_of
+from api.cli.volume.command import files_of
 from api.settings import Settings
 from segmenter.backends.contract import Backend
 from tests.doubles import BRIGHT, ThresholdBackend

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from agent.drawing.colours import COLOURS
-from api.cli.overview import MAX_TILES, draw_overview, evenly, objects_in, title_of
+from api.cli.volume.overview import MAX_TILES, draw_overview, evenly, objects_in, title_of
 from segmenter.contract import Box
 from segmenter.formats.frames import FrameGeometry, Frames, SourceGrid
 from segmenter.masks import rle

@@ -18,8 +18,8 @@ from api.bootstrap.setup import Setup
 from api.cli import predict as cli_predict
 from api.cli.inputs import STDIN, max_input_bytes, read_input
 from api.cli.output import OK, Bar, Commands, UsageFault, print_footer, read_image, say, tell
-from api.cli.overview import draw_overview
-from api.cli.volume_files import write_volume
+from api.cli.volume.files import write_volume
+from api.cli.volume.overview import draw_overview
 from api.render.volumes import to_frames, to_volume
 from api.schemas.faults import checked
 from api.schemas.shortcuts import box_of_text

@@ -1,0 +1,1 @@
+"""``medsam3 volume``: sequences of frames, their files and their overview."""
