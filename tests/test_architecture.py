@@ -126,7 +126,12 @@ ROWS: Mapping[str, Row] = {
     "agent.errors": Row("agent.schemas"),
     "agent.settings": Row("agent.schemas segmenter.contract"),
     "agent.contract": Row("agent.schemas segmenter.contract"),
-    "agent.language": Row("agent.schemas segmenter.contract segmenter.words"),
+    "agent.language": Row(
+        "agent.language.reading agent.schemas segmenter.contract segmenter.words"
+    ),
+    "agent.language.reading": Row(
+        "agent.language agent.schemas segmenter.contract segmenter.words"
+    ),
     "agent.masks": Row("agent.schemas segmenter.contract segmenter.masks", "scipy"),
     "agent.policy": Row(
         "agent.contract agent.language agent.masks agent.schemas segmenter.contract segmenter.masks"
@@ -214,6 +219,7 @@ PARENTS = {
     "segmenter.formats.dicom",
     "segmenter.formats.raster",
     "segmenter.backends.sam3",
+    "agent.language",
     "api.http",
     "api.cli",
 }

@@ -57,7 +57,8 @@ def open_thread(
         candidates={candidate.id: candidate for candidate in thread.candidates},
         next_mask=thread.next_mask,
     )
-    intent = intent or read_request(request.request, lexicon)
+    held = tuple(result.target.label for result in thread.targets)
+    intent = intent or read_request(request.request, lexicon, held)
     repeat_verdicts(opened)
     if thread.runs and intent.acts("undo"):
         # The thread is as it was before already.
@@ -78,7 +79,9 @@ def open_thread(
 def _with_kept(intent: Intent, opened: OpenThread) -> Intent:
     """Return the intent that also finds what is to be kept alone and is not there."""
     kept = [thing for done in intent.acts("keep") for thing in done.things]
-    absent = tuple(thing for thing in kept if not _named_targets([thing], opened))
+    absent = tuple(
+        thing for thing in kept if not _named_targets([thing], opened) and thing not in intent.find
+    )
     return intent.model_copy(update={"find": (*intent.find, *absent)})
 
 

@@ -42,4 +42,5 @@ def tokenize(text: str) -> tuple[Token, ...]:
 def _words(piece: str) -> list[str]:
     if _NUMBER.fullmatch(piece):
         return [piece]
-    return [singular(word) for word in fold(piece).split()] or [piece]
+    plain = fold(piece).replace("\u2019", "'")
+    return [singular(word) for word in plain.split()] or [piece]

@@ -23,7 +23,8 @@ from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 
 NAMES = ("plan.md", "inspect.md", "compare.md")
 # What reads requests beside the texts.
-TABLES = ("lexicon.json", *(f"languages/{name}.json" for name in (*TRANSLATED, "others")))
+LANGUAGES = (*TRANSLATED, "others")
+TABLES = ("lexicon.json", "grammar.json", *(f"languages/{name}.json" for name in LANGUAGES))
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
 # A closed vocabulary is listed up to this length; no model reads more with care.

@@ -85,6 +85,7 @@ class Which(Frozen):
         place: third of the picture's height in words: the upper or lower half, or the middle.
         rank: what the masks are ordered by, the first one first.
         nth: from 1: "second largest" is 2. With a `limit`, where counting begins.
+        from_end: `nth` counts from the end: "the last one".
         limit: at most so many.
         several: the words ask for more than one.
         border: masks that touch the picture's border, or those that do not.
@@ -95,6 +96,7 @@ class Which(Frozen):
     place: Height | None = None
     rank: Rank | None = None
     nth: Annotated[int, Field(ge=1)] = 1
+    from_end: bool = False
     limit: Annotated[int, Field(ge=1)] | None = None
     several: bool = False
     border: Literal["touching", "clear"] | None = None
@@ -151,6 +153,7 @@ class Question(Frozen):
     Attributes:
         masks: ids; as `Operation.masks`.
         things: what it is about; () for what is meant by "it".
+        which: which of the masks meant; of a question without a noun ("how big is the left one?").
         unit: that the answer is wanted in.
         words: verbatim, as far as known: names what cannot be measured ("BI-RADS").
     """
@@ -158,6 +161,7 @@ class Question(Frozen):
     topic: Topic
     masks: tuple[str, ...] = ()
     things: tuple[Thing, ...] = ()
+    which: Which = ANY
     unit: Unit | None = None
     words: str = ""
 

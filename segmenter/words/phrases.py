@@ -21,15 +21,27 @@ class PhraseTable(Generic[Meaning]):
     def __init__(self, meanings: Mapping[Words, Meaning]) -> None:
         """Take the meanings by the words of their phrases."""
         self._meanings = dict(meanings)
-        self._longest = max(map(len, meanings), default=0)
+        # Most words begin no phrase, so that most places cost one look-up.
+        self._longest: dict[str, int] = {}
+        for words in meanings:
+            self._longest[words[0]] = max(len(words), self._longest.get(words[0], 0))
 
     def get(self, words: Words) -> Meaning | None:
         """Return what a phrase means, None for an unknown one."""
         return self._meanings.get(words)
 
+    def phrases(self) -> tuple[Words, ...]:
+        """Return all phrases."""
+        return tuple(self._meanings)
+
+    def words(self) -> frozenset[str]:
+        """Return all words of the phrases."""
+        return frozenset(word for words in self._meanings for word in words)
+
     def find_at(self, words: Words, start: int) -> Found[Meaning] | None:
         """Return the longest phrase that starts at a word."""
-        for end in range(min(len(words), start + self._longest), start, -1):
+        longest = self._longest.get(words[start], 0) if start < len(words) else 0
+        for end in range(min(len(words), start + longest), start, -1):
             meaning = self._meanings.get(words[start:end])
             if meaning is not None:
                 return Found(start, end, meaning)

@@ -2,7 +2,6 @@
 
 import re
 
-from agent.language.function_words import word_set
 from agent.language.lexicon import to_concept
 from agent.mllm.json.decode import clean_text
 from agent.mllm.json.misfit import Misfit
@@ -11,9 +10,10 @@ from agent.planners.reading.wordings import holds_numbers, is_none
 # A phrase is cut before these: "mass in the left breast" asks for a mass.
 _CUT = re.compile(r"\s(?:in|of|on|at|with|near|from|within|under|above|below)\s.*", re.DOTALL)
 # No English phrase holds them; an article or a preposition tells a language best.
-_FOREIGN = word_set(
-    "de du des der das den del della dello les los las von vom mit und het een dos una uno une "
-    "nella nel sur dans"
+_FOREIGN = frozenset(
+    {"de", "du", "des", "der", "das", "den", "del", "della", "dello", "les", "los", "las"}
+    | {"von", "vom", "mit", "und", "het", "een", "dos", "una", "uno", "une", "nella", "nel"}
+    | {"sur", "dans"}
 )
 ENGLISH = "must be one to three plain English words, or null with a box"
 

@@ -1,0 +1,1 @@
+"""From words to wishes: units, parts, verbs, objects, and the intent they make. Pure."""
