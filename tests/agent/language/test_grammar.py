@@ -27,7 +27,10 @@ def test_a_phrase_of_a_group_has_one_meaning() -> None:
     for group in WordGroups.model_fields:
         table = getattr(WORDS, group)
         if isinstance(table, dict):
-            phrases = [words_of(phrase) for said in table.values() for phrase in set(said)]
+            said = [
+                phrase for phrases in table.values() for phrase in phrases if "..." not in phrase
+            ]
+            phrases = list(map(words_of, said))
             doubled += [phrase for phrase in set(phrases) if phrase and phrases.count(phrase) > 1]
     assert doubled == []
 
