@@ -145,6 +145,8 @@ def _written_in(words: Words) -> str:
         # Chinese where both fit.
         fits = (_covered(words, language_table(name)) for name in _UNSPACED)
         return max(fits, key=lambda fit: fit[0])[1]
+    if 2 * sum(not word.isascii() for word in words) <= len(words):
+        return ""
     for script in other_languages().scripts:
         own = [word for word in words if _is_of(script, word)]
         if 2 * len(own) > len(words):
