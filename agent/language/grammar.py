@@ -64,6 +64,7 @@ class WordGroups(Frozen):
     number_before: Phrases
     number_after: Phrases
     determiners: Phrases
+    spelled: Phrases
     slips: dict[str, Phrases]
     sources: Phrases
 
@@ -136,7 +137,7 @@ def _entries(groups: WordGroups) -> Iterator[tuple[str, str, str]]:
     """Yield each phrase with its group and its meaning."""
     for group in WordGroups.model_fields:
         table = getattr(groups, group)
-        if group == "slips":
+        if group in ("spelled", "slips"):
             continue
         for meaning, phrases in table.items() if isinstance(table, dict) else [("", table)]:
             for phrase in phrases:

@@ -138,4 +138,5 @@ def _spelled() -> _Spelled:
         for meant, typings in grammar.file.words.slips.items()
         for typed in typings
     }
-    return _Spelled(alike, frozenset(words), slips, frozenset(removing))
+    spelled = {word for text in grammar.file.words.spelled for word in words_of(text)}
+    return _Spelled(alike, frozenset(words | spelled), slips, frozenset(removing))

@@ -114,7 +114,8 @@ def _account_of(wish: Wish) -> None:
         became = "thing" if wish.objects.things else None
     for part in wish.parts:
         for unit in part.units:
-            if unit.by in ("operation", "question") or (unit.by and wish.kind == "leave"):
+            whole = wish.kind in ("leave", "none") and unit.by == "thing"
+            if unit.by in ("operation", "question") or whole:
                 unit.by = became
 
 
