@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.schemas.intent import ANY, Intent, Operation, Question, Thing, Which
+from agent.schemas.intent import Intent, Operation, Question, Thing, Which
 
 Expected = Mapping[str, Any]
 
@@ -102,6 +102,3 @@ def _understood(got: Sequence[str], wanted: Sequence[str]) -> bool:
     return all(any(touch(part, one) for part in got) for one in wanted) and all(
         any(touch(part, one) for one in wanted) for part in got
     )
-
-
-__all__ = ["ANY", "differences"]
