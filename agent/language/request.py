@@ -9,7 +9,7 @@ from typing import NamedTuple
 from agent.language.grammar import load_grammar
 from agent.language.lexicon import Lexicon
 from agent.language.reading.assembly import assemble
-from agent.language.reading.parts import prepared, to_parts
+from agent.language.reading.parts import to_parts
 from agent.language.reading.units import By, Unit, to_units
 from agent.language.slips import correct
 from agent.language.tokens import Token, tokenize
@@ -52,8 +52,7 @@ def account(text: str, lexicon: Lexicon, held: Collection[str] | None = None) ->
         talk = Intent(talk="other_language", language=said.language)
         return Reading(talk, tuple(ReadWord(token, "talk") for token in said.tokens))
     tokens, corrections = correct(said.tokens, text, lexicon)
-    units = prepared(to_units(tokens, lexicon, grammar), lexicon)
-    parts = to_parts(units)
+    units, parts = to_parts(to_units(tokens, lexicon, grammar), lexicon)
     intent = assemble(parts, grammar, lexicon, held)
     words = _words(tokens, units)
     modality = next((unit.value for unit in units if unit.kind == "modality"), "unknown")

@@ -130,6 +130,7 @@ def _forget(wish: Wish) -> None:
     for part in wish.parts:
         for unit in part.of("mild"):
             unit.by = "function"
+    wish.kind = "none"
 
 
 def _operation(wish: Wish) -> Operation:

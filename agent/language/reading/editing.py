@@ -10,6 +10,7 @@ from agent.schemas.intent import EDITS, Act
 
 # "There is a second one, look again" names no mask that is there.
 _UNNUMBERED: frozenset[Act] = frozenset({"retry", "undo", "redo", "clear", "add"})
+_LIMITING = frozenset({"unknown", "unsupported", "amount", "numbers", "term"})
 # Acts on some of the masks: done to too many they take away what was to stay.
 _CHOOSING: frozenset[Act] = frozenset({"drop", "clear", "keep", "wrong", "accept"})
 _BUT: dict[Act, Act] = {"drop": "keep", "keep": "drop"}
@@ -130,7 +131,7 @@ def _is_directed(part: Part) -> bool:
 
 def _limits(unit: Unit) -> bool:
     """Tell whether a word may limit what an act is done to."""
-    is_open = unit.by is None and unit.kind in ("unknown", "unsupported", "amount", "numbers")
+    is_open = unit.by is None and unit.kind in _LIMITING
     return is_open or (unit.kind == "topics" and unit.words[-1] == "than")
 
 

@@ -1,6 +1,5 @@
 """Parts a request into what stands under one verb each. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -74,14 +73,15 @@ class _Splitter:
         self.sentence = len(self.parts) - 1
 
 
-def to_parts(units: Sequence[Unit]) -> list[Part]:
-    """Return the parts of a request in their order."""
+def to_parts(units: list[Unit], lexicon: Lexicon) -> tuple[list[Unit], list[Part]]:
+    """Return the units, with names and context told apart, and the parts they make."""
+    units = _prepared(units, lexicon)
     made = _Splitter()
     for unit in units:
         if len(made.parts) > MAX_PARTS:
             unit.by = None
         elif unit.kind == "breaks":
-            if unit.words != (":",) or made.now.has("term", "topics", "ids", "unknown", "modality"):
+            if unit.words != (":",) or made.now.has("term", "topics", "unknown", "modality"):
                 made.end_sentence(unit.words[0])
         elif unit.kind == "joins":
             made.close("and" if unit.value == "and" else "but" if unit.value == "but" else "comma")
@@ -91,7 +91,7 @@ def to_parts(units: Sequence[Unit]) -> list[Part]:
             if _starts_part(unit, made.now):
                 made.close("negation" if unit.kind == "negations" else "and")
             made.now.units.append(unit)
-    return [part for part in made.parts if part.units]
+    return units, [part for part in made.parts if part.units]
 
 
 def _starts_part(unit: Unit, now: Part) -> bool:
@@ -111,7 +111,7 @@ def _joined_acts(first: Unit, second: Unit) -> bool:
     )
 
 
-def prepared(units: list[Unit], lexicon: Lexicon) -> list[Unit]:
+def _prepared(units: list[Unit], lexicon: Lexicon) -> list[Unit]:
     """Return units with compounds joined, context told from structures, and borders found."""
     units = _joined(_without_tails(units))
     _tell_regions(units)
@@ -189,13 +189,23 @@ def _find_borders(units: list[Unit]) -> None:
     for at, unit in enumerate(units):
         if "border" not in unit.roles:
             continue
-        for other in units[at + 1 : at + 6]:
-            if "border_nouns" in other.roles and other.kind != "image_words":
-                unit.kind, unit.value, unit.by = "border", unit.roles["border"], None
-                other.kind, other.by = "function", "function"
-                break
-            if other.kind not in _BORDER_LINKS:
-                break
+        border = _border_after(units, at)
+        if border is not None:
+            unit.kind, unit.value, unit.by = "border", unit.roles["border"], None
+            border.kind, border.by = "function", "function"
+        elif unit.kind == "border":
+            # "Touching nuclei" touch each other.
+            is_look = at + 1 < len(units) and units[at + 1].kind == "term"
+            unit.kind, unit.by = ("descriptions", "context") if is_look else ("unsupported", None)
+
+
+def _border_after(units: list[Unit], at: int) -> Unit | None:
+    for other in units[at + 1 : at + 6]:
+        if "border_nouns" in other.roles and other.kind != "image_words":
+            return other
+        if other.kind not in _BORDER_LINKS:
+            return None
+    return None
 
 
 def _settle(units: list[Unit], lexicon: Lexicon) -> None:

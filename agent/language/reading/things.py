@@ -94,7 +94,9 @@ def _is_located(units: Sequence[Unit], at: int) -> bool:
 
 
 def _has_pronoun(units: Sequence[Unit], located: list[int]) -> bool:
-    return bool(located) and any(unit.kind == "pronouns" for unit in units[: located[0]])
+    return bool(located) and any(
+        unit.kind in ("pronouns", "several") for unit in units[: located[0]]
+    )
 
 
 def _strange_noun(units: Sequence[Unit]) -> range | None:
