@@ -132,7 +132,7 @@ ROWS: Mapping[str, Row] = {
     "agent.language.reading": Row(
         "agent.language agent.schemas segmenter.contract segmenter.words"
     ),
-    "agent.masks": Row("agent.schemas segmenter.contract segmenter.masks", "scipy"),
+    "agent.masks": Row("agent.schemas segmenter.contract segmenter.masks", "scipy skimage"),
     "agent.policy": Row(
         "agent.contract agent.language agent.masks agent.schemas segmenter.contract segmenter.masks"
     ),

@@ -1,7 +1,6 @@
 """Checks a request against its thread, once, before its run is taken on. Pure."""
 
 from agent.errors import InvalidRequest
-from agent.language.commands import is_undo
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
 from agent.policy.calls import MIN_BOX_PX
@@ -18,13 +17,11 @@ def check_request(request: AgentRequest, thread: ThreadRecord) -> AgentRequest:
             order in words is about a mask that is not there, or an edit lacks its box.
     """
     request = fit_boxes(request, thread.image)
-    # What an undo says beside is not listened to.
-    if not (thread.runs and is_undo(request.request)):
-        known = {candidate.id for candidate in thread.candidates}
-        for edit in request.edits:
-            _check_edit(edit, known)
-        if thread.targets:
-            _check_words(request.request, known)
+    known = {candidate.id for candidate in thread.candidates}
+    for edit in request.edits:
+        _check_edit(edit, known)
+    if thread.candidates:
+        _check_words(request.request, known)
     return request
 
 

@@ -33,6 +33,7 @@ class Term(Frozen):
     area_share: tuple[Fraction, Fraction]
     count: Literal["one", "several", "unknown"]
     paired: bool
+    within: tuple[str, ...] = ()
 
 
 class ModalityEntry(Frozen):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from agent.contract import PlanQuestion
-from agent.conversation.edits import mask_ids
 from agent.conversation.opening import Opening
+from agent.conversation.standing import mask_ids
 from agent.language.lexicon import load_lexicon, normalise
 from agent.language.modality import (
     known_modality,
@@ -15,7 +15,7 @@ from agent.planners.rules import plan_request
 from agent.planners.targets import enrich
 from agent.policy.calls import SAME_BOX_IOU, CallLimits, admit
 from agent.policy.ledger import Ids
-from agent.policy.next_calls import first_calls, repair_calls, widening_calls
+from agent.policy.next_calls import first_calls, repair_calls, retry_calls, widening_calls
 from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
 from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt
@@ -41,6 +41,8 @@ def _reopening(target: Target, opening: Opening, limits: CallLimits) -> tuple[Ca
     if box is not None:
         boxed = Call(target=target.id, concept=None, boxes=(BoxPrompt(box=box),))
         return (*first_calls([target], (), box, limits), boxed)
+    if target.id in opening.retried:
+        return retry_calls(target, limits)
     if flaw is None:
         return ()
     return repair_calls(target, flaw, limits) or widening_calls(target, limits)

@@ -105,13 +105,15 @@ def _keep(
         mask=mask,
     )
     context.add(whole)
-    return [whole.id, *(cut_up(whole, context) if needs_pieces(target) else [])]
+    if not needs_pieces(target):
+        return [whole.id]
+    return [whole.id, *cut_up(whole, context, touching=target.touching)]
 
 
-def cut_up(whole: Candidate, context: RunContext) -> list[str]:
+def cut_up(whole: Candidate, context: RunContext, *, touching: bool) -> list[str]:
     """Keep the separate pieces of a candidate as candidates of their own."""
     ids: list[str] = []
-    for piece in cut_pieces(whole, context.mask(whole.id)):
+    for piece in cut_pieces(whole, context.mask(whole.id), touching=touching):
         part = whole.model_copy(
             update={
                 "id": context.new_id(),

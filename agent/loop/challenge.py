@@ -125,7 +125,7 @@ def _options(
         if not is_rejected_by_client(name, verdicts)
     ]
     options: list[Option] = []
-    wanted = context.opening.drawn().get(target.id, context.request.box)
+    wanted = context.opening.drawn().get(target.id, context.opening.box)
     for place, call in enumerate(answers.calls):
         mine = [
             candidate
@@ -135,7 +135,9 @@ def _options(
         boxed = any(prompt.box == wanted for prompt in call.boxes)
         options += [
             _option(ids, target, context, boxed=boxed)
-            for ids in sets_of(target, mine, verdicts, width=context.image.width)
+            for ids in sets_of(
+                target, mine, verdicts, size=(context.image.width, context.image.height)
+            )
         ]
     return options
 

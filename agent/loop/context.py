@@ -104,11 +104,11 @@ class RunContext:
         """Return what a planner may know before the first call."""
         return PlanQuestion(
             request=self.request.request,
-            intent=self.opening.intent,
+            intent=self.opening.intent.model_copy(update={"find": self.opening.looked_for}),
             image=self.image,
             pixels=self.image_pixels(),
             capabilities=self.tool_capabilities(),
-            box=self.request.box,
+            box=self.opening.box,
             drawn=self.opening.drawn(),
             kept=self.opening.kept,
             first_target=self.opening.next_target,

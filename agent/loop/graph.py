@@ -21,6 +21,7 @@ from langsmith import tracing_context
 
 from agent.loop import nodes
 from agent.loop.context import RunContext
+from agent.loop.finish import finish
 from agent.loop.state import AgentState, first_state
 
 # Six steps, and three more for each round after the first; LangGraph's default is 10007.
@@ -43,7 +44,7 @@ def build_graph() -> CompiledStateGraph[AgentState, RunContext, AgentState, Agen
         ("segment", nodes.segment),
         ("inspect", nodes.inspect),
         ("refine", nodes.refine),
-        ("finish", nodes.finish),
+        ("finish", finish),
     ):
         graph.add_node(name, _bind(step))
     graph.add_edge(START, "prepare")

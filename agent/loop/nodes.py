@@ -1,7 +1,6 @@
 """The steps of the loop: async functions of state and context that return what they change."""
 
 import asyncio
-from collections.abc import Sequence
 
 from agent.contract import RoundView
 from agent.loop.admission import admit_plan, reopened_plan, standing_ids
@@ -16,7 +15,6 @@ from agent.loop.state import AgentState
 from agent.policy.calls import CallLimits, limits_after
 from agent.policy.ledger import record_verdicts
 from agent.policy.next_calls import MAX_FAILURES, Progress, next_step
-from agent.policy.outcome import RunSummary, end_run
 from agent.policy.refine import next_calls, open_targets, trim_inspection
 from agent.schemas.plan import Plan
 from agent.schemas.rounds import Failure, Round
@@ -183,36 +181,6 @@ async def refine(state: AgentState, context: RunContext) -> AgentState:
         limits=limits_of(state, context),
     )
     return {"pending": calls}
-
-
-async def finish(state: AgentState, context: RunContext) -> AgentState:
-    """Say how every target, and the run, ended."""
-    made = state.get("plan")
-    summary = RunSummary(
-        plan=made,
-        rounds=state["rounds"],
-        incumbents=state["incumbents"],
-        verdicts=state["verdicts"],
-        boxed=_boxed(state["rounds"], context),
-        owners={name: candidate.target for name, candidate in context.candidates.items()},
-        limits=None if context.capabilities is None else limits_of(state, context),
-        failure=state.get("error"),
-        fallbacks=state["fallbacks"],
-    )
-    targets = made.targets if made else context.opening.reopened
-    return {"outcome": end_run(targets, state["kept"], summary)}
-
-
-def _boxed(rounds: Sequence[Round], context: RunContext) -> frozenset[str]:
-    """Return the run's candidates that came of calls with a box, or of those by cleaning."""
-    asked = {
-        name
-        for done in rounds
-        for name in done.candidates
-        if name in context.candidates and done.calls[context.candidates[name].call].boxes
-    }
-    known = context.candidates.values()
-    return frozenset(asked | {each.id for each in known if each.derived_from in asked})
 
 
 def limits_of(state: AgentState, context: RunContext) -> CallLimits:

@@ -20,11 +20,14 @@ def grade(answers: RoundResult, targets: Iterable[Target], context: RunContext) 
     by_id = {target.id: target for target in targets}
     fresh = [context.candidates[candidate_id] for candidate_id in answers.candidates]
     for candidate in fresh:
-        others = [
-            context.mask(other.id)
+        rivals = [
+            other
             for other in fresh
             if other.target == candidate.target and other.call != candidate.call
         ]
+        # Masks whose boxes do not meet share no pixel; one of them says so for all.
+        near = [one for one in rivals if box_iou(one.mask.box, candidate.mask.box) > 0.0]
+        others = [context.mask(one.id) for one in near or rivals[:1]]
         features = measure(
             candidate,
             context.mask(candidate.id),

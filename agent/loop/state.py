@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 from agent.conversation.opening import Opening
 from agent.policy.ledger import Ids
-from agent.schemas.plan import Call, Plan
+from agent.schemas.plan import Call, Plan, Target
 from agent.schemas.rounds import Failure, Outcome, Round, Usage, Verdict
 from agent.schemas.runs import TargetResult
 from segmenter.contract import Fraction, Frozen
@@ -44,6 +44,7 @@ class AgentState(TypedDict, total=False):
         failures: failed judgements in a row.
         comparisons: asked so far.
         error: why the run failed.
+        targets: by id, as they ended.
     """
 
     plan: Plan
@@ -60,6 +61,7 @@ class AgentState(TypedDict, total=False):
     comparisons: int
     error: Failure
     outcome: Outcome
+    targets: Mapping[str, Target]
 
 
 def first_state(opening: Opening) -> AgentState:

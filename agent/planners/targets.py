@@ -50,10 +50,10 @@ def scene_of(question: PlanQuestion, named: str, lexicon: Lexicon) -> Scene:
 
 def to_targets(question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
     """Return a target for each thing asked for, at most `MAX_TARGETS`."""
-    things = question.intent.find[:MAX_TARGETS]
+    things = [one for thing in question.intent.find for one in _meanings(thing, question, scene)]
     targets = tuple(
-        _to_target(thing, f"t{number}", scene, question.capabilities)
-        for number, thing in enumerate(things, start=question.first_target)
+        _to_target(meant.thing, f"t{number}", scene, question.capabilities, label=meant.label)
+        for number, meant in enumerate(things[:MAX_TARGETS], start=question.first_target)
     )
     if not targets and question.box is not None:
         region = Target(id=f"t{question.first_target}", label=REGION_LABEL, phrases=(), count="one")
@@ -61,13 +61,68 @@ def to_targets(question: PlanQuestion, scene: Scene) -> tuple[Target, ...]:
     return targets
 
 
-def _to_target(thing: Thing, target_id: str, scene: Scene, capabilities: Capabilities) -> Target:
+class _Meant(NamedTuple):
+    """A thing with its likely meanings, and what it is called; None where they tell."""
+
+    thing: Thing
+    label: str | None = None
+
+
+def _meanings(thing: Thing, question: PlanQuestion, scene: Scene) -> list[_Meant]:
+    """Return a thing with the meanings that are likely on this picture, or one thing for each.
+
+    Those that fit the kind of picture of what the thread shows go before those that the model
+    lists, and these before others; what only the list decides keeps the caller's word. "Both
+    ventricles" and "the bigger ventricle" are of all the meanings of one kind of picture, each
+    looked for by itself.
+    """
+    terms = _fitting_terms(scene.lexicon.named(thing.terms), scene)
+    listed = [term for term in terms if _kind(term, question.capabilities) is not None]
+    held = {
+        _kind(term, question.capabilities)
+        for result in question.kept
+        for term in scene.lexicon.terms_of(normalise(result.target.label))[:1]
+    }
+    same = [term for term in listed if _kind(term, question.capabilities) in held - {None}]
+    likely = same or listed
+    if not likely:
+        return [_Meant(thing)]
+    kinds = {_kind(term, question.capabilities) for term in likely}
+    apart = len(kinds) == 1 and "" not in kinds and (thing.which.several or thing.which.rank)
+    if not apart or len(likely) == 1:
+        narrowed = thing.model_copy(update={"terms": tuple(term.label for term in likely)})
+        return [_Meant(narrowed, thing.words if not same and len(terms) > 1 else None)]
+    which = thing.which.model_copy(update={"rank": None, "nth": 1, "limit": None})
+    return [
+        _Meant(
+            thing.model_copy(update={"words": term.label, "terms": (term.label,), "which": which})
+        )
+        for term in likely
+    ]
+
+
+def _kind(term: Term, capabilities: Capabilities) -> str | None:
+    """Return the kind of picture a model knows a term on, "" for any, None if it lists it not."""
+    if capabilities.concepts is None:
+        return None
+    listed = [phrase for phrase in term.phrases if phrase in capabilities.concepts]
+    return capabilities.pictures.get(listed[0], "") if listed else None
+
+
+def _to_target(
+    thing: Thing,
+    target_id: str,
+    scene: Scene,
+    capabilities: Capabilities,
+    *,
+    label: str | None,
+) -> Target:
     words = thing.words[:MAX_LABEL_CHARS]
     terms, which = _fitting_terms(scene.lexicon.named(thing.terms), scene), thing.which
     frame = _frame_of(terms, scene)
     return Target(
         id=target_id,
-        label=terms[0].label if len(terms) == 1 else words,
+        label=(label or (terms[0].label if len(terms) == 1 else words))[:MAX_LABEL_CHARS],
         phrases=_phrases(words, terms, capabilities),
         count=_count(which, terms),
         where=thing.where[:MAX_LABEL_CHARS],
@@ -75,7 +130,13 @@ def _to_target(thing: Thing, target_id: str, scene: Scene, capabilities: Capabil
         area_share=_area_prior(terms, which),
         known=bool(terms),
         frame=frame,
+        touching=_may_touch(terms),
     )
+
+
+def _may_touch(terms: Sequence[Term]) -> bool:
+    """Tell whether a thing is of many objects that may touch: nuclei, not the two lungs."""
+    return len(terms) == 1 and terms[0].count == "several" and not terms[0].paired
 
 
 def _fitting_terms(terms: Sequence[Term], scene: Scene) -> tuple[Term, ...]:
@@ -123,6 +184,9 @@ def _area_prior(terms: Sequence[Term], which: Which) -> tuple[float, float]:
         return ANY_SHARE
     low = min(term.area_share[0] for term in terms)
     high = max(term.area_share[1] for term in terms)
+    if which.place or which.border or (which.rank and terms[0].count == "several"):
+        # A part of many may be as small as one of them.
+        return 0.0, high
     return (low * _ONE_OF_PAIR if which.side or which.rank else low, high)
 
 
@@ -131,7 +195,14 @@ def to_selection(which: Which, frame: Frame | None) -> Selection:
     side = which.side
     if side and which.frame != "image" and frame == "patient":
         side = "right" if side == "left" else "left"
-    return Selection(side=side, rank=which.rank, limit=which.limit)
+    return Selection(
+        side=side,
+        place=which.place,
+        rank=which.rank,
+        nth=which.nth,
+        limit=which.limit,
+        border=which.border,
+    )
 
 
 def _frame_of(terms: Sequence[Term], scene: Scene) -> Frame:
@@ -217,6 +288,7 @@ def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool
             "phrases": tuple(dict.fromkeys(phrases))[:MAX_PHRASES],
             "area_share": prior,
             "count": count,
+            "touching": _may_touch(terms),
         }
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from agent.masks.quality import FRAME_SHARE
-from agent.masks.selection import select
+from agent.masks.selection import Size, select
 from agent.schemas.plan import Target
 from agent.schemas.rounds import Candidate, Verdict
 
@@ -60,17 +60,17 @@ def sets_of(
     candidates: Sequence[Candidate],
     verdicts: Mapping[str, Verdict],
     *,
-    width: int,
+    size: Size,
 ) -> list[Ids]:
     """Return the sets that one call's candidates offer for a target.
 
     Rejected ones take part only when all are rejected. Where one structure is expected every
-    candidate is a set of its own. `width` is the image's, in pixels.
+    candidate is a set of its own. `size` is the image's width and height, in pixels.
     """
     sources = {candidate.derived_from for candidate in candidates}
     whole = [candidate for candidate in candidates if candidate.id not in sources]
     good = [candidate for candidate in whole if grade_of((candidate.id,), verdicts) != "reject"]
-    wanted = tuple(kept.id for kept in select(good or whole, target.selection, width=width))
+    wanted = tuple(kept.id for kept in select(good or whole, target.selection, size))
     if target.count == "one" and target.selection.limit in (None, 1):
         return [(name,) for name in wanted]
     return [wanted] if wanted else []

@@ -73,6 +73,26 @@ def widening_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
     return admit(faint, [target], limits)
 
 
+def retry_calls(target: Target, limits: CallLimits) -> tuple[Call, ...]:
+    """Return a second look: the phrases with a threshold below all that were tried."""
+    calls = [
+        call.model_copy(update={"threshold": _below_tried(call, limits)})
+        for call in _phrase_calls(target, limits)[:2]
+    ]
+    return admit(calls, [target], limits)
+
+
+def _below_tried(call: Call, limits: CallLimits) -> float:
+    """Return the lowered threshold, or so much below the lowest that was tried."""
+    tried = [
+        past.threshold
+        for past in limits.tried
+        if past.target == call.target and past.concept == call.concept and past.threshold
+    ]
+    first = lowered_threshold(limits.capabilities, call.concept)
+    return round(LOWERED_SHARE * min(tried), 3) if tried else first
+
+
 def is_searched(target: Target, limits: CallLimits) -> bool:
     """Tell whether all phrases and the lowered threshold were tried."""
     return not widening_calls(target, limits)

@@ -1,11 +1,13 @@
 """How targets and runs end: the rule of absence, statuses, plain words. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from agent.policy.calls import CallLimits
-from agent.policy.ledger import Grade, Ids, grade_of
+from agent.policy.calls import CallLimits, listed_phrases
+from agent.policy.ledger import Grade, Ids, grade_of, is_accepted_by_client
 from agent.policy.next_calls import is_searched
+from agent.policy.wording import LISTED_CONCEPTS, Said, run_message
 from agent.schemas.plan import Plan, Target
 from agent.schemas.rounds import Failure, Issue, Outcome, Round, Status, TargetOutcome, Verdict
 from agent.schemas.runs import TargetResult
@@ -15,8 +17,6 @@ ABSENT_PRESENCE = 0.3
 # "Absent" is never one voice alone.
 VOTES_NEEDED = 2
 _ABSENT_ISSUES = frozenset({Issue.WRONG_STRUCTURE, Issue.NOT_PRESENT})
-# As many concepts as a sentence can list.
-_LISTED_CONCEPTS = 20
 
 
 class RunSummary(NamedTuple):
@@ -26,6 +26,9 @@ class RunSummary(NamedTuple):
         owners: target id of every candidate of the run.
         boxed: candidates that a box asked for: a box gives something wherever it lies.
         limits: with every call that was made.
+        unfit: by target, why the model cannot look for it on this kind of picture.
+        left_nothing: by target, which qualifier leaves nothing of what was found.
+        said: what the request said beside its targets.
     """
 
     plan: Plan | None
@@ -37,6 +40,9 @@ class RunSummary(NamedTuple):
     failure: Failure | None
     fallbacks: tuple[str, ...]
     boxed: frozenset[str] = frozenset()
+    unfit: Mapping[str, str] = MappingProxyType({})
+    left_nothing: Mapping[str, str] = MappingProxyType({})
+    said: Said = Said()
 
 
 def absence_votes(target: Target, run: RunSummary) -> int:
@@ -86,20 +92,56 @@ def end_target(target: Target, run: RunSummary) -> TargetOutcome:
     ids = run.incumbents.get(target.id, ())
     grade = grade_of(ids, run.verdicts)
     if ids and grade in ("accept", "partial"):
-        doubted = grade == "partial" and _by_rules(ids, run.verdicts)
-        status = Status.UNCERTAIN if doubted else Status.FOUND
-        reason = "the mask is of middling quality" if doubted else _why_look(target, grade)
-        return _ended(target, status, ids, reason)
+        doubt = _doubt(target, ids, grade, run)
+        status = Status.UNCERTAIN if doubt else Status.FOUND
+        return _ended(target, status, ids, doubt or _why_look(target, grade))
     if run.failure is not None:
         if ids:
             return _ended(target, Status.UNCERTAIN, ids, run.failure.message)
         return _ended(target, Status.FAILED, (), run.failure.message)
+    if why := run.left_nothing.get(target.id) or (not ids and run.unfit.get(target.id)):
+        return _ended(target, Status.UNCERTAIN, (), why)
     if absence_votes(target, run) >= VOTES_NEEDED:
         return _ended(target, Status.NOT_FOUND, (), f"looked for {target.label} and found none")
     if ids:
         reason = f"something was found, but it may not be {target.label}"
         return _ended(target, Status.UNCERTAIN, ids, reason)
     return _ended(target, Status.UNCERTAIN, (), _why_nothing(target, run))
+
+
+def _doubt(target: Target, ids: Ids, grade: Grade, run: RunSummary) -> str:
+    """Say why what was found is doubted, "" if it is not; a person's word is above all doubt."""
+    if is_accepted_by_client(ids, run.verdicts):
+        return ""
+    by_rules = _by_rules(ids, run.verdicts)
+    if run.limits is not None and set(target.phrases) & set(run.limits.capabilities.unproven):
+        return (
+            f"this model draws {target.label} on pictures without it too, so this does not say"
+            " that it is there"
+        )
+    if target.id in run.unfit:
+        return run.unfit[target.id]
+    if by_rules and set(ids) <= run.boxed and _is_unsupported(target, run):
+        return (
+            "the outline is of what stands out in the box; this model cannot tell whether that is"
+            f" {target.label}"
+        )
+    return "the mask is of middling quality" if by_rules and grade == "partial" else ""
+
+
+def _is_unsupported(target: Target, run: RunSummary) -> bool:
+    """Tell whether nothing but the box speaks for a target that has a name of its own."""
+    if not target.phrases or run.limits is None:
+        return False
+    if not listed_phrases(target, run.limits.capabilities):
+        return True
+    plain = [
+        presence if known else 0.0
+        for past in run.rounds
+        for call, known, presence in zip(past.calls, past.known, past.presence, strict=True)
+        if call.target == target.id and not call.boxes
+    ]
+    return bool(plain) and max(plain) < ABSENT_PRESENCE
 
 
 def _ended(target: Target, status: Status, ids: Ids, reason: str) -> TargetOutcome:
@@ -130,7 +172,7 @@ def _why_nothing(target: Target, run: RunSummary) -> str:
 def _listed(limits: CallLimits | None) -> str:
     if limits is None or limits.capabilities.concepts is None:
         return ""
-    return "; it knows: " + ", ".join(limits.capabilities.concepts[:_LISTED_CONCEPTS])
+    return "; it knows: " + ", ".join(limits.capabilities.concepts[:LISTED_CONCEPTS])
 
 
 def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], run: RunSummary) -> Outcome:
@@ -139,16 +181,44 @@ def end_run(targets: Sequence[Target], kept: Sequence[TargetResult], run: RunSum
     Targets of earlier runs that were `kept` are returned as they are; they give the status only of
     a run that worked on nothing else.
     """
-    stay = [_kept(result) for result in kept]
-    worked = [end_target(target, run) for target in targets]
-    ended = (*stay, *worked)
-    labels = {result.target.id: result.target.label for result in kept}
-    labels |= {target.id: target.label for target in targets}
+    by_id = {result.target.id: result.target for result in kept}
+    by_id |= {target.id: target for target in targets}
+    worked = {target.id for target in targets}
+    return to_outcome(end_targets(targets, kept, run), by_id, worked, run)
+
+
+def end_targets(
+    targets: Sequence[Target], kept: Sequence[TargetResult], run: RunSummary
+) -> tuple[TargetOutcome, ...]:
+    """Decide how the targets a run worked on ended; those that were `kept` come first."""
+    return (*map(_kept, kept), *(end_target(target, run) for target in targets))
+
+
+def to_outcome(
+    ended: Sequence[TargetOutcome],
+    targets: Mapping[str, Target],
+    worked: Collection[str],
+    run: RunSummary,
+) -> Outcome:
+    """Return the end of a run from those of its targets; what was not understood is in doubt.
+
+    Args:
+        ended: how every target ended.
+        targets: by id.
+        worked: ids of those that the run worked on; they give the status.
+        run: what it saw and did.
+    """
+    capabilities = run.limits.capabilities if run.limits else None
+    cleaned = {win.new: win.note for past in run.rounds for win in past.wins}
+    statuses = [one.status for one in ended if one.target in worked]
+    status = _joint_status(statuses or [one.status for one in ended], run)
     return Outcome(
-        status=_joint_status([outcome.status for outcome in worked or stay], run.failure),
-        targets=ended,
+        status=status,
+        targets=tuple(ended),
         needs_review=_needs_review(ended, run),
-        message=_message(ended, labels, run),
+        message=run_message(
+            ended, targets, run.said._replace(cleaned=cleaned), run.failure, capabilities
+        ),
     )
 
 
@@ -163,8 +233,10 @@ def _needs_review(ended: Sequence[TargetOutcome], run: RunSummary) -> bool:
     A clean find needs none, nor an absence that a judge with eyes confirmed; when only the rules
     looked, both voices for an absence come from the same model.
     """
-    if run.fallbacks or run.failure is not None or not ended:
+    if run.fallbacks or run.failure is not None or run.said.not_understood:
         return True
+    if not ended:
+        return not (run.said.emptied or run.said.talk)
     seen = bool(run.rounds) and run.rounds[-1].planner != "rules"
     return any(
         not (outcome.status is Status.FOUND and not outcome.reason)
@@ -173,33 +245,13 @@ def _needs_review(ended: Sequence[TargetOutcome], run: RunSummary) -> bool:
     )
 
 
-def _joint_status(statuses: Sequence[Status], failure: Failure | None) -> Status:
+def _joint_status(statuses: Sequence[Status], run: RunSummary) -> Status:
+    if run.said.not_understood and {Status.FOUND, Status.NOT_FOUND} & set(statuses):
+        return Status.UNCERTAIN
     for status in (Status.FOUND, Status.UNCERTAIN, Status.FAILED, Status.NOT_FOUND):
         if status in statuses:
             return status
-    return Status.FAILED if failure is not None else Status.UNCERTAIN
-
-
-def _message(ended: Sequence[TargetOutcome], labels: Mapping[str, str], run: RunSummary) -> str:
-    if run.failure is not None and all(outcome.status is Status.FAILED for outcome in ended):
-        return run.failure.message
-    if not ended:
-        return "The request does not say what to outline; name a structure or draw a box."
-    done = {win.new: win.note for past in run.rounds for win in past.wins}
-    return " ".join(
-        _sentence(end, labels.get(end.target, end.target), done.get(end.masks, "")) for end in ended
-    )
-
-
-def _sentence(outcome: TargetOutcome, label: str, done: str) -> str:
-    """Say how a target ended, and what code did to its masks."""
-    many = f"{len(outcome.masks)} masks" if len(outcome.masks) > 1 else "1 mask"
-    head = {
-        Status.FOUND: f"{label}: found, {many}",
-        Status.NOT_FOUND: f"{label}: not found",
-        Status.UNCERTAIN: f"{label}: uncertain",
-        Status.FAILED: f"{label}: failed",
-    }[outcome.status]
-    if outcome.reason and outcome.status is not Status.NOT_FOUND:
-        head += f" ({outcome.reason})"
-    return f"{head}; {done}." if done else f"{head}."
+    if run.failure is not None:
+        return Status.FAILED
+    # What was to go is gone: nothing is left to find, and nothing to doubt.
+    return Status.FOUND if run.said.emptied else Status.UNCERTAIN

@@ -256,6 +256,7 @@ class RunCarrier:
             run,
             next_mask=run_context.next_mask,
             rejected=tuple(sorted(run_context.rejected)),
+            spoken=run_context.opening.spoken,
         )
         await self._threads.save_run(run)
         forgotten = set(thread.runs) - set(after.runs)

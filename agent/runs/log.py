@@ -27,6 +27,7 @@ class RunStart(Frozen):
 
     Attributes:
         thread: as it was before the run; None while the run waits for its thread.
+        undone: of an undo or a redo: what the thread showed before it.
         planner: the kind that plans, never ``auto``.
     """
 
@@ -36,6 +37,7 @@ class RunStart(Frozen):
     thread: ThreadRecord | None
     planner: str
     budget: Budget
+    undone: ThreadRecord | None = None
 
 
 class LoggedAnswer(Frozen):

@@ -62,6 +62,7 @@ def to_record(
     failed = failure or (state.get("error") if outcome.status is Status.FAILED else None)
     known = {target.id: target for target in (plan.targets if plan else context.opening.reopened)}
     known = {result.target.id: result.target for result in context.opening.kept} | known
+    known |= state.get("targets", {})
     targets = tuple(
         _result(ended, known[ended.target], verdicts, context, measures)
         for ended in outcome.targets

@@ -11,8 +11,8 @@ from contextlib import suppress
 from datetime import datetime
 
 from agent.conversation.checks import check_request
+from agent.conversation.history import act_of, is_kept, shown_by
 from agent.errors import AgentError, InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
-from agent.language.commands import is_undo
 from agent.runs.log import RunLog, RunStart
 from agent.runs.threads import LOCK_GRACE_S, Threads, thread_of
 from agent.schemas.runs import AgentRequest, ThreadRecord
@@ -113,8 +113,14 @@ class RunStarter:
             if start.request.thread_id is not None:
                 # Another run may have ended between the first reading and the claim.
                 thread = await self._threads.thread(thread.id)
+            before = thread
             request, thread = await self._opening(start.request, thread)
-            settled = start.model_copy(update={"request": request, "thread": thread})
+            undone = (
+                shown_by(before) if act_of(request.request, before) and is_kept(before) else None
+            )
+            settled = start.model_copy(
+                update={"request": request, "thread": thread, "undone": undone}
+            )
             await self._log.put_start(settled)
         except AgentError:
             await self._threads.release(thread.id, start.run_id)
@@ -129,8 +135,11 @@ class RunStarter:
         Raises:
             InvalidRequest: they do not fit each other.
         """
-        if thread.runs and is_undo(request.request):
+        act = act_of(request.request, thread)
+        if act == "undo":
             thread = await self._before_last(thread)
+        elif act == "redo":
+            thread = await self._before_undo(thread)
         return check_request(request, thread), thread
 
     async def _before_last(self, thread: ThreadRecord) -> ThreadRecord:
@@ -147,8 +156,39 @@ class RunStarter:
             before = None
         if before is None:
             raise InvalidRequest("what was before the last run has expired", field="request")
-        kept = {"targets": before.targets, "rejected": before.rejected}
-        return thread.model_copy(update={**kept, "undoable": thread.undoable[:-1]})
+        return thread.model_copy(
+            update={
+                "targets": before.targets,
+                "rejected": before.rejected,
+                "spoken": before.spoken,
+                "undoable": thread.undoable[:-1],
+            }
+        )
+
+    async def _before_undo(self, thread: ThreadRecord) -> ThreadRecord:
+        """Return a thread as its last undo found it; its words, calls and mask ids stay used.
+
+        Raises:
+            InvalidRequest: there is nothing to redo.
+        """
+        if not thread.redoable:
+            raise InvalidRequest("there is nothing to redo in this thread", field="request")
+        try:
+            undone = (await self._log.start(thread.redoable[-1])).undone
+        except RunNotFound:
+            undone = None
+        if undone is None:
+            reason = "what the last undo took back has expired, or was too large to be kept"
+            raise InvalidRequest(reason, field="request")
+        return thread.model_copy(
+            update={
+                "targets": undone.targets,
+                "rejected": undone.rejected,
+                "spoken": undone.spoken,
+                "undoable": undone.undoable,
+                "redoable": thread.redoable[:-1],
+            }
+        )
 
     async def _thread(self, request: AgentRequest, run_id: str) -> ThreadRecord:
         """Return the thread a request belongs to, a new one for a request without."""

@@ -9,10 +9,11 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
+from agent.conversation.history import act_of, is_only_that
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
-from agent.language.commands import is_undo
 from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
+from agent.schemas.plan import Target
 from agent.schemas.rounds import Status
 from agent.schemas.runs import AgentRequest, RunRecord, TargetResult, ThreadRecord
 from segmenter.contract import Entry, Hold, ImageRef, ImageStore, RecordStore
@@ -149,9 +150,19 @@ def _lock_key(thread_id: str) -> str:
 
 
 def append_run(
-    thread: ThreadRecord, run: RunRecord, *, next_mask: int, rejected: tuple[str, ...]
+    thread: ThreadRecord,
+    run: RunRecord,
+    *,
+    next_mask: int,
+    rejected: tuple[str, ...],
+    spoken: tuple[Target, ...] = (),
 ) -> ThreadRecord:
-    """Return the thread after a run: its results, words, calls and masks. Pure."""
+    """Return the thread after a run: its results, words, calls and masks. Pure.
+
+    `spoken`: the targets that the request spoke of, beside those the run worked on.
+    """
+    act = act_of(run.request, thread)
+    is_new = act is None or not is_only_that(run.request)
     calls = tuple(call for one in run.rounds for call in one.calls)
     planned = run.plan.targets if run.plan else ()
     # A run that broke off has no results, but its calls and masks bear the ids of its targets.
@@ -170,12 +181,28 @@ def append_run(
             "rejected": rejected,
             "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
             "next_mask": next_mask,
-            "undoable": thread.undoable
-            if is_undo(run.request)
-            else (*thread.undoable, run.id)[-MAX_UNDOS:],
+            "undoable": (*thread.undoable, run.id)[-MAX_UNDOS:] if is_new else thread.undoable,
+            "redoable": _redoable(thread, run, act, is_new=is_new),
+            "spoken": _spoken(run, spoken) or thread.spoken,
             "next_target": max([thread.next_target, *(int(key[1:]) + 1 for key in used)]),
         }
     )
+
+
+def _redoable(
+    thread: ThreadRecord, run: RunRecord, act: str | None, *, is_new: bool
+) -> tuple[str, ...]:
+    """Return the undos that can be taken back; a new request ends that."""
+    if is_new:
+        return ()
+    return (*thread.redoable, run.id)[-MAX_UNDOS:] if act == "undo" else thread.redoable
+
+
+def _spoken(run: RunRecord, spoken: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Return what "it" means after a run: what it looked for, else what was spoken of."""
+    known = {one.target.id: one.target for one in run.targets}
+    planned = run.plan.targets if run.plan else ()
+    return tuple(known.get(one.id, one) for one in planned or spoken)
 
 
 def _standing(targets: tuple[TargetResult, ...]) -> tuple[TargetResult, ...]:

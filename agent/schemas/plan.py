@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from agent.schemas.intent import Intent
+from agent.schemas.intent import Height, Intent, Rank
 from segmenter.contract import BoxPrompt, Fraction, Frozen
 
 # The paper's number of rounds (section 4.4).
@@ -19,13 +19,22 @@ class Selection(Frozen):
 
     Attributes:
         side: ``left`` or ``right`` as seen in the image, after translating the request's meaning.
-        rank: ``largest`` or ``smallest``.
+        place: the upper or lower half of the image, or the middle third of its height.
+        rank: what the masks are ordered by, the first one first.
+        nth: from 1: where counting begins in that order; "second largest" is 2.
         limit: at most so many masks.
+        border: masks that touch the image's border, or those that do not.
     """
 
     side: Literal["left", "right"] | None = None
-    rank: Literal["largest", "smallest"] | None = None
+    place: Height | None = None
+    rank: Rank | None = None
+    nth: Annotated[int, Field(ge=1)] = 1
     limit: Annotated[int, Field(ge=1)] | None = None
+    border: Literal["touching", "clear"] | None = None
+
+
+EVERY = Selection()
 
 
 class Target(Frozen):
@@ -42,6 +51,7 @@ class Target(Frozen):
         known: False when neither the lexicon nor the planner knows the term.
         frame: whose left and right the request's words mean on this image, as far as the first
             run could tell; None where nothing was read.
+        touching: many small objects, which are told apart where they touch.
     """
 
     id: str
@@ -53,6 +63,7 @@ class Target(Frozen):
     area_share: tuple[float, float] = (0.0, 1.0)
     known: bool = True
     frame: Literal["patient", "image"] | None = None
+    touching: bool = False
 
 
 class Call(Frozen):

@@ -157,6 +157,8 @@ class ThreadRecord(Frozen):
         rejected: ids of candidates a person rejected; they never come back.
         modality: our name of it, as the last plan that knew it named it, or ``unknown``.
         undoable: runs that can be taken back, the latest last.
+        redoable: runs that took one back and can be taken back themselves, the latest last.
+        spoken: the targets that were spoken of last, whether or not anything shows them.
     """
 
     id: str
@@ -172,6 +174,8 @@ class ThreadRecord(Frozen):
     next_mask: int = 1
     next_target: int = 1
     undoable: tuple[str, ...] = ()
+    redoable: tuple[str, ...] = ()
+    spoken: tuple[Target, ...] = ()
 
 
 Watch = Callable[[JobEvent], Awaitable[None]]

@@ -87,6 +87,10 @@ class Capabilities(Frozen):
         thresholds: by concept, where it is another one.
         adapters: that a request may name, the model's own first; empty for a model without.
         postprocess: that a request may name, the model's own first.
+        pictures: by concept, the kind of picture it was trained on ("chest X-ray"); a concept that
+            is not listed may be looked for on any.
+        unproven: concepts that are drawn on pictures without them too, so that a find does not
+            say that they are there.
     """
 
     model: ModelInfo
@@ -97,6 +101,8 @@ class Capabilities(Frozen):
     thresholds: dict[str, Fraction] = Field(default_factory=dict)
     adapters: tuple[str, ...] = ()
     postprocess: tuple[Postprocess, ...] = ("sam3",)
+    pictures: dict[str, str] = Field(default_factory=dict)
+    unproven: tuple[str, ...] = ()
 
     def threshold_of(self, concept: str | None) -> float:
         """Return the joint-score threshold of a concept; None is a box alone."""

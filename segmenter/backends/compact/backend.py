@@ -16,6 +16,7 @@ import numpy as np
 
 from segmenter.backends.compact.graphs import BATCH, Graphs, Levels
 from segmenter.backends.compact.metadata import METADATA, CompactMetadata, expected_dice
+from segmenter.backends.compact.pictures import load_pictures
 from segmenter.backends.compact.sampling import FloatArray, box_channel, sample_view, whole, zoom
 from segmenter.backends.compact.views import (
     NOTHING,
@@ -108,9 +109,13 @@ class CompactBackend:
             weights_id=self._metadata.weights_id,
             weights_sha256=self._metadata.weights_sha256,
         )
+        concepts = tuple(card.name for card in self._metadata.concepts)
+        known = load_pictures()
         return Capabilities(
             model=model,
-            concepts=tuple(card.name for card in self._metadata.concepts),
+            concepts=concepts,
+            pictures={name: kind for name, kind in known.pictures.items() if name in concepts},
+            unproven=tuple(name for name in known.unproven if name in concepts),
             prompts=("text", "box", "text+box"),
             negative_boxes=False,
             threshold=self._metadata.threshold,

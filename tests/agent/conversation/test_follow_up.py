@@ -162,12 +162,22 @@ def test_the_largest_is_picked_out_of_what_is_there() -> None:
     assert mask.candidate.mask.area_px == 900
 
 
-def test_tighter_asks_again_with_a_smaller_box_and_keeps_the_better() -> None:
+@pytest.mark.parametrize(
+    ("text", "area", "said"),
+    [
+        ("tighter please", 18 * 18, "shrunk by the usual step, 1 px: 400 -> 324 px"),
+        ("bigger", 22 * 22 - 4, "grown by the usual step, 1 px: 400 -> 480 px"),
+    ],
+)
+def test_a_step_without_an_amount_goes_the_way_it_was_asked_for(
+    text: str, area: int, said: str
+) -> None:
     talk = Talk("polyp")
-    record = talk.say("tighter please")
-    assert talk.world.segmenter.asked()[1] == ["polyp+box"]
-    assert record.status is Status.FOUND
-    assert shown(record)["polyp"] in (["m1"], ["m2"])
+    record = talk.say(text)
+    (mask,) = record.targets[0].masks
+    assert (mask.candidate.mask.area_px, mask.candidate.derived_from) == (area, "m1")
+    assert said in record.message
+    assert len(talk.world.segmenter.requests) == 1
 
 
 def test_an_accepted_edit_stands_above_any_model() -> None:

@@ -29,10 +29,10 @@ def test_a_reopened_target_keeps_its_mask_beside_a_full_plan() -> None:
     world = World(ScriptedSegmenter(answers), planner)
     first = asyncio.run(world.service.run(request("outline the polyp")))
     planner._plan = plan_for(*(target(name, id=f"t{n}") for n, name in enumerate(NAMES, 1)))
-    text = "also the optic disc, the optic cup, the nuclei and the lungs; mask 1 is too small"
-    record: RunRecord = asyncio.run(
-        world.service.run(request(text, image=None, thread_id=first.thread_id))
-    )
+    text = "also the optic disc, the optic cup, the nuclei and the lungs"
+    here = Edit(action="box", box=box(18, 18, 42, 42), label="polyp")
+    again = request(text, image=None, thread_id=first.thread_id, edits=(here,))
+    record: RunRecord = asyncio.run(world.service.run(again))
     polyp = next(one for one in record.targets if one.target.label == "polyp")
     assert polyp.masks
     assert polyp.status is Status.FOUND

@@ -86,9 +86,9 @@ def test_an_empty_prior_bound_forgives_small_masks() -> None:
 
 def test_a_mask_is_cut_into_its_separate_pieces_without_specks() -> None:
     mask = MIDDLE | square(50, 50, 60, 60) | square(2, 2, 3, 3)
-    pieces = cut_pieces(candidate(mask), mask)
+    pieces = list(cut_pieces(candidate(mask), mask))
     assert [int(piece.mask.sum()) for piece in pieces] == [400, 100]
-    assert cut_pieces(candidate(MIDDLE), MIDDLE) == []
+    assert not list(cut_pieces(candidate(MIDDLE), MIDDLE))
 
 
 def wide(shape: tuple[int, int], *spots: tuple[int, int, int, int]) -> BinaryMask:

@@ -162,18 +162,18 @@ ROW = [candidate("m1", 2, 10), candidate("m2", 12, 30), candidate("m3", 40, 60)]
 def test_a_call_offers_the_sets_that_the_target_wants(
     changes: dict[str, Any], sets: list[Ids]
 ) -> None:
-    assert sets_of(target(**changes), ROW, {}, width=SIZE) == sets
+    assert sets_of(target(**changes), ROW, {}, size=(SIZE, SIZE)) == sets
 
 
 def test_rejected_members_leave_the_set() -> None:
     verdicts = {"m2": verdict("m2", "reject")}
-    assert sets_of(target(count="several"), ROW, verdicts, width=SIZE) == [("m1", "m3")]
+    assert sets_of(target(count="several"), ROW, verdicts, size=(SIZE, SIZE)) == [("m1", "m3")]
 
 
 def test_a_mask_that_was_cut_up_gives_way_to_its_pieces() -> None:
     pieces = [candidate("m1", 2, 60), candidate("m2", 2, 20, "m1"), candidate("m3", 40, 60, "m1")]
     chosen = target(selection={"side": "left"})
-    assert sets_of(chosen, pieces, {}, width=SIZE) == [("m2",)]
+    assert sets_of(chosen, pieces, {}, size=(SIZE, SIZE)) == [("m2",)]
 
 
 words = st.sampled_from(["accept", "partial", "reject"])

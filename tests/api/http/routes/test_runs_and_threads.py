@@ -107,7 +107,7 @@ def test_a_thread_reads_as_a_conversation(
     assert thread["requests"] == ["the polyp", "tighter"]
     assert thread["runs"][0] == run["id"]
     assert len(thread["runs"]) == 2
-    assert thread["targets"][0]["masks"][0]["id"] == "m1"
+    assert thread["targets"][0]["masks"][0]["id"] == "m2"
 
 
 def test_an_erased_thread_is_gone_with_all_it_holds(

@@ -1,0 +1,138 @@
+"""Which of the masks that stand an operation means: by id, side, place, rank or border."""
+
+from collections.abc import Iterable, Sequence
+
+from agent.conversation.standing import Standing, mask_ids, named_targets, pieces_of, remove, show
+from agent.language.lexicon import load_lexicon, normalise
+from agent.masks.selection import fits, select, why_none
+from agent.planners.targets import later_frame, to_selection
+from agent.schemas.intent import ANY, Act, Operation, Which
+from agent.schemas.plan import EVERY, Selection
+from agent.schemas.rounds import Status
+from agent.schemas.runs import ResultMask
+
+_VERBS: dict[Act, str] = {
+    "accept": "accept",
+    "wrong": "reject",
+    "drop": "remove",
+    "merge": "merge",
+    "split": "split",
+    "subtract": "subtract from",
+    "retry": "look for again",
+    "keep": "keep",
+}
+
+
+def limits(which: Which) -> bool:
+    """Tell whether a qualifier leaves masks out."""
+    return to_selection(which, None) != EVERY
+
+
+def selection_of(which: Which, key: str, standing: Standing) -> Selection:
+    """Return which masks of a target are meant, left and right as the image's."""
+    frame = later_frame(standing.targets[key].target, standing.modality, load_lexicon())
+    return to_selection(which, frame)
+
+
+def where(selection: Selection) -> str:
+    """Say which side was taken, "" for none."""
+    return f", on the image's {selection.side}" if selection.side else ""
+
+
+def choose(
+    keys: Sequence[str], operation: Operation, standing: Standing
+) -> dict[str, dict[str, ResultMask]]:
+    """Return by target, then by id, the masks an operation is about, cut apart where it must be."""
+    chosen: dict[str, dict[str, ResultMask]] = {}
+    for key in keys:
+        which = _which_of(key, operation, standing)
+        masks = list(standing.targets[key].masks)
+        if limits(which):
+            selection = selection_of(which, key, standing)
+            pieces = pieces_of(key, standing)
+            wanted = select([one.candidate for one in pieces], selection, standing.size)
+            if wanted:
+                show(key, pieces, standing)
+            ids = {one.id for one in wanted}
+            masks = [one for one in standing.targets[key].masks if one.candidate.id in ids]
+        chosen[key] = {mask.candidate.id: mask for mask in masks}
+    return chosen
+
+
+def _which_of(key: str, operation: Operation, standing: Standing) -> Which:
+    for thing in operation.things:
+        if key in named_targets([thing], standing) and thing.which != ANY:
+            return thing.which
+    return operation.which
+
+
+def narrow(keys: Sequence[str], which: Which, standing: Standing) -> None:
+    """Keep only the wanted masks of these targets together, cut apart where they hang together.
+
+    Of a side, place or border where nothing is, nothing is shown: another mask would be wrong. A
+    rank that is not there ("second largest" of one) leaves what stands, as uncertain.
+    """
+    keys = [key for key in keys if standing.targets[key].masks]
+    standing.touched += keys
+    if not keys or not limits(which):
+        return
+    selection = selection_of(which, keys[0], standing)
+    pools = {key: pieces_of(key, standing) for key in keys}
+    candidates = [piece.candidate for pieces in pools.values() for piece in pieces]
+    chosen = {one.id for one in select(candidates, selection, standing.size)}
+    label = " and ".join(standing.label(key) for key in keys)
+    why = "" if chosen else why_none(candidates, selection, standing.size, label)
+    has_rank_only = any(fits(one.mask.box, selection, standing.size) for one in candidates)
+    for key, pieces in pools.items():
+        target = standing.targets[key].target.model_copy(update={"selection": selection})
+        kept = [piece for piece in pieces if piece.candidate.id in chosen]
+        if kept:
+            show(key, kept, standing, target=target)
+        elif why:
+            stay = standing.targets[key].masks if has_rank_only else ()
+            changes: dict[str, object] = {"status": Status.UNCERTAIN, "masks": stay, "reason": why}
+            if not has_rank_only:
+                changes["target"] = target
+                standing.unfitting.add(key)
+            standing.targets[key] = standing.targets[key].model_copy(update=changes)
+        else:
+            remove(key, standing)
+    if chosen:
+        many = f"{len(chosen)} of {len(candidates)} masks"
+        standing.notes.append(f"kept {many} of {label}{where(selection)}")
+
+
+def is_removed(operation: Operation, standing: Standing) -> bool:
+    """Tell whether all the things of an operation went before, by the same request."""
+    gone = [set(normalise(label)) for label in standing.removed]
+    return bool(operation.things) and all(
+        any(set(normalise(name)) in gone for name in (thing.words, *thing.terms))
+        for thing in operation.things
+    )
+
+
+def standing_ids(ids: Iterable[str], standing: Standing) -> list[str]:
+    """Return those of some masks that stand, and say of the others that they do not."""
+    shown = set(all_ids(standing))
+    wanted = list(ids)
+    for name in wanted:
+        if name not in shown:
+            standing.notes.append(f"mask {name} is not shown")
+    return [name for name in wanted if name in shown]
+
+
+def all_ids(standing: Standing) -> list[str]:
+    """Return the ids of all masks that stand."""
+    return [name for result in standing.targets.values() for name in mask_ids(result)]
+
+
+def nothing_there(operation: Operation, standing: Standing) -> str:
+    """Say why an operation found nothing to work on."""
+    verb = _VERBS.get(operation.act, "change")
+    if operation.things:
+        names = " or ".join(thing.words for thing in operation.things)
+        return f"nothing to {verb}: no {names} is outlined"
+    labels = ", ".join(result.target.label for result in standing.targets.values())
+    if labels:
+        return f"nothing to {verb}: say which is meant of {labels}"
+    return f"nothing to {verb}: nothing is outlined"
