@@ -149,13 +149,18 @@ ROWS: Mapping[str, Row] = {
         "agent.errors agent.language agent.masks agent.planners agent.policy agent.schemas"
         " segmenter.contract segmenter.masks"
     ),
+    "agent.answers": Row(
+        "agent.language agent.masks agent.planners agent.schemas segmenter.contract segmenter.masks"
+        " segmenter.measures"
+    ),
     "agent.loop": Row(
         "agent.contract agent.conversation agent.errors agent.language agent.masks agent.planners"
         f" agent.policy agent.schemas agent.settings {SEGMENTER} segmenter.masks",
         "langgraph langchain_core langsmith",
     ),
     "agent.runs": Row(
-        "agent.contract agent.conversation agent.drawing agent.errors agent.language agent.loop"
+        "agent.answers agent.contract agent.conversation agent.drawing agent.errors agent.language"
+        " agent.loop"
         f" agent.planners agent.schemas agent.settings {SEGMENTER} segmenter.masks"
         " segmenter.formats.raster segmenter.measuring segmenter.memory_budget segmenter.queue"
     ),

@@ -21,6 +21,7 @@ from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
 from agent.loop.state import first_state
 from agent.planners.rules import RulesPlanner
+from agent.runs.answered import answered
 from agent.runs.events import GotOn, LiveRun, RunEvents, last_event
 from agent.runs.log import RunLog, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
@@ -238,7 +239,12 @@ class RunCarrier:
             await asyncio.shield(self._keep(run, run_context, thread))
             await live.tell(last_event(run))
             raise
-        run = to_record(state, run_context, thread=thread, created_at=created_at, measures=measures)
+        run = await answered(
+            to_record(state, run_context, thread=thread, created_at=created_at, measures=measures),
+            run_context,
+            thread,
+            memory,
+        )
         await self._keep(run, run_context, thread)
         await live.tell(last_event(run))
         if live.ended.is_set():

@@ -11,12 +11,14 @@ from agent.loop.context import RunContext, Tools
 from agent.loop.graph import walk
 from agent.loop.state import AgentState
 from agent.planners.rules import RulesPlanner
+from agent.runs.answered import answered
 from agent.runs.log import AnswerLog, LoggedAnswer, RunStart
 from agent.runs.recorded import RecordedPlanner, RecordedSegmenter
 from agent.runs.result import to_record
 from agent.schemas.runs import RunRecord, TargetResult
 from agent.settings import AgentSettings
 from segmenter.contract import Frozen, ImageRef, ImageStore, RgbImage, Segmenter
+from segmenter.memory_budget import PLENTY_BYTES, WorkingMemory
 
 
 class Recording(Frozen):
@@ -69,7 +71,8 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
     state: AgentState = {}
     async for step in walk(run_context):
         state = step
-    return to_record(state, run_context, thread=start.thread, created_at=start.created_at)
+    again = to_record(state, run_context, thread=start.thread, created_at=start.created_at)
+    return await answered(again, run_context, start.thread, WorkingMemory(PLENTY_BYTES))
 
 
 def differences(recorded: RunRecord, replayed: RunRecord) -> list[str]:

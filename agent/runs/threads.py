@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from agent.conversation.history import act_of, is_only_that
+from agent.answers.earlier import earlier_results
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
 from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
@@ -179,6 +180,9 @@ def append_run(
             "targets": standing,
             "tried": tuple(dict.fromkeys((*thread.tried, *calls)))[-MAX_THREAD_CALLS:],
             "rejected": rejected,
+            "earlier": thread.earlier
+            if run.status is Status.FAILED
+            else earlier_results(thread, run.targets),
             "modality": known_modality(run.plan.modality if run.plan else UNKNOWN, thread.modality),
             "next_mask": next_mask,
             "undoable": (*thread.undoable, run.id)[-MAX_UNDOS:] if is_new else thread.undoable,

@@ -75,6 +75,19 @@ class TargetResult(Frozen):
     reason: str = ""
 
 
+class EarlierResult(Frozen):
+    """What stood for a target before its last change.
+
+    Attributes:
+        masks: their ids.
+        area_px: of all of them together, pixels.
+    """
+
+    target: str
+    masks: tuple[str, ...]
+    area_px: Annotated[int, Field(ge=0)]
+
+
 class Edit(Frozen):
     """A person's word on the thread, above any model's.
 
@@ -159,6 +172,7 @@ class ThreadRecord(Frozen):
         undoable: runs that can be taken back, the latest last.
         redoable: runs that took one back and can be taken back themselves, the latest last.
         spoken: the targets that were spoken of last, whether or not anything shows them.
+        earlier: what stood for the targets before their last change.
     """
 
     id: str
@@ -176,6 +190,7 @@ class ThreadRecord(Frozen):
     undoable: tuple[str, ...] = ()
     redoable: tuple[str, ...] = ()
     spoken: tuple[Target, ...] = ()
+    earlier: tuple[EarlierResult, ...] = ()
 
 
 Watch = Callable[[JobEvent], Awaitable[None]]

@@ -1,0 +1,253 @@
+"""What a question is about: masks by their ids, things by their names, or "it". Pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from agent.answers.findings import UNNAMED, Findings, Shown
+from agent.language.lexicon import normalise
+from agent.masks.selection import SPECK_SHARE
+from agent.planners.targets import Frame
+from agent.schemas.intent import Intent, Question, Rank, Side, Thing, Which
+from agent.schemas.rounds import Status
+from agent.schemas.runs import TargetResult
+from segmenter.contract import BinaryMask
+from segmenter.masks.components import components
+from segmenter.masks.geometry import mask_box
+from segmenter.masks.rle import decode, encode
+from segmenter.measures.mask import measure
+
+OTHER: Mapping[str, Side] = {"left": "right", "right": "left"}
+# More pieces of one mask are not told apart.
+MAX_PIECES = 20
+
+
+class Subject(NamedTuple):
+    """One thing that a question is about.
+
+    Attributes:
+        label: the term of the lexicon, or "".
+        result: None for what no target stands for.
+        masks: those meant; () for what is not outlined.
+        frame: whose left and right are meant.
+        where: the side of the picture, of what is named by a side.
+    """
+
+    name: str
+    label: str
+    result: TargetResult | None
+    masks: tuple[Shown, ...]
+    frame: Frame = "image"
+    where: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name, the masks and their side, and whether they are sure."""
+        known = [self.where] if self.where else []
+        if self.masks:
+            ids = list(dict.fromkeys(mask.id for mask in self.masks))
+            part = "part of " if all(mask.is_piece for mask in self.masks) else ""
+            named = f"{part}{ids[0]}" if len(ids) == 1 else f"{len(ids)} masks"
+            known = [named, *known, *(["uncertain"] if self.is_uncertain else [])]
+        return f"{self.name} ({', '.join(known)})" if known else self.name
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether a person should look before anything is made of it."""
+        return self.result is not None and self.result.status is not Status.FOUND
+
+
+def subjects_of(question: Question, intent: Intent, findings: Findings) -> tuple[Subject, ...]:
+    """Return what a question is about: what it names, else what the request finds, else "it"."""
+    if question.masks:
+        return tuple(_by_id(mask_id, findings) for mask_id in question.masks)
+    things = question.things or intent.find
+    if things:
+        return tuple(subject for thing in things for subject in _named(thing, findings))
+    return _it(findings)
+
+
+def _it(findings: Findings) -> tuple[Subject, ...]:
+    """Return what the run worked on, else what was spoken of last, else the latest target."""
+    shown = {result.target.id: result for result in findings.targets}
+    worked = [shown[key] for key in shown if key in findings.worked]
+    if worked:
+        return tuple(whole(result, findings) for result in worked)
+    if findings.spoken:
+        return tuple(
+            whole(shown[target.id], findings)
+            if target.id in shown
+            else Subject(findings.name_of(target), "", None, ())
+            for target in findings.spoken
+        )
+    return tuple(whole(result, findings) for result in findings.targets[-1:])
+
+
+def pair_of(question: Question, intent: Intent, findings: Findings) -> tuple[Subject, ...]:
+    """Return what a question compares: at least two subjects, if there are as many.
+
+    To one thing alone belongs what the request finds; without a name all that is shown is meant,
+    or of one thing its masks, or the pieces of its only mask.
+    """
+    subjects = subjects_of(question, intent, findings)
+    if len(subjects) == 1 and question.things:
+        found = [subject for thing in intent.find for subject in _named(thing, findings)]
+        subjects = (*subjects, *(one for one in found if one.label != subjects[0].label))
+    if len(subjects) == 1 and not question.masks and not question.things and not intent.find:
+        subjects = tuple(whole(result, findings) for result in findings.targets)
+    return apart(subjects[0], findings) if len(subjects) == 1 else subjects
+
+
+def apart(subject: Subject, findings: Findings) -> tuple[Subject, ...]:
+    """Return a subject's masks, or the two large pieces of its only mask, each as one."""
+    masks = subject.masks if len(subject.masks) != 1 else _pieces(subject.masks[0], findings)
+    if len(masks) < 2:
+        return (subject,)
+    ordered = sorted(masks, key=lambda mask: -mask.measures.area_px)
+    if any(mask.is_piece for mask in masks):
+        ordered = ordered[:2]
+    return tuple(_one(subject, mask, ordered) for mask in ordered)
+
+
+def whole(result: TargetResult, findings: Findings) -> Subject:
+    """Return a target with all its masks."""
+    masks = tuple(findings.shown(item) for item in result.masks)
+    frame = findings.frame_of(result.target)
+    terms = findings.lexicon.terms_of(normalise(result.target.label))
+    label = terms[0].label if terms else ""
+    return Subject(findings.name_of(result.target), label, result, masks, frame)
+
+
+def _one(subject: Subject, mask: Shown, masks: Sequence[Shown]) -> Subject:
+    """Name one of several by its side, if the sides tell them apart."""
+    side = mask.measures.image_side
+    sides = [each.measures.image_side for each in masks]
+    if side == "middle" or sides.count(side) > 1:
+        return subject._replace(masks=(mask,))
+    by_patient = subject.frame == "patient"
+    whose = f"the patient's {OTHER[side]}" if by_patient else f"the image's {side}"
+    where = f"on the image's {side}" if by_patient else ""
+    return subject._replace(name=f"{subject.name} on {whose}", masks=(mask,), where=where)
+
+
+def side_words(side: Literal["left", "right"], frame: Frame) -> str:
+    """Say a side of the image, and whose it is where the picture has a convention."""
+    if frame == "patient":
+        return f"the patient's {OTHER[side]} (the image's {side})"
+    return f"the image's {side}"
+
+
+def _by_id(mask_id: str, findings: Findings) -> Subject:
+    for result in findings.targets:
+        for item in result.masks:
+            if item.candidate.id == mask_id:
+                subject = whole(result, findings)
+                return subject._replace(masks=(findings.shown(item),))
+    return Subject(mask_id, "", None, ())
+
+
+def _named(thing: Thing, findings: Findings) -> list[Subject]:
+    names = {thing.words, *(" ".join(normalise(term)) for term in thing.terms)}
+    found = [
+        _narrowed(thing, result, findings)
+        for result in findings.targets
+        if " ".join(normalise(result.target.label)) in names
+    ]
+    label = thing.terms[0] if thing.terms else ""
+    return found or [Subject(_name(thing, findings), label, None, ())]
+
+
+def _name(thing: Thing, findings: Findings) -> str:
+    if findings.is_said(thing.words):
+        return thing.words
+    return thing.terms[0] if thing.terms else UNNAMED
+
+
+def _narrowed(thing: Thing, result: TargetResult, findings: Findings) -> Subject:
+    """Return those of a target's masks that a thing means."""
+    subject, which = whole(result, findings), thing.which
+    if which.side is not None:
+        side = _image_side(which, subject.frame)
+        subject = subject._replace(
+            name=f"{which.side} {_name(thing, findings)}",
+            masks=_on_side(subject.masks, side, findings),
+            where=f"on the image's {side}",
+        )
+    if result.target.id in findings.worked:
+        # What the run has selected is not selected from once more.
+        return subject
+    return subject._replace(masks=_ranked(_placed(subject.masks, which, findings), which, findings))
+
+
+def _image_side(which: Which, frame: Frame) -> Side:
+    assert which.side is not None, "only what has a side is on one"
+    is_patients = (which.frame or frame) == "patient"
+    return OTHER[which.side] if is_patients else which.side
+
+
+def _on_side(masks: Sequence[Shown], side: Side, findings: Findings) -> tuple[Shown, ...]:
+    """Return the masks on a side of the image; one that reaches over the middle gives its pieces.
+
+    A mask of one piece is on the side of its centroid.
+    """
+    split = [piece for mask in masks for piece in _halves(mask, findings) or (mask,)]
+    return tuple(piece for piece in split if piece.measures.image_side == side)
+
+
+def _halves(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
+    middle = findings.image.width / 2
+    return _pieces(mask, findings) if mask.box.x0 < middle < mask.box.x1 else ()
+
+
+def _pieces(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
+    """Return the large pieces of a mask, the largest first; () if it is in one."""
+    if mask.measures.pieces < 2:
+        return ()
+    found = components(decode(mask.rle))
+    numbers = found.largest_first(least_px=SPECK_SHARE * float(found.areas.max()))[:MAX_PIECES]
+    if len(numbers) < 2:
+        return ()
+    return tuple(_piece(mask, found.labels == chosen, findings) for chosen in numbers)
+
+
+def _piece(mask: Shown, piece: BinaryMask, findings: Findings) -> Shown:
+    box = mask_box(piece)
+    assert box is not None, "a component has pixels"
+    measures = measure(piece, findings.image.spacing)
+    return Shown(mask.item, encode(piece), box, measures, is_piece=True)
+
+
+def _placed(masks: Sequence[Shown], which: Which, findings: Findings) -> tuple[Shown, ...]:
+    """Return the masks of a part of the picture, or at its border or not."""
+    if which.border is not None:
+        touching = which.border == "touching"
+        masks = [mask for mask in masks if mask.measures.touches_edge == touching]
+    if which.place is None:
+        return tuple(masks)
+    height = findings.image.height
+    low, high = {"top": (0.0, 1 / 2), "bottom": (1 / 2, 1.0), "middle": (1 / 3, 2 / 3)}[which.place]
+    return tuple(
+        mask for mask in masks if low * height <= mask.measures.centroid[1] <= high * height
+    )
+
+
+def _ranked(masks: tuple[Shown, ...], which: Which, findings: Findings) -> tuple[Shown, ...]:
+    rank = which.rank
+    if rank is None:
+        return masks
+
+    def order(mask: Shown) -> float:
+        (x, y), image = mask.measures.centroid, findings.image
+        keys: dict[Rank, float] = {
+            "largest": -mask.measures.area_px,
+            "smallest": mask.measures.area_px,
+            "leftmost": x,
+            "rightmost": -x,
+            "topmost": y,
+            "bottommost": -y,
+            "central": math.hypot(x - image.width / 2, y - image.height / 2),
+        }
+        return keys[rank]
+
+    start = which.nth - 1
+    return tuple(sorted(masks, key=order)[start : start + (which.limit or 1)])
