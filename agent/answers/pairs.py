@@ -140,11 +140,19 @@ def _lead(ordered: Sequence[Subject]) -> str:
     first, second = ordered[0], ordered[1]
     more = _area_px(first) - _area_px(second)
     if more == 0:
-        return f"{first.name} and {second.name} are equally large"
+        return f"{listed(_told_apart(first, second))} are equally large"
     mm2, other = _area_mm2(first), _area_mm2(second)
     by = area(more, None if mm2 is None or other is None else mm2 - other)
-    of = f"{percent(more / _area_px(second))} of the area of {second.name}"
-    return f"the {'larger' if len(ordered) == 2 else 'largest'} is {first.name}, by {by}, {of}"
+    called, beside = _told_apart(first, second)
+    of = f"{percent(more / _area_px(second))} of the area of {beside}"
+    return f"the {'larger' if len(ordered) == 2 else 'largest'} is {called}, by {by}, {of}"
+
+
+def _told_apart(first: Subject, second: Subject) -> tuple[str, str]:
+    """Call two things by their names, or by their masks where the names are the same."""
+    if first.name != second.name:
+        return first.name, second.name
+    return first.masks[0].id, second.masks[0].id
 
 
 def _area_mm2(subject: Subject) -> float | None:

@@ -145,8 +145,10 @@ def _intensity(subject: Subject, mask: Shown, words: str) -> str:
     found = mask.measures.intensity
     if found is None:
         return f"{title}: the values of the picture under the mask could not be read."
-    mean, spread = number(found.mean), number(found.std)
-    said = f"mean {mean} {found.unit}, spread {spread} {found.unit} (standard deviation)"
-    if found.unit != "HU" and _HOUNSFIELD.search(words):
+    mean, spread = number(found.mean), f"{number(found.std)} (standard deviation under the mask)"
+    if found.unit == "HU":
+        return f"{title}: mean {mean} HU, spread {spread}."
+    said = f"{title}: mean {found.unit} {mean}, spread {spread}"
+    if _HOUNSFIELD.search(words):
         said += "; these are no Hounsfield units, which only a CT file holds"
-    return f"{title}: {said}, of the values under the mask."
+    return f"{said}."

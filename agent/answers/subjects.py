@@ -42,13 +42,15 @@ class Subject(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The name, the masks and their side, and whether they are sure."""
+        """The name, the masks, their side and pieces, and whether they are sure."""
         known = [self.where] if self.where else []
         if self.masks:
             ids = list(dict.fromkeys(mask.id for mask in self.masks))
             part = "part of " if all(mask.is_piece for mask in self.masks) else ""
             named = f"{part}{ids[0]}" if len(ids) == 1 else f"{len(ids)} masks"
-            known = [named, *known, *(["uncertain"] if self.is_uncertain else [])]
+            pieces = self.masks[0].measures.pieces if len(self.masks) == 1 else 1
+            apart = [f"{pieces} pieces"] if pieces > 1 else []
+            known = [named, *known, *apart, *(["uncertain"] if self.is_uncertain else [])]
         return f"{self.name} ({', '.join(known)})" if known else self.name
 
     @property
@@ -99,13 +101,15 @@ def pair_of(question: Question, intent: Intent, findings: Findings) -> tuple[Sub
 
 
 def apart(subject: Subject, findings: Findings) -> tuple[Subject, ...]:
-    """Return a subject's masks, or the two large pieces of its only mask, each as one."""
-    masks = subject.masks if len(subject.masks) != 1 else _pieces(subject.masks[0], findings)
-    if len(masks) < 2:
+    """Return a subject's masks, or what its only mask holds on either side, each as one."""
+    ordered = sorted(subject.masks, key=lambda mask: -mask.measures.area_px)
+    if len(ordered) == 1:
+        ordered = list(_halves(ordered[0], findings)[:2])
+        sides = {mask.measures.image_side for mask in ordered}
+        # Pieces have no ids: only their sides can tell them apart.
+        ordered = ordered if sides == {"left", "right"} else []
+    if len(ordered) < 2:
         return (subject,)
-    ordered = sorted(masks, key=lambda mask: -mask.measures.area_px)
-    if any(mask.is_piece for mask in masks):
-        ordered = ordered[:2]
     return tuple(_one(subject, mask, ordered) for mask in ordered)
 
 

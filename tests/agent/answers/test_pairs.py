@@ -185,3 +185,14 @@ def test_without_an_earlier_outline_there_is_no_difference() -> None:
     assert (
         answer == f"polyp (m1): area 200 px; there is no earlier outline of it. {UNKNOWN_SPACING}"
     )
+
+
+def test_two_masks_on_one_side_are_told_apart_by_their_ids() -> None:
+    found = findings(result("polyp", shown("m1", BAR), shown("m2", square(0, 40, 10, 50))))
+    assert "the larger is m1, by 100 px, 100 % of the area of m2." in tell(found, "compare")
+
+
+def test_pieces_on_one_side_are_not_compared() -> None:
+    found = findings(result("polyp", shown("m1", BAR | square(0, 40, 10, 50))))
+    answer = tell(found, "compare")
+    assert answer.startswith("polyp (m1, 2 pieces) area 300 px; there is no other to compare with.")

@@ -113,19 +113,18 @@ def test_many_masks_are_told_by_the_smallest_and_the_largest() -> None:
         (
             Intensity(mean=40.25, std=12.5, unit="HU"),
             "mean HU",
-            "mean 40.2 HU, spread 12.5 HU (standard deviation), of the values under the mask",
+            "mean 40.2 HU, spread 12.5 (standard deviation under the mask)",
         ),
         (
             Intensity(mean=101.0, std=0.0, unit="grey level"),
             "",
-            "mean 101 grey level, spread 0 grey level (standard deviation), of the values under"
-            " the mask",
+            "mean grey level 101, spread 0 (standard deviation under the mask)",
         ),
         (
             Intensity(mean=-1012.0, std=3.0, unit="stored value"),
             "mean HU of it",
-            "mean -1010 stored value, spread 3.00 stored value (standard deviation); these are no"
-            " Hounsfield units, which only a CT file holds, of the values under the mask",
+            "mean stored value -1010, spread 3.00 (standard deviation under the mask); these are no"
+            " Hounsfield units, which only a CT file holds",
         ),
         (None, "", "the values of the picture under the mask could not be read"),
     ],
