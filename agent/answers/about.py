@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from agent.answers.findings import Findings, Shown
 from agent.answers.numbers import listed, ratio
 from agent.answers.subjects import Subject, subjects_of, whole
-from agent.answers.told import Asked, Told, reason_of
+from agent.answers.told import Asked, Told
 from agent.language.lexicon import normalise
 from segmenter.contract import Frozen
 
@@ -68,7 +68,8 @@ def tell_unmeasurable(asked: Asked) -> list[Told]:
     if known is not None:
         return [Told(f"{_first_upper(known.name)} cannot be measured here: {known.why}.")]
     words = " ".join(asked.question.words.split()).rstrip(" ?.!")
-    quoted = 0 < len(words) <= MAX_QUOTED_CHARS and asked.findings.is_said(words)
+    requests = " ".join(asked.findings.requests[-1:]).lower()
+    quoted = 0 < len(words) <= MAX_QUOTED_CHARS and words.lower() in requests
     what = f'"{words}"' if quoted else "That"
     return [Told(f"{what} cannot be measured from the outlines of one picture.")]
 
@@ -124,7 +125,7 @@ def _why(subject: Subject, findings: Findings) -> list[Told]:
     if subject.result is None:
         return [Told(f"{subject.name}: it was not looked for.")]
     asked = _searched(subject.result.target.id, findings)
-    reason = reason_of(subject) or "nothing that can be shown was found"
+    reason = subject.reason or "nothing that can be shown was found"
     return [Told(f"{subject.name}: {'; '.join([*asked, reason])}.")]
 
 
@@ -151,8 +152,8 @@ def _phrase(concept: str | None, findings: Findings) -> str:
 
 
 def _check(subject: Subject) -> str:
-    reason = reason_of(subject)
-    head = f"A person should look: {reason}; check" if reason else "Check"
+    doubt = subject.reason
+    head = f"A person should look: {doubt}; check" if doubt else "Check"
     return f"{head} that it is {subject.name}, and its edges, on the picture."
 
 

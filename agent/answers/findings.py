@@ -87,6 +87,11 @@ class Findings:
         listed = self.concepts is not None and words in self.concepts
         return listed or bool(self.lexicon.terms_of(normalise(words))) or self.is_said(words)
 
+    def may_repeat(self, reason: str) -> bool:
+        """Tell whether a reason names targets only as they may be named."""
+        labels = (result.target.label for result in self.targets)
+        return all(self.may_name(label) for label in labels if label in reason)
+
     def name_of(self, target: Target) -> str:
         """Return what a target is called, without a model's own words."""
         label = target.label

@@ -42,6 +42,7 @@ NAMED_RATIOS: Mapping[tuple[str, str], NamedRatio] = {
 # What a share of a thing is one of, where the thing alone is named.
 WHOLES: Mapping[str, str] = {"lung infection": "lungs"}
 _PICTURE = re.compile(r"\b(picture|image|photo|film|scan|frame)\b", re.IGNORECASE)
+_AFFECTED = re.compile(r"\b(affected|infected|involved|diseased|abnormal|ill)\b", re.IGNORECASE)
 ESTIMATE = "an estimate, not a diagnosis"
 
 
@@ -78,7 +79,7 @@ def tell_share(asked: Asked) -> list[Told]:
         how = f"pixels of {entire.name} that are also in {part.name}"
         return [Told(f"{part.title}: {said} ({how}); {ESTIMATE}.")]
     told = [Told(f"{subject.title}: {together(subject.masks, 'percent')}.") for subject in shown]
-    return [*told, *missing] or [NOTHING]
+    return [*missing, *told] or [NOTHING]
 
 
 def tell_comparison(asked: Asked) -> list[Told]:
@@ -128,7 +129,10 @@ def _with_whole(subjects: tuple[Subject, ...], asked: Asked) -> tuple[Subject, .
     others = {part: whole for pair in WHOLES.items() for part, whole in (pair, pair[::-1])}
     other = others.get(subjects[0].label)
     found = (whole(result, asked.findings) for result in asked.findings.targets)
-    return (*subjects, *(subject for subject in found if subject.label == other))
+    added = [subject for subject in found if subject.label == other]
+    if not added and other is not None and _AFFECTED.search(asked.question.words):
+        added = [Subject(other, other, None, ())]
+    return (*subjects, *added)
 
 
 def _area_px(subject: Subject) -> int:

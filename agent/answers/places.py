@@ -2,9 +2,10 @@
 
 import re
 
+from agent.answers.chosen import OTHER
 from agent.answers.findings import Shown
 from agent.answers.numbers import number
-from agent.answers.subjects import OTHER, Subject, side_words, subjects_of
+from agent.answers.subjects import Subject, side_words, subjects_of
 from agent.answers.told import NOTHING, Asked, Told, not_outlined
 from agent.schemas.intent import Side
 from segmenter.contract import ImageRef

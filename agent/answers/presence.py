@@ -3,7 +3,7 @@
 from agent.answers.numbers import ratio
 from agent.answers.sizes import together
 from agent.answers.subjects import Subject, subjects_of
-from agent.answers.told import Asked, Told, not_outlined, reason_of
+from agent.answers.told import Asked, Told, not_outlined
 from agent.schemas.rounds import Status
 
 CAUTION = "an outline by a model, not a diagnosis"
@@ -29,7 +29,7 @@ def _presence(subject: Subject) -> Told:
         return Told(f"Cannot tell whether there is {name}: it was not looked for.")
     if result.status is Status.NOT_FOUND:
         return Told(f"No, looked for {name} and found none; that does not rule it out.")
-    reason = reason_of(subject) or "nothing that can be shown was found"
+    reason = subject.reason or "nothing that can be shown was found"
     return Told(f"Cannot tell whether there is {name}: {reason}.")
 
 
@@ -40,7 +40,7 @@ def _seen(subject: Subject) -> Told:
     score = f"score {ratio(best)}" + (" of the best" if len(masks) > 1 else "")
     said = f"{many}, {together(masks)}, {score}; {CAUTION}"
     if subject.is_uncertain:
-        doubt = f" ({reason})" if (reason := reason_of(subject)) else ""
+        doubt = f" ({subject.reason})" if subject.reason else ""
         return Told(
             f"Uncertain: something that may be {subject.name} was found{doubt}: {said}.", True
         )

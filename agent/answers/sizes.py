@@ -111,6 +111,8 @@ def _tell(subject: Subject, quantities: Sequence[Quantity], unit: Unit | None) -
         said = "; ".join(_range(masks, quantity, unit) for quantity in quantities)
     if len(masks) > 1 and quantities[0].adds_up:
         said = f"{together(masks, unit)}; {said}"
+    if quantities != (AREA,) and any(mask.measures.pieces > 1 for mask in masks):
+        said += "; over all pieces of a mask together"
     has_lengths = any(quantity.is_length for quantity in quantities)
     return Told(f"{subject.title}: {said}.", has_lengths)
 

@@ -1,25 +1,15 @@
 """What a question is about: masks by their ids, things by their names, or "it". Pure."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from agent.answers.chosen import OTHER, halves, image_side, on_side, placed, ranked
 from agent.answers.findings import UNNAMED, Findings, Shown
 from agent.language.lexicon import normalise
-from agent.masks.selection import SPECK_SHARE
 from agent.planners.targets import Frame
-from agent.schemas.intent import Intent, Question, Rank, Side, Thing, Which
+from agent.schemas.intent import Intent, Question, Thing
 from agent.schemas.rounds import Status
 from agent.schemas.runs import TargetResult
-from segmenter.contract import BinaryMask
-from segmenter.masks.components import components
-from segmenter.masks.geometry import mask_box
-from segmenter.masks.rle import decode, encode
-from segmenter.measures.mask import measure
-
-OTHER: Mapping[str, Side] = {"left": "right", "right": "left"}
-# More pieces of one mask are not told apart.
-MAX_PIECES = 20
 
 
 class Subject(NamedTuple):
@@ -29,6 +19,7 @@ class Subject(NamedTuple):
         label: the term of the lexicon, or "".
         result: None for what no target stands for.
         masks: those meant; () for what is not outlined.
+        reason: why the target ended as it did, "" where that would quote a model's words.
         frame: whose left and right are meant.
         where: the side of the picture, of what is named by a side.
     """
@@ -39,6 +30,7 @@ class Subject(NamedTuple):
     masks: tuple[Shown, ...]
     frame: Frame = "image"
     where: str = ""
+    reason: str = ""
 
     @property
     def title(self) -> str:
@@ -104,7 +96,7 @@ def apart(subject: Subject, findings: Findings) -> tuple[Subject, ...]:
     """Return a subject's masks, or what its only mask holds on either side, each as one."""
     ordered = sorted(subject.masks, key=lambda mask: -mask.measures.area_px)
     if len(ordered) == 1:
-        ordered = list(_halves(ordered[0], findings)[:2])
+        ordered = list(halves(ordered[0], findings)[:2])
         sides = {mask.measures.image_side for mask in ordered}
         # Pieces have no ids: only their sides can tell them apart.
         ordered = ordered if sides == {"left", "right"} else []
@@ -119,7 +111,9 @@ def whole(result: TargetResult, findings: Findings) -> Subject:
     frame = findings.frame_of(result.target)
     terms = findings.lexicon.terms_of(normalise(result.target.label))
     label = terms[0].label if terms else ""
-    return Subject(findings.name_of(result.target), label, result, masks, frame)
+    reason = result.reason if findings.may_repeat(result.reason) else ""
+    name = findings.name_of(result.target)
+    return Subject(name, label, result, masks, frame, reason=reason)
 
 
 def _one(subject: Subject, mask: Shown, masks: Sequence[Shown]) -> Subject:
@@ -171,87 +165,13 @@ def _narrowed(thing: Thing, result: TargetResult, findings: Findings) -> Subject
     """Return those of a target's masks that a thing means."""
     subject, which = whole(result, findings), thing.which
     if which.side is not None:
-        side = _image_side(which, subject.frame)
+        side = image_side(which, subject.frame)
         subject = subject._replace(
             name=f"{which.side} {_name(thing, findings)}",
-            masks=_on_side(subject.masks, side, findings),
+            masks=on_side(subject.masks, side, findings),
             where=f"on the image's {side}",
         )
     if result.target.id in findings.worked:
         # What the run has selected is not selected from once more.
         return subject
-    return subject._replace(masks=_ranked(_placed(subject.masks, which, findings), which, findings))
-
-
-def _image_side(which: Which, frame: Frame) -> Side:
-    assert which.side is not None, "only what has a side is on one"
-    is_patients = (which.frame or frame) == "patient"
-    return OTHER[which.side] if is_patients else which.side
-
-
-def _on_side(masks: Sequence[Shown], side: Side, findings: Findings) -> tuple[Shown, ...]:
-    """Return the masks on a side of the image; one that reaches over the middle gives its pieces.
-
-    A mask of one piece is on the side of its centroid.
-    """
-    split = [piece for mask in masks for piece in _halves(mask, findings) or (mask,)]
-    return tuple(piece for piece in split if piece.measures.image_side == side)
-
-
-def _halves(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
-    middle = findings.image.width / 2
-    return _pieces(mask, findings) if mask.box.x0 < middle < mask.box.x1 else ()
-
-
-def _pieces(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
-    """Return the large pieces of a mask, the largest first; () if it is in one."""
-    if mask.measures.pieces < 2:
-        return ()
-    found = components(decode(mask.rle))
-    numbers = found.largest_first(least_px=SPECK_SHARE * float(found.areas.max()))[:MAX_PIECES]
-    if len(numbers) < 2:
-        return ()
-    return tuple(_piece(mask, found.labels == chosen, findings) for chosen in numbers)
-
-
-def _piece(mask: Shown, piece: BinaryMask, findings: Findings) -> Shown:
-    box = mask_box(piece)
-    assert box is not None, "a component has pixels"
-    measures = measure(piece, findings.image.spacing)
-    return Shown(mask.item, encode(piece), box, measures, is_piece=True)
-
-
-def _placed(masks: Sequence[Shown], which: Which, findings: Findings) -> tuple[Shown, ...]:
-    """Return the masks of a part of the picture, or at its border or not."""
-    if which.border is not None:
-        touching = which.border == "touching"
-        masks = [mask for mask in masks if mask.measures.touches_edge == touching]
-    if which.place is None:
-        return tuple(masks)
-    height = findings.image.height
-    low, high = {"top": (0.0, 1 / 2), "bottom": (1 / 2, 1.0), "middle": (1 / 3, 2 / 3)}[which.place]
-    return tuple(
-        mask for mask in masks if low * height <= mask.measures.centroid[1] <= high * height
-    )
-
-
-def _ranked(masks: tuple[Shown, ...], which: Which, findings: Findings) -> tuple[Shown, ...]:
-    rank = which.rank
-    if rank is None:
-        return masks
-
-    def order(mask: Shown) -> float:
-        (x, y), image = mask.measures.centroid, findings.image
-        keys: dict[Rank, float] = {
-            "largest": -mask.measures.area_px,
-            "smallest": mask.measures.area_px,
-            "leftmost": x,
-            "rightmost": -x,
-            "topmost": y,
-            "bottommost": -y,
-            "central": math.hypot(x - image.width / 2, y - image.height / 2),
-        }
-        return keys[rank]
-
-    start = which.nth - 1
-    return tuple(sorted(masks, key=order)[start : start + (which.limit or 1)])
+    return subject._replace(masks=ranked(placed(subject.masks, which, findings), which, findings))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from agent.answers.findings import UNNAMED, Findings
+from agent.answers.findings import Findings
 from agent.answers.subjects import Subject
 from agent.schemas.intent import Intent, Question
 from agent.schemas.rounds import Status
@@ -32,18 +32,10 @@ NOTHING = Told("Nothing is outlined yet, so there is nothing to measure.")
 
 def not_outlined(subject: Subject) -> Told:
     """Say that there is nothing to measure of a thing, and why."""
-    if subject.result is None:
+    # Of what was narrowed down to nothing the target's reason tells nothing.
+    if subject.result is None or subject.result.masks:
         return Told(f"{subject.name}: not outlined here, so there is nothing to measure.")
     if subject.result.status is Status.NOT_FOUND:
         return Told(f"{subject.name}: looked for and not found, so there is nothing to measure.")
-    why = f" ({reason})" if (reason := reason_of(subject)) else ""
+    why = f" ({subject.reason})" if subject.reason else ""
     return Told(f"{subject.name}: not outlined{why}, so there is nothing to measure.")
-
-
-def reason_of(subject: Subject) -> str:
-    """Return why a target ended as it did, "" where that would quote a model's words."""
-    result = subject.result
-    # Of what was narrowed down to nothing the reason tells nothing.
-    if result is None or (result.masks and not subject.masks):
-        return ""
-    return "" if UNNAMED in subject.name else result.reason

@@ -63,6 +63,16 @@ def test_words_of_a_model_never_enter_an_answer(topic: str) -> None:
     assert UNNAMED in tell(found, "size")
 
 
+def test_a_reason_that_names_another_thing_in_a_models_words_is_left_out() -> None:
+    claim = "mass of 12 mm"
+    reason = f"polyp and {claim} cover the same pixels"
+    unsure = result("polyp", shown("m1", BAR), status=Status.UNCERTAIN, reason=reason)
+    found = findings(unsure, result(claim, shown("m2", BAR), key="t2"), requests=("polyp?",))
+    assert "12" not in tell(found, "presence", masks=("m1",))
+    said = findings(*found.targets, requests=(f"is there a {claim}?",))
+    assert reason in tell(said, "presence", masks=("m1",))
+
+
 @st.composite
 def pictures(draw: st.DrawFn) -> Findings:
     """Up to two things of up to six rectangles each, with holes."""

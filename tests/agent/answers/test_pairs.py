@@ -196,3 +196,8 @@ def test_pieces_on_one_side_are_not_compared() -> None:
     found = findings(result("polyp", shown("m1", BAR | square(0, 40, 10, 50))))
     answer = tell(found, "compare")
     assert answer.startswith("polyp (m1, 2 pieces) area 300 px; there is no other to compare with.")
+
+
+def test_an_affected_share_needs_what_affects_it() -> None:
+    answer = tell(TWO_LUNGS, "share", things=(LUNGS,), words="how much of the lung is affected")
+    assert answer.startswith("lung infection: not outlined here, so there is nothing to measure.")

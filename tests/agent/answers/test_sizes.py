@@ -172,3 +172,12 @@ def test_a_question_may_mean_one_of_several(which: dict[str, object], mask_id: s
     found = findings(result("polyp", *numbered))
     answer = tell(found, "area", things=(thing("polyp", "polyp", **which),))
     assert answer.startswith(f"polyp ({mask_id}): area")
+
+
+def test_a_mask_in_pieces_is_measured_as_one_and_said_to_be() -> None:
+    found = findings(result("polyp", shown("m1", BAR | square(0, 40, 10, 50))))
+    assert tell(found, "width") == (
+        "polyp (m1, 2 pieces): width 24.0 px of the upright box around the mask; over all pieces of"
+        f" a mask together. {UNKNOWN_SPACING}"
+    )
+    assert tell(found, "area") == f"polyp (m1, 2 pieces): area 300 px. {UNKNOWN_SPACING}"
