@@ -14,8 +14,8 @@ from segmenter.masks.rle import decode, encode
 from segmenter.measures.mask import measure
 
 OTHER: Mapping[str, Side] = {"left": "right", "right": "left"}
-# More pieces of one mask are not told apart.
-MAX_PIECES = 20
+# More pieces of one mask are not told apart; as many as are cut apart for masks of their own.
+MAX_PIECES = 120
 
 
 def image_side(which: Which, frame: Frame) -> Side:
@@ -37,10 +37,10 @@ def on_side(masks: Sequence[Shown], side: Side, findings: Findings) -> tuple[Sho
 def halves(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
     """Return the large pieces of a mask that reaches over the picture's middle, largest first."""
     middle = findings.image.width / 2
-    return _pieces(mask, findings) if mask.box.x0 < middle < mask.box.x1 else ()
+    return pieces(mask, findings) if mask.box.x0 < middle < mask.box.x1 else ()
 
 
-def _pieces(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
+def pieces(mask: Shown, findings: Findings) -> tuple[Shown, ...]:
     """Return the large pieces of a mask, the largest first; () if it is in one."""
     if mask.measures.pieces < 2:
         return ()

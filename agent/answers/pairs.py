@@ -98,7 +98,12 @@ def tell_comparison(asked: Asked) -> list[Told]:
 
 
 def tell_difference(asked: Asked) -> list[Told]:
-    """Tell how the area of each target has changed since before its last change."""
+    """Tell how the area of each target has changed since before its last change.
+
+    The difference of two things is that of their areas.
+    """
+    if len(asked.question.things) > 1 or len(asked.question.masks) > 1:
+        return tell_comparison(asked)
     subjects = subjects_of(asked.question, asked.intent, asked.findings)
     return [_change(subject, asked) for subject in subjects] or [NOTHING]
 

@@ -55,8 +55,9 @@ def _count(subject: Subject) -> Told:
             return Told(f"{subject.name}: none, looked for and not found.")
         return not_outlined(subject)
     doubt = ", uncertain" if subject.is_uncertain else ""
-    if len(masks) > 1:
+    is_cut = masks[0].is_piece
+    if len(masks) > 1 and not is_cut:
         return Told(f"{subject.name}: {len(masks)} counted, one mask each{doubt}.")
-    pieces, name = masks[0].measures.pieces, masks[0].id
+    pieces, name = len(masks) if is_cut else masks[0].measures.pieces, masks[0].id
     how = f"separate pieces of mask {name}; those that touch count as one"
     return Told(f"{subject.name}: {pieces} counted, as {how}{doubt}.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.answers.chosen import OTHER, halves, image_side, on_side, placed, ranked
+from agent.answers.chosen import OTHER, halves, image_side, on_side, pieces, placed, ranked
 from agent.answers.findings import UNNAMED, Findings, Shown
 from agent.language.lexicon import normalise
 from agent.planners.targets import Frame
@@ -174,4 +174,7 @@ def _narrowed(thing: Thing, result: TargetResult, findings: Findings) -> Subject
     if result.target.id in findings.worked:
         # What the run has selected is not selected from once more.
         return subject
+    if which.place or which.border or which.rank:
+        parts = (part for mask in subject.masks for part in pieces(mask, findings) or (mask,))
+        subject = subject._replace(masks=tuple(parts))
     return subject._replace(masks=ranked(placed(subject.masks, which, findings), which, findings))

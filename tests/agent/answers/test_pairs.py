@@ -201,3 +201,8 @@ def test_pieces_on_one_side_are_not_compared() -> None:
 def test_an_affected_share_needs_what_affects_it() -> None:
     answer = tell(TWO_LUNGS, "share", things=(LUNGS,), words="how much of the lung is affected")
     assert answer.startswith("lung infection: not outlined here, so there is nothing to measure.")
+
+
+def test_the_difference_of_two_things_is_that_of_their_areas() -> None:
+    answer = tell(EYE, "difference", things=(DISC, CUP))
+    assert "the larger is optic disc, by 1000 px" in answer

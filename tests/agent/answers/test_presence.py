@@ -68,3 +68,14 @@ def test_none_is_counted_only_of_what_was_looked_for() -> None:
     assert answer == (
         "polyp: not outlined (its absence is not sure), so there is nothing to measure."
     )
+
+
+def test_a_part_of_the_pieces_of_a_mask_is_counted() -> None:
+    three = BAR | RIGHT_BAR | square(0, 50, 5, 55)
+    found = findings(result("nuclei", shown("m1", three, "nuclei")))
+    upper = thing("nuclei", "nuclei", place="top")
+    assert tell(found, "count", things=(upper,)) == (
+        "nuclei: 2 counted, as separate pieces of mask m1; those that touch count as one."
+    )
+    smallest = thing("nuclei", "nuclei", rank="smallest")
+    assert tell(found, "area", things=(smallest,)).startswith("nuclei (part of m1): area 25 px.")
