@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from agent.answers.findings import Findings, Shown
 from agent.answers.numbers import listed, ratio
 from agent.answers.subjects import Subject, subjects_of, whole
-from agent.answers.told import Asked, Told
+from agent.answers.told import NOT_ASKED, Asked, Told
 from agent.language.lexicon import normalise
 from segmenter.contract import Frozen
 
@@ -121,9 +121,11 @@ def _why(subject: Subject, findings: Findings) -> list[Told]:
             Told(f"{subject._replace(masks=(mask,)).title}: {_story(mask, findings)}.")
             for mask in subject.masks[:MAX_WHY]
         ]
-        return [*shown, Told(_check(subject))]
+        more = len(subject.masks) - MAX_WHY
+        rest = [Told(f"{more} more masks of {subject.name} came likewise.")] if more > 0 else []
+        return [*shown, *rest, Told(_check(subject))]
     if subject.result is None:
-        return [Told(f"{subject.name}: it was not looked for.")]
+        return [Told(f"{subject.name}: {subject.reason or NOT_ASKED}.")]
     asked = _searched(subject.result.target.id, findings)
     reason = subject.reason or "nothing that can be shown was found"
     return [Told(f"{subject.name}: {'; '.join([*asked, reason])}.")]

@@ -1,10 +1,12 @@
 """Places: where on the picture, on which side, over the middle or not. Pure."""
 
 import re
+from collections.abc import Callable
 
 from agent.answers.chosen import OTHER
 from agent.answers.findings import Shown
-from agent.answers.numbers import number
+from agent.answers.numbers import listed, number
+from agent.answers.sizes import MAX_EACH
 from agent.answers.subjects import Subject, side_words, subjects_of
 from agent.answers.told import NOTHING, Asked, Told, not_outlined
 from agent.schemas.intent import Side
@@ -18,47 +20,72 @@ _COLUMNS = ("left", "middle", "right")
 def tell_place(asked: Asked) -> list[Told]:
     """Tell the thirds of the picture, the centroid and the side of each mask."""
     image = asked.findings.image
-    return [
-        Told(f"{subject.title}: {_place(mask, image)}; {_side(mask, subject, image)}.")
-        for subject, mask in _masks(asked)
-    ] or _none(asked)
+
+    def tell(mask: Shown, subject: Subject) -> str:
+        return f"{subject.title}: {_place(mask, image)}; {_side(mask, subject, image)}."
+
+    return _tell_each(asked, tell, _spread)
 
 
 def tell_side(asked: Asked) -> list[Told]:
     """Tell which side each mask is on, and whether that is the side asked for."""
     wanted, image = _wanted(asked), asked.findings.image
-    return [
-        Told(f"{_yes_no(mask, subject, wanted)}{subject.title}: {_side(mask, subject, image)}.")
-        for subject, mask in _masks(asked)
-    ] or _none(asked)
+
+    def tell(mask: Shown, subject: Subject) -> str:
+        return f"{_yes_no(mask, subject, wanted)}{subject.title}: {_side(mask, subject, image)}."
+
+    return _tell_each(asked, tell, _spread)
 
 
 def tell_midline(asked: Asked) -> list[Told]:
     """Tell whether each mask reaches both sides of the picture's vertical middle."""
     image = asked.findings.image
-    told = [Told(f"{subject.title}: {_midline(mask, image)}.") for subject, mask in _masks(asked)]
-    return [*told, _MIDDLE] if told else _none(asked)
+
+    def tell(mask: Shown, subject: Subject) -> str:
+        return f"{subject.title}: {_midline(mask, image)}."
+
+    def tell_many(subject: Subject) -> str:
+        over = sum(_is_over_middle(mask, image) for mask in subject.masks)
+        return f"{subject.title}: {over} of them reach both sides of the picture's vertical middle."
+
+    return [*_tell_each(asked, tell, tell_many), _MIDDLE]
 
 
 _MIDDLE = Told("This is the middle of the picture, not the anatomical midline.")
 
 
-def _masks(asked: Asked) -> list[tuple[Subject, Shown]]:
-    """Return each mask with its subject; the side in the question is asked, and selects nothing."""
+def _tell_each(
+    asked: Asked, tell: Callable[[Shown, Subject], str], tell_many: Callable[[Subject], str]
+) -> list[Told]:
+    """Tell of each mask, of many together, and of what is not outlined that it is not."""
+    told: list[Told] = []
+    for subject in _subjects(asked):
+        if not subject.masks:
+            told.append(not_outlined(subject))
+        elif len(subject.masks) > MAX_EACH:
+            told.append(Told(tell_many(subject)))
+        else:
+            told += [Told(tell(mask, subject._replace(masks=(mask,)))) for mask in subject.masks]
+    return told or [NOTHING]
+
+
+def _subjects(asked: Asked) -> tuple[Subject, ...]:
+    """Return what is asked about; the side in the question is asked, and selects nothing."""
     things = tuple(
         thing.model_copy(update={"which": thing.which.model_copy(update={"side": None})})
         for thing in asked.question.things
     )
     question = asked.question.model_copy(update={"things": things})
-    subjects = subjects_of(question, asked.intent, asked.findings)
-    return [
-        (subject._replace(masks=(mask,)), mask) for subject in subjects for mask in subject.masks
+    return subjects_of(question, asked.intent, asked.findings)
+
+
+def _spread(subject: Subject) -> str:
+    """Say how many of many masks are on which side."""
+    sides = [mask.measures.image_side for mask in subject.masks]
+    counts = [
+        f"{sides.count(side)} on {side_words(side, subject.frame)}" for side in ("left", "right")
     ]
-
-
-def _none(asked: Asked) -> list[Told]:
-    subjects = subjects_of(asked.question, asked.intent, asked.findings)
-    return [not_outlined(subject) for subject in subjects] or [NOTHING]
+    return f"{subject.title}: {listed(counts)}, by their centroids."
 
 
 def _place(mask: Shown, image: ImageRef) -> str:

@@ -3,7 +3,7 @@
 from agent.answers.numbers import ratio
 from agent.answers.sizes import together
 from agent.answers.subjects import Subject, subjects_of
-from agent.answers.told import Asked, Told, not_outlined
+from agent.answers.told import NOT_ASKED, Asked, Told, not_outlined
 from agent.schemas.rounds import Status
 
 CAUTION = "an outline by a model, not a diagnosis"
@@ -26,7 +26,7 @@ def _presence(subject: Subject) -> Told:
         return _seen(subject)
     result, name = subject.result, subject.name
     if result is None:
-        return Told(f"Cannot tell whether there is {name}: it was not looked for.")
+        return Told(f"Cannot tell whether there is {name}: {subject.reason or NOT_ASKED}.")
     if result.status is Status.NOT_FOUND:
         return Told(f"No, looked for {name} and found none; that does not rule it out.")
     reason = subject.reason or "nothing that can be shown was found"
@@ -41,9 +41,7 @@ def _seen(subject: Subject) -> Told:
     said = f"{many}, {together(masks)}, {score}; {CAUTION}"
     if subject.is_uncertain:
         doubt = f" ({subject.reason})" if subject.reason else ""
-        return Told(
-            f"Uncertain: something that may be {subject.name} was found{doubt}: {said}.", True
-        )
+        return Told(f"Uncertain whether there is {subject.name}{doubt}: {said}.", has_lengths=True)
     return Told(f"Yes, found {subject.name}: {said}.", has_lengths=True)
 
 

@@ -84,17 +84,11 @@ def tell_volume(asked: Asked) -> list[Told]:
 
 
 def tell_intensity(asked: Asked) -> list[Told]:
-    """Tell mean and spread of the values under each mask."""
+    """Tell mean and spread of the values under masks."""
     subjects = subjects_of(asked.question, asked.intent, asked.findings)
-    return (
-        [
-            Told(_intensity(subject, mask, asked.question.words))
-            for subject in subjects
-            for mask in subject.masks
-        ]
-        or [not_outlined(subject) for subject in subjects]
-        or [NOTHING]
-    )
+    return [
+        told for subject in subjects for told in _intensities(subject, asked.question.words)
+    ] or [NOTHING]
 
 
 def _tell(subject: Subject, quantities: Sequence[Quantity], unit: Unit | None) -> Told:
@@ -142,15 +136,34 @@ def together(masks: Sequence[Shown], unit: Unit | None = None) -> str:
     return said if len(masks) == 1 else f"{said} together (sum of the masks)"
 
 
-def _intensity(subject: Subject, mask: Shown, words: str) -> str:
-    title = subject._replace(masks=(mask,)).title
-    found = mask.measures.intensity
-    if found is None:
-        return f"{title}: the values of the picture under the mask could not be read."
-    mean, spread = number(found.mean), f"{number(found.std)} (standard deviation under the mask)"
-    if found.unit == "HU":
-        return f"{title}: mean {mean} HU, spread {spread}."
-    said = f"{title}: mean {found.unit} {mean}, spread {spread}"
-    if _HOUNSFIELD.search(words):
+def _intensities(subject: Subject, words: str) -> list[Told]:
+    """Tell the values of each mask, or of the darkest and the brightest of many."""
+    known = [mask for mask in subject.masks if mask.measures.intensity is not None]
+    if not subject.masks:
+        return [not_outlined(subject)]
+    if not known:
+        unread = "the values of the picture under the mask could not be read"
+        return [Told(f"{subject.title}: {unread}.")]
+    ordered = sorted(known, key=_mean) if len(known) > MAX_EACH else known
+    chosen = [ordered[0], ordered[-1]] if len(known) > MAX_EACH else known
+    words_of = [f"{mask.id} " if len(known) > 1 else "" for mask in chosen]
+    said = "; ".join(f"{name}{_values(mask)}" for name, mask in zip(words_of, chosen, strict=True))
+    if len(known) > MAX_EACH:
+        said = f"the darkest and the brightest: {said}"
+    unit = known[0].measures.intensity.unit if known[0].measures.intensity else ""
+    if unit != "HU" and _HOUNSFIELD.search(words):
         said += "; these are no Hounsfield units, which only a CT file holds"
-    return f"{said}."
+    return [Told(f"{subject.title}: {said}.")]
+
+
+def _mean(mask: Shown) -> float:
+    return mask.measures.intensity.mean if mask.measures.intensity else 0.0
+
+
+def _values(mask: Shown) -> str:
+    found = mask.measures.intensity
+    assert found is not None, "only what was read is told"
+    spread = f"spread {number(found.std)} (standard deviation under the mask)"
+    if found.unit == "HU":
+        return f"mean {number(found.mean)} HU, {spread}"
+    return f"mean {found.unit} {number(found.mean)}, {spread}"

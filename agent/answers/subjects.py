@@ -11,6 +11,9 @@ from agent.schemas.intent import Intent, Question, Thing
 from agent.schemas.rounds import Status
 from agent.schemas.runs import TargetResult
 
+# Of what was spoken of and is not there; only the run that looked for it knows more.
+GONE = "nothing of it is outlined now"
+
 
 class Subject(NamedTuple):
     """One thing that a question is about.
@@ -71,7 +74,7 @@ def _it(findings: Findings) -> tuple[Subject, ...]:
         return tuple(
             whole(shown[target.id], findings)
             if target.id in shown
-            else Subject(findings.name_of(target), "", None, ())
+            else Subject(findings.name_of(target), "", None, (), reason=GONE)
             for target in findings.spoken
         )
     return tuple(whole(result, findings) for result in findings.targets[-1:])

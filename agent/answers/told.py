@@ -27,6 +27,7 @@ class Told(NamedTuple):
     has_lengths: bool = False
 
 
+NOT_ASKED = "it was not looked for"
 NOTHING = Told("Nothing is outlined yet, so there is nothing to measure.")
 
 

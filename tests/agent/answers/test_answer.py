@@ -146,7 +146,7 @@ def known_numbers(found: Findings) -> Iterator[Known]:
     """Every measure with its unit; sums, differences, ratios and shares of two; and counts."""
     groups: list[list[BinaryMask]] = []
     for target in found.targets:
-        yield "", len(target.masks)
+        yield from (("", count) for count in range(len(target.masks) + 1))
         drawn = [decode(item.candidate.mask.rle) for item in target.masks]
         groups += [drawn, *([mask] for mask in drawn)] if drawn else []
         for item, mask in zip(target.masks, drawn, strict=True):

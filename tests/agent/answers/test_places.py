@@ -105,3 +105,20 @@ def test_the_midline_is_the_middle_of_the_picture(mask: BinaryMask, said: str) -
 
 def test_a_place_of_nothing_is_not_told() -> None:
     assert tell(findings(), "place") == "Nothing is outlined yet, so there is nothing to measure."
+
+
+def test_many_masks_are_counted_by_side_and_what_is_missing_is_named() -> None:
+    masks = [square(x, 0, x + 4, 4) for x in (0, 8, 16, 30, 40, 50)]
+    numbered = [shown(f"m{at}", mask) for at, mask in enumerate(masks, start=1)]
+    found = findings(result("polyp", *numbered), requests=("polyps and gallstone",))
+    asked = (thing("polyp", "polyp"), thing("gallstone", "gallstone"))
+    missing = "gallstone: not outlined here, so there is nothing to measure."
+    # The fourth lies on the middle.
+    assert tell(found, "place", things=asked) == (
+        f"polyp (6 masks): 3 on the image's left and 2 on the image's right, by their centroids."
+        f" {missing}"
+    )
+    assert tell(found, "midline", things=asked) == (
+        "polyp (6 masks): 1 of them reach both sides of the picture's vertical middle."
+        f" {missing} {CAVEAT}"
+    )

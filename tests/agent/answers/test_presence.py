@@ -33,7 +33,7 @@ def test_an_uncertain_find_is_neither_yes_nor_no() -> None:
     reason = "the mask is of middling quality"
     found = findings(result("polyp", shown("m1", BAR), status=Status.UNCERTAIN, reason=reason))
     assert tell(found, "presence", find=(POLYP,)) == (
-        f"Uncertain: something that may be polyp was found ({reason}): 1 mask,"
+        f"Uncertain whether there is polyp ({reason}): 1 mask,"
         f" area 200 px, score 0.90; an outline by a model, not a diagnosis. {UNKNOWN_SPACING}"
     )
 

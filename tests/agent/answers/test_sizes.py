@@ -181,3 +181,15 @@ def test_a_mask_in_pieces_is_measured_as_one_and_said_to_be() -> None:
         f" a mask together. {UNKNOWN_SPACING}"
     )
     assert tell(found, "area") == f"polyp (m1, 2 pieces): area 300 px. {UNKNOWN_SPACING}"
+
+
+def test_values_of_many_masks_are_those_of_the_darkest_and_the_brightest() -> None:
+    masks = [
+        shown(f"m{at}", BAR, intensity=Intensity(mean=mean, std=1.0, unit="HU"))
+        for at, mean in enumerate((50.0, 10.0, 30.0, 20.0, 40.0), start=1)
+    ]
+    spread = "spread 1.00 (standard deviation under the mask)"
+    assert tell(findings(result("liver", *masks)), "intensity") == (
+        f"liver (5 masks): the darkest and the brightest: m2 mean 10.0 HU, {spread}; m1 mean 50.0"
+        f" HU, {spread}."
+    )
