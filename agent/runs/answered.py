@@ -59,4 +59,5 @@ def findings_of(run: RunRecord, context: RunContext, thread: ThreadRecord) -> Fi
         requests=(*thread.requests, run.request),
         modality=modality,
         concepts=() if can is None else can.concepts,
+        spoken=context.opening.spoken or thread.spoken,
     )

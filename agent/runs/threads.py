@@ -9,8 +9,8 @@ import secrets
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from agent.conversation.history import act_of, is_only_that
 from agent.answers.earlier import earlier_results
+from agent.conversation.history import act_of, is_only_that
 from agent.errors import RunNotFound, ThreadBusy, ThreadNotFound
 from agent.language.modality import UNKNOWN, known_modality
 from agent.runs.result import bounded
