@@ -293,7 +293,7 @@ ROWS: list[Typed] = [
     Typed(
         SKIN,
         ("skin lesion", "what is the area in px?"),
-        lambda runs: same(*runs) and _grouped(area(runs[1])) in runs[1]["answer"],
+        lambda runs: same(*runs) and f"{area(runs[1])} px" in runs[1]["answer"],
     ),
     Typed(
         SKIN,
@@ -347,7 +347,11 @@ ROWS: list[Typed] = [
         ("LV cavity, myocardium and RV cavity",),
         lambda runs: (
             not _overlap(runs[0], "left ventricle", "right ventricle")
-            or (unsure(runs[0]) and tells(runs[0], "same pixels"))
+            or (
+                _statuses(runs[0], "ventricle") == {"uncertain"}
+                and runs[0]["needs_review"]
+                and tells(runs[0], "same pixels")
+            )
         ),
     ),
     *(
@@ -360,7 +364,7 @@ ROWS: list[Typed] = [
         CHEST,
         ("both lungs", "compare left and right lung"),
         lambda runs: (
-            area(runs[0]) == area(runs[1]) and tells(runs[1], "left", "right", "px", "difference")
+            area(runs[0]) == area(runs[1]) and tells(runs[1], "left", "right", "px", "larger", "%")
         ),
     ),
     Typed(
@@ -427,20 +431,20 @@ def _areas(run: Run) -> list[int]:
 
 
 def _names_side(run: Run) -> bool:
-    return any(word in run["answer"] for word in ("left", "right")) and "side" in run["answer"]
+    return any(word in run["answer"] for word in ("image's left", "image's right"))
 
 
 def _on_border(mask: BinaryMask) -> bool:
     return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
 
 
-def _grouped(number: int) -> str:
-    return f"{number:,}"
-
-
 def _of_heart(run: Run) -> bool:
-    labels = shown(run)
-    return bool(labels) and labels <= {"left ventricle", "right ventricle"}
+    concepts = {mask["concept"] for target in run["targets"] for mask in target["masks"]}
+    return bool(concepts) and concepts <= {"left ventricle", "right ventricle"}
+
+
+def _statuses(run: Run, label: str) -> set[str]:
+    return {target["status"] for target in run["targets"] if label in target["label"]}
 
 
 def _overlap(run: Run, first: str, second: str) -> bool:

@@ -55,7 +55,7 @@ def run(
         run_id="run_" + "0" * 32,
         request=request("outline the polyp"),
         image=image_ref(),
-        opening=replace(opening, asks_planner=bool(intent.find)),
+        opening=replace(opening, looked_for=intent.find, asks_planner=bool(intent.find)),
         planner=tools.rules,
         tools=tools,
         budget=Budget(seconds=60.0),
