@@ -50,9 +50,10 @@ def _reopening(target: Target, opening: Opening, limits: CallLimits) -> tuple[Ca
 
 def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallLimits) -> Plan:
     """Return the plan with the thread's ids, full phrases and admissible first calls."""
-    if plan.decision == "absent" and not plan.targets:
+    if plan.decision != "unclear" and not plan.targets:
         # "Absent" is never the planner's word alone: the tool is asked for what the words name.
-        plan = plan_request(question, load_lexicon()).model_copy(update={"decision": "absent"})
+        ruled = plan_request(question, load_lexicon())
+        plan = ruled.model_copy(update={"decision": plan.decision, "intent": plan.intent})
     names = _thread_ids(plan.targets, question)
     modality = _modality(plan, question)
     renumbered = [target.model_copy(update={"id": names[target.id]}) for target in plan.targets]
@@ -77,6 +78,7 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         targets=tuple(both),
         calls=calls,
         note=_note(plan.note, targets[room:], _unused_boxes(renamed, calls)),
+        intent=plan.intent,
     )
 
 

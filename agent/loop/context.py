@@ -15,7 +15,7 @@ from agent.contract import Planner, PlanQuestion
 from agent.conversation.opening import Opening
 from agent.policy.ledger import is_rejected_by_client
 from agent.schemas.rounds import Candidate, Usage
-from agent.schemas.runs import AgentRequest, Watch
+from agent.schemas.runs import AgentRequest, ThreadRecord, Watch
 from agent.settings import AgentSettings, Budget
 from segmenter.contract import (
     BinaryMask,
@@ -51,6 +51,7 @@ class RunContext:
     """One run's pixels, candidates and clients.
 
     Attributes:
+        thread: as it was before the run.
         watch: is told every step.
         spent_s: how long it was carried out before, by this process or others.
         is_resumed: somebody goes on with the run if it cannot go on now.
@@ -64,6 +65,7 @@ class RunContext:
     run_id: str
     request: AgentRequest
     image: ImageRef
+    thread: ThreadRecord
     opening: Opening
     planner: Planner
     tools: Tools
@@ -82,13 +84,18 @@ class RunContext:
 
     def __post_init__(self) -> None:
         """Start from the opening."""
+        self._started = self.tools.clock() - self.spent_s
+        self.start_from(self.opening)
+
+    def start_from(self, opening: Opening) -> None:
+        """Take up what a run starts from; before the first candidate of its own."""
+        self.opening = opening
         self.candidates = {candidate.id: candidate for candidate in self.opening.candidates}
         verdicts = {verdict.candidate: verdict for verdict in self.opening.verdicts}
         self.rejected = frozenset(
             name for name in verdicts if is_rejected_by_client(name, verdicts)
         )
         self.next_mask = self.opening.next_mask
-        self._started = self.tools.clock() - self.spent_s
 
     def image_pixels(self) -> RgbImage:
         """Return the pixels `prepare` has read."""

@@ -3,6 +3,9 @@
 import asyncio
 
 from agent.contract import RoundView
+from agent.conversation.follow_up import open_thread
+from agent.conversation.merge import merge
+from agent.language.lexicon import load_lexicon
 from agent.loop.admission import admit_plan, reopened_plan, standing_ids
 from agent.loop.candidates import take_in, to_failure, to_request
 from agent.loop.challenge import MAX_COMPARISONS, settle
@@ -49,22 +52,47 @@ async def prepare(state: AgentState, context: RunContext) -> AgentState:
 
 
 async def plan(state: AgentState, context: RunContext) -> AgentState:
-    """Turn the request into targets and the first calls."""
-    opening, question = context.opening, context.question()
+    """Turn the request into targets and the first calls.
+
+    A model is asked for what is new, and for words that the rules did not understand.
+    """
     limits = limits_of(state, context)
+    if not (context.opening.asks_planner or asks_model(context)):
+        return await _planned(reopened_plan(context.opening, limits), context)
+    planned, fallback = await ask_for_plan(context.question(), context)
+    made, changes = planned.plan, await _reread(planned.plan, context)
+    opening = context.opening
     reopened = reopened_plan(opening, limits)
-    if not opening.asks_planner:
-        return await _planned(reopened, context)
-    planned, fallback = await ask_for_plan(question, context)
-    admitted = admit_plan(planned.plan, question, reopened, limits)
-    named = {target.id for target in admitted.targets}
+    if opening.asks_planner:
+        made = admit_plan(made, context.question(), reopened, limits)
+    else:
+        made = reopened.model_copy(update={"note": made.note, "intent": made.intent})
+    named = {target.id for target in made.targets}
     return {
-        **await _planned(admitted, context, fallback),
-        "kept": tuple(result for result in state["kept"] if result.target.id not in named),
-        "incumbents": {**state["incumbents"], **standing_ids(opening.kept, named)},
+        **changes,
+        **await _planned(made, context, fallback),
+        "kept": tuple(result for result in opening.kept if result.target.id not in named),
+        "incumbents": {**opening.incumbents, **standing_ids(opening.kept, named)},
         "usage": state["usage"].plus(planned.usage),
         "fallbacks": with_fallbacks(state, fallback),
     }
+
+
+def asks_model(context: RunContext) -> bool:
+    """Tell whether there is a model, and words of the request are left for it to understand."""
+    return context.planner.kind != "rules" and bool(context.opening.intent.not_understood)
+
+
+async def _reread(made: Plan, context: RunContext) -> AgentState:
+    """Start again from the thread, with what a model made of the request beside the rules."""
+    if made.intent is None:
+        return {}
+    opening, request = context.opening, context.request
+    intent = merge(opening.intent, made, request.request, context.thread)
+    # Cutting masks into pieces takes seconds on large ones.
+    read = await asyncio.to_thread(open_thread, request, context.thread, load_lexicon(), intent)
+    context.start_from(read)
+    return {"verdicts": {verdict.candidate: verdict for verdict in read.verdicts}}
 
 
 async def _planned(made: Plan, context: RunContext, fallback: str | None = None) -> AgentState:

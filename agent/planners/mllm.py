@@ -24,7 +24,7 @@ from agent.planners.prompts import MllmQuestion, render_comparison, render_inspe
 from agent.planners.redaction import redact
 from agent.planners.replies import to_plan
 from agent.planners.reply_schemas import comparison_schema, inspect_schema, plan_schema
-from agent.schemas.plan import Target
+from agent.schemas.plan import Plan, Target
 from agent.schemas.rounds import Inspection, Usage
 from segmenter.contract import RgbImage
 
@@ -66,9 +66,11 @@ class MllmPlanner:
         coordinates = self._coordinates(question)
         prompt = render_plan(question, coordinates)
         schema = plan_schema(self._style)
-        answer = await self._ask(
-            prompt, question, (), schema, lambda value: to_plan(value, coordinates), timeout_s
-        )
+
+        def read(value: object) -> Plan:
+            return to_plan(value, coordinates, question.request)
+
+        answer = await self._ask(prompt, question, (), schema, read, timeout_s)
         return Planned(plan=answer.content, usage=answer.usage)
 
     async def inspect(self, view: RoundView, *, timeout_s: float) -> Inspected:

@@ -27,6 +27,8 @@ LANGUAGES = (*TRANSLATED, "others")
 TABLES = ("lexicon.json", "grammar.json", *(f"languages/{name}.json" for name in LANGUAGES))
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
+# Outlines of one target that are named by their ids.
+MAX_IDS = 12
 # A closed vocabulary is listed up to this length; no model reads more with care.
 MAX_CONCEPTS = 120
 _MESSAGE = "<!-- message -->\n"
@@ -147,8 +149,14 @@ def _vocabulary(concepts: tuple[str, ...] | None) -> str:
 
 
 def _kept(kept: Sequence[TargetResult]) -> str:
-    words = (f"{_quoted(result.target.label)} ({len(result.masks)} outlined)" for result in kept)
+    words = (f"{_quoted(result.target.label)} ({_ids(result)})" for result in kept)
     return ", ".join(words) or "nothing"
+
+
+def _ids(result: TargetResult) -> str:
+    ids = [mask.candidate.id for mask in result.masks]
+    more = len(ids) - MAX_IDS
+    return ", ".join(ids[:MAX_IDS]) + (f" and {more} more" if more > 0 else "") or "no outline"
 
 
 def _target(number: int, target: Target) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
+from agent.planners.intents import invented, to_intent
 from agent.planners.reading.calls import RawCall
 from agent.planners.reading.concepts import phrase
+from agent.planners.reading.operations import which_of, words_of
 from agent.planners.reading.plans import read_plan
 from agent.planners.reading.wordings import (
     DECISIONS,
@@ -20,35 +22,58 @@ from agent.planners.reading.wordings import (
     place_words,
 )
 from agent.planners.reply_schemas import MAX_NOTE_CHARS, PlanReply, TargetReply, parse
+from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target
 
 
-def to_plan(value: object, coordinates: BoxCoordinates) -> Plan:
+def to_plan(value: object, coordinates: BoxCoordinates, request: str) -> Plan:
     """Translate the answer to ``plan.md``; targets are called ``t1``, ``t2`` ... in its order.
 
+    Args:
+        value: the answer.
+        coordinates: between the model's boxes and ours.
+        request: the caller's words, which the answer must account for.
+
     Raises:
-        Misfit: a field is missing or cannot be understood, or there is no target.
+        Misfit: a field is missing or cannot be understood, or nothing is planned at all.
     """
     raw = read_plan(value, coordinates.style)
     reply = parse(_plan_words(raw.fields, raw.targets, raw.calls), PlanReply)
     calls = to_calls(raw.calls, _ids(len(reply.targets)), coordinates)
-    targets = [_target(one, place, calls) for place, one in enumerate(reply.targets[:MAX_TARGETS])]
-    if reply.decision == "segment" and not targets:
-        raise Misfit("targets", "must name at least one")
-    kept = {target.id for target in targets}
-    made = [call for call in calls if call.target in kept][:MAX_CALLS_PER_ROUND]
+    unasked = invented(reply.targets, request)
+    asked = [place for place in range(len(reply.targets)) if place not in unasked]
+    kept = asked[:MAX_TARGETS]
+    targets = [_target(reply.targets[place], place, calls) for place in kept]
+    read = to_intent(raw.fields, [reply.targets[place] for place in kept], request, coordinates)
+    if reply.decision == "segment" and not targets and not _says_something(read.intent):
+        raise Misfit("targets", "must name at least one, unless operations or questions do")
+    ids = {target.id for target in targets}
+    made = [call for call in calls if call.target in ids][:MAX_CALLS_PER_ROUND]
+    notes = [
+        _named("not asked for in the request", [reply.targets[place] for place in sorted(unasked)]),
+        _named(
+            "not looked for in this run", [reply.targets[place] for place in asked[MAX_TARGETS:]]
+        ),
+        *read.notes,
+        *(f"not understood of the plan: {where}" for where in _unread(raw.targets).values()),
+    ]
     return Plan(
         decision=reply.decision,
         modality=reply.modality or "unknown",
         targets=tuple(targets),
         calls=tuple(made),
-        note=remark(
-            reply.note,
-            [target.label for target in reply.targets[MAX_TARGETS:]],
-            raw.calls,
-            left_out=len(calls) - len(made),
-        ),
+        note=remark(reply.note, notes, raw.calls, left_out=len(calls) - len(made)),
+        intent=read.intent,
     )
+
+
+def _says_something(intent: Intent) -> bool:
+    return bool(intent.operations or intent.questions or intent.talk)
+
+
+def _named(remark: str, targets: Sequence[TargetReply]) -> str:
+    labels = ", ".join(target.label for target in targets)
+    return f"{remark}: {labels}" if labels else ""
 
 
 def _plan_words(
@@ -57,7 +82,11 @@ def _plan_words(
     calls: Sequence[RawCall],
 ) -> dict[str, object]:
     """Return a plan's fields in our words; a decision that lacks is told by what is planned."""
-    decision = fields.get("decision", "segment" if targets or calls else None)
+    plans = targets or calls or any(fields.get(name) for name in ("operations", "questions"))
+    decision = fields.get("decision", "segment" if plans else None)
+    if decision is None and fields.get("talk"):
+        decision = "unclear"
+    unread = _unread(targets)
     return {
         **fields,
         "decision": choice_of(decision, DECISIONS, "decision"),
@@ -68,10 +97,24 @@ def _plan_words(
                 **target,
                 "count": count_of(target.get("count", _count(place, calls))),
                 "where": place_words(target.get("where"), f"targets[{place}].where"),
+                # Words that say more than could be read account for nothing but the label.
+                "words": "" if place in unread else words_of(target.get("words")),
+                "which": None if place in unread else which_of(target.get("which"), ""),
             }
             for place, target in enumerate(targets)
         ],
     }
+
+
+def _unread(targets: Sequence[Mapping[str, object]]) -> dict[int, str]:
+    """Return the paths of what targets say of "which" and cannot be read, by place."""
+    unread: dict[int, str] = {}
+    for place, target in enumerate(targets):
+        try:
+            which_of(target.get("which"), f"targets[{place}].which")
+        except Misfit as misfit:
+            unread[place] = misfit.where
+    return unread
 
 
 def _count(place: int, calls: Sequence[RawCall]) -> str:
@@ -99,15 +142,15 @@ def _target(reply: TargetReply, place: int, calls: Sequence[Call]) -> Target:
     return Target(id=name, label=reply.label, phrases=phrases, count=reply.count, where=reply.where)
 
 
-def remark(said: str, targets: Sequence[str], calls: Sequence[RawCall], *, left_out: int) -> str:
+def remark(said: str, notes: Sequence[str], calls: Sequence[RawCall], *, left_out: int) -> str:
     """Return the model's remark with all of its answer that is not used, named first."""
     words = [call.unused for call in calls if call.unused]
-    notes = [
-        f"not looked for in this run: {', '.join(targets)}" if targets else "",
+    every = [
+        *notes,
         f"box used without the words: {', '.join(dict.fromkeys(words))}" if words else "",
         f"{left_out} calls left out, a round has room for {MAX_CALLS_PER_ROUND}"
         if left_out
         else "",
         said,
     ]
-    return "; ".join(note for note in notes if note)[:MAX_NOTE_CHARS]
+    return "; ".join(note for note in every if note)[:MAX_NOTE_CHARS]

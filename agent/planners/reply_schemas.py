@@ -22,8 +22,10 @@ from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.decode import clean_text
 from agent.mllm.json.misfit import Misfit
 from agent.mllm.json.schema import to_schema
+from agent.schemas.intent import Act, Height, Rank, Side, Talk, Topic, Unit
 from agent.schemas.rounds import Issue
 
+MAX_WORDS_CHARS = 200
 MAX_LABEL_CHARS = 60
 MAX_NOTE_CHARS = 400
 
@@ -44,6 +46,7 @@ def _or_empty(value: object) -> object:
 Label = Annotated[str, _word(MAX_LABEL_CHARS), Field(min_length=1)]
 _NULLABLE = WithJsonSchema({"type": ["string", "null"]})
 Note = Annotated[str, _word(MAX_NOTE_CHARS), BeforeValidator(_or_empty), _NULLABLE]
+Part = Annotated[str, _word(MAX_WORDS_CHARS), BeforeValidator(_or_empty), _NULLABLE]
 Numbers = list[float]
 
 
@@ -53,12 +56,26 @@ class _Reply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
 
+class WhichReply(_Reply):
+    """Which of several is meant, as `agent.schemas.intent.Which`."""
+
+    side: Side | None = None
+    whose: Literal["patient", "image"] | None = None
+    place: Height | None = None
+    rank: Rank | None = None
+    nth: int | None = None
+    limit: int | None = None
+    border: Literal["touching", "clear"] | None = None
+
+
 class TargetReply(_Reply):
-    """A target as the model names it."""
+    """A target as the model names it; `words` are the request's own."""
 
     label: Label
+    words: Part = ""
     count: Literal["one", "several", "unknown"] = "unknown"
     where: Note = ""
+    which: WhichReply | None = None
 
 
 class CallReply(_Reply):
@@ -79,13 +96,55 @@ class MaskReply(_Reply):
     better_than_incumbent: Literal["yes", "no", "same"] = "same"
 
 
+class OperationReply(_Reply):
+    """What is to be done with outlines, as `agent.schemas.intent.Operation`.
+
+    Its box is read by `agent.planners.reading.box_shapes`.
+    """
+
+    act: Act
+    words: Part
+    masks: list[str] = Field(default_factory=list)
+    targets: list[Label] = Field(default_factory=list)
+    minus: list[Label] = Field(default_factory=list)
+    which: WhichReply | None = None
+    amount: float | None = None
+    unit: Unit | None = None
+    box: SkipValidation[Numbers | None] = None
+
+
+class QuestionReply(_Reply):
+    """What is to be told, as `agent.schemas.intent.Question`."""
+
+    topic: Topic
+    words: Part
+    masks: list[str] = Field(default_factory=list)
+    targets: list[Label] = Field(default_factory=list)
+    unit: Unit | None = None
+
+
+class TalkReply(_Reply):
+    """Small talk, or none."""
+
+    talk: Talk | None
+
+
 class PlanReply(_Reply):
-    """The answer to ``plan.md``."""
+    """The answer to ``plan.md``.
+
+    Operations and questions are read one by one (`agent.planners.intents`): one that cannot be read
+    spoils no other.
+    """
 
     decision: Literal["segment", "absent", "unclear"]
     modality: Annotated[str, _word(MAX_LABEL_CHARS)] = "unknown"
     targets: list[TargetReply] = Field(default_factory=list)
     calls: SkipValidation[list[CallReply]] = Field(default_factory=list)
+    operations: SkipValidation[list[OperationReply]] = Field(default_factory=list)
+    questions: SkipValidation[list[QuestionReply]] = Field(default_factory=list)
+    talk: SkipValidation[Talk | None] = None
+    context: SkipValidation[list[str]] = Field(default_factory=list)
+    not_understood: SkipValidation[list[str]] = Field(default_factory=list)
     note: Note = ""
 
 

@@ -232,7 +232,7 @@ def later_frame(target: Target, modality: str, lexicon: Lexicon) -> Frame:
     """
     if modality == UNKNOWN and target.frame is not None:
         return target.frame
-    terms = lexicon.named(_label_thing(target.label, lexicon).terms)
+    terms = lexicon.named(label_thing(target.label, lexicon).terms)
     return _frame_of(terms, Scene(lexicon, modality, frozenset(lexicon.file.modalities)))
 
 
@@ -262,7 +262,7 @@ def enrich(targets: Sequence[Target], question: PlanQuestion, modality: str) -> 
 
 
 def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool) -> Target:
-    thing = _label_thing(target.label, scene.lexicon)
+    thing = label_thing(target.label, scene.lexicon)
     frame = _frame_of(scene.lexicon.named(thing.terms), scene)
     if not target.phrases:
         return target.model_copy(update={"frame": frame})
@@ -293,8 +293,8 @@ def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool
     )
 
 
-def _label_thing(label: str, lexicon: Lexicon) -> Thing:
-    """Read a label as a request would be: "left lung" is a lung with a side."""
+def label_thing(label: str, lexicon: Lexicon) -> Thing:
+    """Read a label as a request would be read: "left lung" is a lung with a side."""
     find = read_request(label, lexicon).find
     terms = tuple(term.label for term in lexicon.terms_of(normalise(label)))
     return find[0] if len(find) == 1 else Thing(words=" ".join(normalise(label)), terms=terms)

@@ -162,6 +162,7 @@ class RunCarrier:
             run_id=start.run_id,
             request=request,
             image=thread.image,
+            thread=thread,
             opening=opening,
             planner=planner if planner.kind == "rules" else RecordedPlanner(planner, answers),
             tools=Tools(

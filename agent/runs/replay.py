@@ -57,6 +57,7 @@ async def replay(recording: Recording, pixels: RgbImage) -> RunRecord:
         run_id=start.run_id,
         request=start.request,
         image=start.thread.image,
+        thread=start.thread,
         opening=open_thread(start.request, start.thread, load_lexicon()),
         planner=rules if nobody.kind == "rules" else RecordedPlanner(nobody, answers),
         tools=Tools(

@@ -139,8 +139,21 @@ def plan_answer(key: str = "box_2d", **changes: object) -> dict[str, object]:
     return {
         "decision": "segment",
         "modality": "ultrasound",
-        "targets": [{"label": "Tumour", "count": "one", "where": "upper left"}],
+        "targets": [
+            {
+                "label": "Tumour",
+                "words": "tumour",
+                "count": "one",
+                "where": "upper left",
+                "which": None,
+            }
+        ],
         "calls": [call],
+        "operations": [],
+        "questions": [],
+        "talk": None,
+        "context": [],
+        "not_understood": [],
         "note": None,
         **changes,
     }

@@ -25,6 +25,7 @@ from agent.planners.reading.calls import (
     references,
 )
 from agent.planners.reading.concepts import concept_of
+from agent.planners.reading.intent_words import WHICH_FIELDS
 from agent.planners.reading.numbering import number_of, to_numbering
 from agent.planners.reading.wordings import (
     CALL_FIELDS,
@@ -81,7 +82,8 @@ def read_plan(value: object, style: BoxStyle) -> RawPlan:
         targets = targets if isinstance(targets, list) else None
     elif (known or items or targets is not None) and strays(rest):
         raise Misfit("calls", "must hold all boxes")
-    if not items and targets is None and "decision" not in plan:
+    says = {"operations", "questions", "talk"} & set(known)
+    if not items and targets is None and "decision" not in plan and not says:
         raise Misfit("", "must have a decision, targets and calls", is_other=True)
     return _assembled(known, _targets(targets), items, style)
 
@@ -140,6 +142,9 @@ def _targets(value: object) -> list[tuple[dict[str, object], dict[str, object]]]
         known, rest = fields_of(item, TARGET_FIELDS, where)
         if "label" not in known and "id" in known:
             known["label"] = known["id"]
+        if beside := fields_of(rest, WHICH_FIELDS, where).known:
+            own = known.get("which")
+            known["which"] = {**beside, **own} if isinstance(own, dict) else own or beside
         if holds_numbers(known.get("label")):
             raise Misfit(f"{where}.label", "must be a word, with its box in a call")
         found.append((known, rest))

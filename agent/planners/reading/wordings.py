@@ -31,49 +31,57 @@ def is_none(value: object) -> bool:
     return value is None or value == [] or value == {}
 
 
-def _words(**names: str) -> Words:
+def to_words(**names: str) -> Words:
+    """Return a table of words: for each of ours the ones that stand for it, as "one, other"."""
     return {name: tuple(map(fold, (name, *words.split(", ")))) for name, words in names.items()}
 
 
-PLAN_FIELDS = _words(
+PLAN_FIELDS = to_words(
     decision="action, entscheidung, decision_type",
     modality="image_modality, imaging_modality, modalitaet, modalit\u00e9, modalidad",
     targets="target, structures, organs, ziele, cibles, objetivos",
     calls="call, tool_calls, prompts, segmentations, objects, detections, regions, results, "
     "annotations, findings, groundings, predictions, instances, lesions, items",
+    operations="operation, edits, edit, changes, orders, order, commands",
+    questions="question, asked, queries",
+    talk="small_talk, smalltalk, chat",
+    context="contexts, history, context_words",
+    not_understood="ununderstood, not_understood_parts, unresolved, leftover, leftovers",
     note="notes, remark, remarks, comment, comments, explanation",
 )
-TARGET_FIELDS = _words(
+TARGET_FIELDS = to_words(
     label="name, target, structure, object, title, term, class, concept, description, bezeichnung",
     count="number_of_instances, quantity, how_many, instances",
     where="location, position, place, site, lage",
+    words="request_words, verbatim, quote, original_words",
+    which="selection, selector, which_one",
     id="number, index, no, target_id",
 )
-CALL_FIELDS = _words(
+CALL_FIELDS = to_words(
     target="target_id, target_number, target_index, for_target, target_no, ziel, cible",
     concept="phrase, text, prompt, text_prompt, noun_phrase, query, concept_phrase, concepts",
     label="name, class, category, structure, object, object_name, title",
     avoid="avoid_boxes, negative, negatives, negative_boxes, exclude, exclusions",
 )
-INSPECT_FIELDS = _words(
+INSPECT_FIELDS = to_words(
     masks="mask, panels, verdicts, judgements, judgments, evaluations",
     complete="completed, complete_targets, done, is_complete",
     missing="lacking, what_is_missing",
     next="next_step, next_action, action, decision",
     calls="call, next_calls, new_calls, tool_calls, prompts",
 )
-MASK_FIELDS = _words(
+MASK_FIELDS = to_words(
     id="panel, label, mask, mask_id, panel_id, name",
     verdict="judgement, judgment, decision, assessment, rating",
     issue="issues, problem, flaw, fault",
     better_than_incumbent="better, better_than_m0, is_better",
 )
-COMPARISON_FIELDS = _words(
+COMPARISON_FIELDS = to_words(
     better="winner, answer, choice, best, better_panel, preferred, verdict",
     reason="explanation, why, note",
 )
 
-DECISIONS = _words(
+DECISIONS = to_words(
     segment="segmentation, outline, proceed, present, found, yes, segmentieren, segmentiere, "
     "segmenter, segmentar, segmentare, segmenteren, \u5206\u5272",
     absent="not_present, not_found, not_there, not_visible, no_target, abwesend, "
@@ -81,22 +89,22 @@ DECISIONS = _words(
     unclear="unknown, uncertain, ambiguous, unsure, unklar, incertain, pas_clair, no_claro, "
     "poco_claro, onduidelijk, \u4e0d\u6e05\u695a",
 )
-COUNTS = _words(
+COUNTS = to_words(
     one="1, single, a, an, only_one, ein, eine, eins, un, une, uno, una",
     several="multiple, many, few, two, three, more, all, both, mehrere, plusieurs, varios",
     unknown="unclear, any, unsure",
 )
-NEXT_STEPS = _words(
+NEXT_STEPS = to_words(
     stop="done, finish, finished, end, accept, none, no, nothing",
     segment="continue, refine, retry, repeat, again, call, calls, next, yes",
     absent="not_present, not_found, not_there, no_target",
 )
-VERDICTS = _words(
+VERDICTS = to_words(
     accept="accepted, acceptable, good, ok, okay, correct, yes, pass, keep",
     partial="partially, partly, partially_correct, partial_accept, needs_refinement, refine",
     reject="rejected, wrong, bad, incorrect, no, fail, discard",
 )
-ISSUES = _words(
+ISSUES = to_words(
     none="ok, no_issue, no_issues, no",
     wrong_structure="wrong_organ, wrong_object, wrong_target, different_structure",
     wrong_side="other_side, wrong_laterality",
@@ -107,8 +115,8 @@ ISSUES = _words(
     fragmented="fragments, specks, holes, holes_and_specks",
     not_present="absent, not_there, not_found, no_target",
 )
-BETTER = _words(yes="true, better", no="false, worse", same="equal, tie, similar, no_incumbent")
-PANELS = _words(
+BETTER = to_words(yes="true, better", no="false, worse", same="equal, tie, similar, no_incumbent")
+PANELS = to_words(
     A="panel_a, first, picture_a, outline_a, option_a",
     B="panel_b, second, picture_b, outline_b, option_b",
     same="equal, tie, neither, both, equivalent, no_difference, similar",

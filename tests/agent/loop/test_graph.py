@@ -421,15 +421,13 @@ def run_context(segmenter: ScriptedSegmenter, asked: AgentRequest | None = None)
         clock=Clock(),
     )
     assert made.image is not None
+    thread = ThreadRecord(id="thr_" + "0" * 32, created_at=datetime.now(UTC), image=made.image)
     return RunContext(
         run_id="run_" + "0" * 32,
         request=made,
         image=made.image,
-        opening=open_thread(
-            made,
-            ThreadRecord(id="thr_" + "0" * 32, created_at=datetime.now(UTC), image=made.image),
-            load_lexicon(),
-        ),
+        thread=thread,
+        opening=open_thread(made, thread, load_lexicon()),
         planner=tools.rules,
         tools=tools,
         budget=Budget(seconds=tools.settings.run_timeout_s),

@@ -25,7 +25,7 @@ from agent.planners.prompts import (
     render_plan,
 )
 from agent.schemas.rounds import Status
-from agent.schemas.runs import TargetResult
+from agent.schemas.runs import ResultMask, TargetResult
 from segmenter.contract import Box
 from tests.agent.examples import HEIGHT, TOOL, WIDTH, question, rectangle, round_view
 
@@ -45,8 +45,22 @@ def plain_plan() -> MllmQuestion:
 
 def full_plan() -> MllmQuestion:
     target = LATER.plan.targets[0]
-    kept = TargetResult(target=target, status=Status.FOUND, masks=())
-    asked = question(box=Box(x0=8, y0=6, x1=32, y1=24), kept=(kept,))
+    outlined = [
+        ResultMask(candidate=one, label=target.label, verdict="accept", by="mllm")
+        for one in LATER.candidates
+    ]
+    kept = (
+        TargetResult(target=target, status=Status.FOUND, masks=tuple(outlined)),
+        TargetResult(
+            target=target.model_copy(update={"label": "cells"}),
+            status=Status.FOUND,
+            masks=tuple(outlined) * 5,
+        ),
+        TargetResult(
+            target=target.model_copy(update={"label": "cyst"}), status=Status.UNCERTAIN, masks=()
+        ),
+    )
+    asked = question(box=Box(x0=8, y0=6, x1=32, y1=24), kept=kept)
     tool = TOOL.model_copy(update={"concepts": ("polyp", "optic disc"), "negative_boxes": False})
     return render_plan(replace(asked, capabilities=tool), PIXELS)
 

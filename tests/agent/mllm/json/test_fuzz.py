@@ -19,6 +19,7 @@ from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 BODIES = 10_000
 IMAGE = Size(400, 200)
+REQUEST = "outline the tumour"
 STYLES = (GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE)
 # Values that models and attackers put where something else belongs.
 STRANGE: tuple[object, ...] = (
@@ -105,7 +106,7 @@ def damage(text: str, chance: random.Random) -> str:
 
 def read_plan(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
     names = field_names(plan_schema(coordinates.style))
-    plan = extract(said, lambda value: to_plan(value, coordinates), names)
+    plan = extract(said, lambda value: to_plan(value, coordinates, REQUEST), names)
     assert len(plan.targets) <= 4
     return plan.calls
 

@@ -1,0 +1,215 @@
+"""Joins what the rules and a model made of one request: what the rules understood holds. Pure.
+
+The model adds meaning to words that the rules did not understand, and to no others. A word is not
+understood if neither of them understood it.
+"""
+
+from collections.abc import Collection, Sequence
+
+from agent.language.coverage import Places, Words
+from agent.language.lexicon import normalise
+from agent.schemas.intent import ANY, Act, Intent, Operation, Question, Thing, Which
+from agent.schemas.plan import Plan
+from agent.schemas.runs import ThreadRecord
+
+# A run that takes another back is known as such before any model is asked.
+_OF_THE_THREAD: frozenset[Act] = frozenset({"undo", "redo"})
+
+
+def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Intent:
+    """Return a request's meaning.
+
+    - Operations and questions of the rules stay, in their order. The model's follow them if their
+      words are, at least in part, words that the rules did not understand; one that says the same
+      only completes what the rules found: its amount, its box, which masks.
+    - Things to find are the rules', completed in the same way by the plan's targets, and those
+      targets whose words the rules did not understand. A thing that the plan has no target for is
+      not understood, unless the model says that it asks for nothing.
+    - Small talk is the rules', else the model's if they understood nothing at all.
+    - Masks that the thread does not have, and steps of the thread, cannot be the model's.
+
+    Args:
+        rules: as the rules read the request.
+        plan: the model's, with its intent.
+        request: the caller's words.
+        thread: as it was before the run.
+    """
+    model = plan.intent
+    if model is None:
+        return rules
+    words, masks = Words(request), {candidate.id for candidate in thread.candidates}
+    dark = _places(rules.not_understood, words)
+    operations = [one for one in model.operations if _is_admissible(one, masks)]
+    questions = [one for one in model.questions if set(one.masks) <= masks]
+    known = dark - _unlit(model, operations, questions, words)
+    kept, strange = _kept(rules, plan, words, thread)
+    understood = rules.find or rules.operations or rules.questions or rules.talk
+    return rules.model_copy(
+        update={
+            "find": (*_completed(kept, plan, words, known), *_added(rules, plan, words, known)),
+            "operations": _operations(rules.operations, operations, words, known),
+            "questions": _questions(rules.questions, questions, words, known),
+            "talk": rules.talk if understood else model.talk,
+            "context": (
+                *rules.context,
+                *(part for part in model.context if known & words.places(part)),
+            ),
+            "not_understood": _not_understood((*rules.not_understood, *strange), words, known),
+        }
+    )
+
+
+def _places(parts: Sequence[str], words: Words) -> Places:
+    return frozenset[int]().union(*map(words.places, parts))
+
+
+def _is_admissible(operation: Operation, masks: Collection[str]) -> bool:
+    return operation.act not in _OF_THE_THREAD and set(operation.masks) <= set(masks)
+
+
+def _unlit(
+    model: Intent, operations: Sequence[Operation], questions: Sequence[Question], words: Words
+) -> Places:
+    """Return the words that the model does not account for, or only in what is not admissible."""
+    used = [*(one.words for one in operations), *(one.words for one in questions)]
+    every = [*(one.words for one in model.operations), *(one.words for one in model.questions)]
+    return _places(model.not_understood, words) | (words.of(every) - words.of(used))
+
+
+def _operations(
+    own: tuple[Operation, ...], others: Sequence[Operation], words: Words, known: Places
+) -> tuple[Operation, ...]:
+    """Complete operations by others that say the same, and append the rest of these."""
+    found = list(own)
+    for other in others:
+        if not known & words.of([other.words]):
+            continue
+        at = next((at for at, one in enumerate(found) if _says_same(one, other)), None)
+        if at is None:
+            found.append(other)
+        else:
+            found[at] = _completed_by(found[at], other)
+    return tuple(found)
+
+
+def _completed_by(one: Operation, other: Operation) -> Operation:
+    update: dict[str, object] = {"which": _complete(one.which, other.which)}
+    if one.amount is None:
+        update |= {"amount": other.amount, "unit": other.unit}
+    if one.box is None:
+        update |= {"box": other.box}
+    return one.model_copy(update=update)
+
+
+def _says_same(one: Operation, other: Operation) -> bool:
+    """Tell whether two operations are one: of an act, with masks and things that agree."""
+    agree = [
+        not first or not second or first == second
+        for first, second in (
+            (one.masks, other.masks),
+            (_names(one.things), _names(other.things)),
+            (_names(one.minus), _names(other.minus)),
+        )
+    ]
+    return one.act == other.act and all(agree)
+
+
+def _names(things: Sequence[Thing]) -> list[object]:
+    return [thing.terms or thing.words for thing in things]
+
+
+def _questions(
+    own: tuple[Question, ...], others: Sequence[Question], words: Words, known: Places
+) -> tuple[Question, ...]:
+    asked = {(one.topic, *_names(one.things)) for one in own}
+    new = (one for one in others if (one.topic, *_names(one.things)) not in asked)
+    return (*own, *(one for one in new if known & words.of([one.words])))
+
+
+def _complete(own: Which, other: Which) -> Which:
+    """Return which is meant, with what only the other says of it."""
+    update = {
+        name: getattr(other, name)
+        for name in Which.model_fields
+        if getattr(own, name) == getattr(ANY, name)
+    }
+    return own.model_copy(update=update)
+
+
+def _kept(
+    rules: Intent, plan: Plan, words: Words, thread: ThreadRecord
+) -> tuple[list[Thing], list[str]]:
+    """Return the rules' things that stand or are looked for, and the words of those left out.
+
+    A target whose words are not the request's ("mass" for "lump") stands for the first thing that
+    no other target stands for.
+    """
+    model = plan.intent or Intent()
+    if not model.find:
+        return list(rules.find), []
+    left = [
+        thing
+        for thing in rules.find
+        if not _stands(thing, thread) and not any(_is_same(thing, one) for one in model.find)
+    ]
+    others = [
+        one
+        for one in model.find
+        if not words.places(one.words) and not any(_is_same(thing, one) for thing in rules.find)
+    ]
+    left = left[len(others) :]
+    idle = _places(model.context, words)
+    places = [words.places(thing.words) for thing in left]
+    strange = [part for at in places if not at <= idle for part in words.rest(words.all - at)]
+    return [thing for thing in rules.find if thing not in left], strange
+
+
+def _stands(thing: Thing, thread: ThreadRecord) -> bool:
+    labels = {normalise(result.target.label) for result in thread.targets}
+    return not labels.isdisjoint(map(normalise, (thing.words, *thing.terms)))
+
+
+def _completed(
+    things: Sequence[Thing], plan: Plan, words: Words, known: Places
+) -> tuple[Thing, ...]:
+    """Complete which of each thing are meant by what the plan says of it in new words."""
+    targets = plan.intent.find if plan.intent else ()
+    found: list[Thing] = []
+    for thing in things:
+        same = next((one for one in targets if _is_same(thing, one)), None)
+        if same is not None and known & words.of([same.words]):
+            thing = thing.model_copy(update={"which": _complete(thing.which, same.which)})
+        found.append(thing)
+    return tuple(found)
+
+
+def _added(rules: Intent, plan: Plan, words: Words, known: Places) -> tuple[Thing, ...]:
+    """Return the plan's targets that the rules did not read, in words they did not understand."""
+    spoken = [thing for one in rules.operations for thing in (*one.things, *one.minus)]
+    return tuple(
+        thing.model_copy(update={"words": " ".join(normalise(target.label)) or thing.words})
+        for target, thing in zip(plan.targets, plan.intent.find if plan.intent else (), strict=True)
+        if known & words.of([thing.words])
+        and not any(_is_same(one, thing) for one in (*rules.find, *spoken))
+    )
+
+
+def _is_same(thing: Thing, target: Thing) -> bool:
+    """Tell whether a plan's target is what a request names."""
+    if set(thing.terms) & set(target.terms):
+        return True
+    own, other = thing.words.split(), target.words.split()
+    starts = range(len(other) - len(own) + 1)
+    return bool(own) and any(other[at : at + len(own)] == own for at in starts)
+
+
+def _not_understood(parts: Sequence[str], words: Words, known: Places) -> tuple[str, ...]:
+    """Return what nobody understood; a part of which nothing is known stays as it is."""
+    left: list[str] = []
+    for part in parts:
+        places = words.places(part)
+        if known & words.telling(places):
+            left += words.rest(words.all - (places - known))
+        else:
+            left.append(part)
+    return tuple(dict.fromkeys(left))

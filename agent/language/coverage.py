@@ -1,0 +1,75 @@
+"""Accounts for the words of a request: which of them its parts say, and which are left. Pure.
+
+A word is what holds a letter or a digit; it counts by its form, so "Tumours" says "tumor".
+"""
+
+from collections.abc import Collection, Iterable
+
+from agent.language.function_words import CLAUSE_MARKS, word_set
+from agent.language.tokens import Token, tokenize
+
+Places = frozenset[int]
+
+# A part that is longer does not tell what it is about: whole sentences would hide their words.
+MAX_PART_WORDS = 12
+# Words that ask for nothing when they are all that is left.
+FILLERS = word_set(
+    "a an the this that these those its it is are be of in on at to for with from by as and or "
+    "also please my your our his her their there then so just now me i you we"
+)
+
+
+class Words:
+    """The words of a request, by their places."""
+
+    def __init__(self, request: str) -> None:
+        self._request = request
+        self._tokens = _words(request)
+        self._names = [token.word for token in self._tokens]
+
+    @property
+    def all(self) -> Places:
+        """The places of all words."""
+        return frozenset(range(len(self._names)))
+
+    def places(self, part: str) -> Places:
+        """Return the places of a part, wherever it stands; none if the request does not say it."""
+        said = [token.word for token in _words(part)]
+        starts = range(len(self._names) - len(said) + 1) if said else ()
+        return frozenset(
+            at + offset
+            for at in starts
+            if self._names[at : at + len(said)] == said
+            for offset in range(len(said))
+        )
+
+    def of(self, parts: Iterable[str]) -> Places:
+        """Return the places of several parts; a part of more than `MAX_PART_WORDS` has none."""
+        short = (part for part in parts if len(_words(part)) <= MAX_PART_WORDS)
+        return frozenset[int]().union(*map(self.places, short))
+
+    def telling(self, places: Iterable[int]) -> Places:
+        """Return the places whose words are no fillers."""
+        return frozenset(at for at in places if self._names[at] not in FILLERS)
+
+    def rest(self, covered: Collection[int]) -> tuple[str, ...]:
+        """Return what is not covered, verbatim, in parts that no mark and no covered word cuts."""
+        parts: list[list[int]] = []
+        for at in sorted(self.telling(self.all) - frozenset(covered)):
+            if parts and self._are_joined(parts[-1][-1], at, covered):
+                parts[-1].append(at)
+            else:
+                parts.append([at])
+        return tuple(dict.fromkeys(self._text(part[0], part[-1]) for part in parts))
+
+    def _are_joined(self, first: int, last: int, covered: Collection[int]) -> bool:
+        between = self._request[self._tokens[first].end : self._tokens[last].start]
+        is_open = not any(at in covered for at in range(first + 1, last))
+        return is_open and CLAUSE_MARKS.isdisjoint(between)
+
+    def _text(self, first: int, last: int) -> str:
+        return self._request[self._tokens[first].start : self._tokens[last].end]
+
+
+def _words(text: str) -> list[Token]:
+    return [token for token in tokenize(text) if any(map(str.isalnum, token.word))]
