@@ -268,29 +268,48 @@ def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool
         return target.model_copy(update={"frame": frame})
     which = _meant(thing, question.intent, alone=alone)
     count = "one" if which.limit == 1 else target.count
-    phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
-    prior = target.area_share
-    terms = _fitting_terms(scene.lexicon.terms_of(normalise(target.label)), scene)
+    prior, label = target.area_share, target.label
+    named = scene.lexicon.terms_of(normalise(label))
+    if not named and _is_own_word(target):
+        named = scene.lexicon.named(thing.terms)
+    terms = _fitting_terms(named, scene)
     if len(terms) == 1:
-        merged = (*phrases[:1], *terms[0].phrases, *phrases)
-        phrases = list(_listed_first(merged, question.capabilities))
         prior = _area_prior(terms, which) if prior == ANY_SHARE else prior
         count = _count(which, terms) if count == "unknown" else count
-    elif own := to_concept(target.label):
-        # Of several meanings none is sure.
-        phrases.append(own)
+        label = terms[0].label if len(named) > 1 and _is_own_word(target) else label
     return target.model_copy(
         update={
+            "label": label,
             "frame": frame,
             "selection": to_selection(which, frame)
             if target.selection == Selection()
             else target.selection,
-            "phrases": tuple(dict.fromkeys(phrases))[:MAX_PHRASES],
+            "phrases": _enriched_phrases(target, terms, question.capabilities),
             "area_share": prior,
             "count": count,
             "touching": _may_touch(terms),
         }
     )
+
+
+def _enriched_phrases(
+    target: Target, terms: Sequence[Term], capabilities: Capabilities
+) -> tuple[str, ...]:
+    """Return a model's phrases with the lexicon's; of several meanings none is sure."""
+    phrases = [concept for phrase in target.phrases if (concept := to_concept(phrase))]
+    if len(terms) == 1:
+        merged = (*phrases[:1], *terms[0].phrases, *phrases)
+        phrases = list(_listed_first(merged, capabilities))
+    elif _is_own_word(target):
+        phrases = list(_phrases(target.label, terms, capabilities))
+    elif own := to_concept(target.label):
+        phrases.append(own)
+    return tuple(dict.fromkeys(phrases))[:MAX_PHRASES]
+
+
+def _is_own_word(target: Target) -> bool:
+    """Tell whether a model only repeated the request's word, and chose no meaning of it."""
+    return target.phrases == (to_concept(target.label),)
 
 
 def label_thing(label: str, lexicon: Lexicon) -> Thing:

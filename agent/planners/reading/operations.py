@@ -144,7 +144,12 @@ def _item(
         value = {name: value}
     if not isinstance(value, dict):
         raise Misfit(where, f"must be an object with {name} and words")
-    fields = fields_of(value, names, where)
+    # A sign alone would count as nothing.
+    spelled = {
+        key: "percent" if isinstance(inner, str) and inner.strip() == "%" else inner
+        for key, inner in value.items()
+    }
+    fields = fields_of(spelled, names, where)
     return fields.known, fields.rest
 
 
@@ -185,19 +190,16 @@ def _amount(amount: object, unit: object, where: str) -> tuple[float | None, str
     match = None if isinstance(amount, bool) else _AMOUNT.fullmatch(str(amount))
     if match is None or float(match[1]) <= 0.0:
         raise Misfit(f"{where}.amount", "must be a number above 0, or null")
-    written = _unit(unit if is_none(match[2]) else match[2], f"{where}.unit")
+    written = _unit(match[2] or unit, f"{where}.unit")
     if written is None:
         raise Misfit(f"{where}.unit", f"must be one of {', '.join(UNITS)}")
     return float(match[1]), written
 
 
 def _unit(value: object, where: str) -> str | None:
-    value = first_of(value)
-    if is_none(value):
-        return None
-    # A sign is no word; an area's unit says what its length is in.
-    word = str(value).replace("%", "percent").replace("\u00b2", "2")
-    return choice_of(word, UNITS, where)
+    # An area's unit says what its length is in.
+    word = str(first_of(value) or "").replace("%", "percent").replace("\u00b2", "2")
+    return None if is_none(word) else choice_of(word, UNITS, where)
 
 
 def _count(value: object, where: str) -> int:
