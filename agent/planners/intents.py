@@ -12,9 +12,9 @@ from agent.language.coverage import Words
 from agent.language.lexicon import load_lexicon, normalise
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_box
-from agent.planners.reading.box_shapes import read_boxes
 from agent.planners.reading.calls import bounded
 from agent.planners.reading.operations import (
+    RawOperation,
     operation_of,
     parts_of,
     question_of,
@@ -31,7 +31,6 @@ from agent.planners.reply_schemas import (
 )
 from agent.planners.targets import label_thing
 from agent.schemas.intent import ANY, Intent, Operation, Question, Talk, Thing, Which
-from segmenter.contract import Box
 
 
 class ReadIntent(NamedTuple):
@@ -75,7 +74,7 @@ def to_intent(
     labels = [target.label for target in targets]
 
     def operation(value: object, where: str) -> Operation:
-        return _operation(operation_of(value, labels, where), where, coordinates)
+        return _operation(operation_of(value, labels, where, coordinates.style), where, coordinates)
 
     def question(value: object, where: str) -> Question:
         return _question(question_of(value, labels, where))
@@ -152,8 +151,9 @@ def _items(
     return _Items(tuple(found), tuple(unread), tuple(unsaid))
 
 
-def _operation(fields: Mapping[str, object], where: str, coordinates: BoxCoordinates) -> Operation:
-    reply = parse(fields, OperationReply)
+def _operation(raw: RawOperation, where: str, coordinates: BoxCoordinates) -> Operation:
+    reply = parse(raw.fields, OperationReply)
+    path = f"{where}.{coordinates.style.key}"
     return Operation(
         act=reply.act,
         masks=tuple(reply.masks),
@@ -162,17 +162,9 @@ def _operation(fields: Mapping[str, object], where: str, coordinates: BoxCoordin
         minus=tuple(map(_labelled, reply.minus)),
         amount=reply.amount,
         unit=reply.unit,
-        box=_box(fields.get("box"), where, coordinates),
+        box=None if raw.box is None else to_box(raw.box, coordinates, path),
         words=reply.words,
     )
-
-
-def _box(value: object, where: str, coordinates: BoxCoordinates) -> Box | None:
-    key = coordinates.style.key
-    boxes = read_boxes(value, coordinates.style, f"{where}.{key}", key=key)
-    if len(boxes) > 1:
-        raise Misfit(f"{where}.{key}", "must be one box, or null")
-    return to_box(boxes[0], coordinates, f"{where}.{key}") if boxes else None
 
 
 def _question(fields: Mapping[str, object]) -> Question:

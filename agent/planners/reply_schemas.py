@@ -99,7 +99,7 @@ class MaskReply(_Reply):
 class OperationReply(_Reply):
     """What is to be done with outlines, as `agent.schemas.intent.Operation`.
 
-    Its box is read by `agent.planners.reading.box_shapes`.
+    Its box is read apart, by `agent.planners.reading.operations`.
     """
 
     act: Act

@@ -23,7 +23,6 @@ OPERATION_FIELDS = to_words(
     which="selection, selector, which_one",
     amount="value, by, distance, size, radius",
     unit="units",
-    box="bbox, bounding_box",
 )
 QUESTION_FIELDS = to_words(
     topic="question, about, kind, type, measure, quantity, name",

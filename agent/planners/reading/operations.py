@@ -5,8 +5,12 @@ One item at a time: what cannot be read of one is a `Misfit` of its own, and the
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
+from agent.planners.reading.box_shapes import boxes_of
+from agent.planners.reading.corners import RawBox
 from agent.planners.reading.intent_words import (
     ACTS,
     BORDERS,
@@ -45,13 +49,21 @@ _CHOICES: Mapping[str, Words] = {
 _COUNTS = ("nth", "limit")
 
 
-def operation_of(value: object, labels: Sequence[str], where: str) -> dict[str, object]:
-    """Return an operation's fields by our names, in our words; its box is left as it is.
+class RawOperation(NamedTuple):
+    """An operation's fields by our names, in our words, and its box in the model's coordinates."""
+
+    fields: dict[str, object]
+    box: RawBox | None
+
+
+def operation_of(value: object, labels: Sequence[str], where: str, style: BoxStyle) -> RawOperation:
+    """Read an operation.
 
     Args:
         value: as the model wrote it.
         labels: of the plan's targets, which a number may stand for.
         where: path of the operation.
+        style: how the model was asked to write boxes.
 
     Raises:
         Misfit: it is no object, or a field cannot be read.
@@ -59,15 +71,18 @@ def operation_of(value: object, labels: Sequence[str], where: str) -> dict[str, 
     known, rest = _item(value, "act", OPERATION_FIELDS, where)
     beside = fields_of(rest, WHICH_FIELDS, where).known
     amount, unit = _amount(known.get("amount"), known.get("unit"), where)
-    return {
+    boxes = boxes_of(rest, style, where)
+    if len(boxes) > 1:
+        raise Misfit(f"{where}.{style.key}", "must be one box, or null")
+    fields = {
         **_common(known, labels, where),
         "act": choice_of(known.get("act"), ACTS, f"{where}.act"),
         "minus": _labels(known.get("minus"), labels, f"{where}.minus"),
         "which": which_of(known.get("which") or beside, f"{where}.which"),
         "amount": amount,
         "unit": unit,
-        "box": known.get("box"),
     }
+    return RawOperation(fields, boxes[0] if boxes else None)
 
 
 def question_of(value: object, labels: Sequence[str], where: str) -> dict[str, object]:

@@ -3,9 +3,16 @@ from typing import Any, get_args
 
 import pytest
 
+from agent.mllm.box_formats import GEMINI_STYLE
 from agent.mllm.json.misfit import Misfit
 from agent.planners.reading import intent_words
-from agent.planners.reading.operations import operation_of, question_of, talk_of, which_of
+from agent.planners.reading.operations import (
+    RawOperation,
+    operation_of,
+    question_of,
+    talk_of,
+    which_of,
+)
 from agent.planners.reading.wordings import Words, choice_of
 from agent.schemas.intent import Act, Height, Rank, Side, Talk, Topic, Unit
 
@@ -26,8 +33,12 @@ TABLES = [
 LABELS = ["optic disc", "optic cup"]
 
 
+def read(value: object) -> RawOperation:
+    return operation_of(value, LABELS, "operations[0]", GEMINI_STYLE)
+
+
 def operation(**fields: Any) -> dict[str, object]:
-    return operation_of({"words": "it", **fields}, LABELS, "operations[0]")
+    return read({"words": "it", **fields}).fields
 
 
 def question(**fields: Any) -> dict[str, object]:
@@ -132,8 +143,15 @@ def test_targets_are_read_as_labels_or_by_their_numbers(targets: object, read: l
 
 
 def test_a_word_alone_is_an_operation_without_words_of_the_request() -> None:
-    assert operation_of("undo", LABELS, "x")["act"] == "undo"
-    assert operation_of("undo", LABELS, "x")["words"] == ""
+    assert read("undo").fields["act"] == "undo"
+    assert read("undo").fields["words"] == ""
+
+
+@pytest.mark.parametrize("key", ["box_2d", "box", "bounding_box"])
+def test_a_box_is_read_under_each_of_its_names(key: str) -> None:
+    raw = read({"act": "box", "words": "it", key: [100, 200, 300, 400]})
+    assert raw.box is not None
+    assert (raw.box.x0, raw.box.y0, raw.box.x1, raw.box.y1) == (200, 100, 400, 300)
 
 
 def test_small_talk_is_read() -> None:
@@ -155,12 +173,14 @@ def test_small_talk_is_read() -> None:
         ({"act": "keep", "which": {"rank": "nicest"}}, ".which.rank"),
         ({"act": "keep", "which": {"colour": "red"}}, ".which"),
         ({"act": "keep", "which": {"nth": 0}}, ".which.nth"),
+        ({"act": "box", "box_2d": [7, 7]}, ".box_2d"),
+        ({"act": "box", "box_2d": [[1, 2, 30, 40], [5, 6, 70, 80]]}, ".box_2d"),
         ({"act": "keep", "which": "nicest"}, ".which"), ({"act": "keep", "which": 7}, ".which"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named(fields: dict[str, object], where: str) -> None:
     with pytest.raises(Misfit) as caught:
-        operation_of({"words": "it", **fields}, LABELS, "operations[0]")
+        read({"words": "it", **fields})
     assert caught.value.where == f"operations[0]{where}"
 
 
