@@ -37,7 +37,10 @@ def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Inte
     model = plan.intent
     if model is None:
         return rules
-    words, masks = Words(request), {candidate.id for candidate in thread.candidates}
+    words, masks = (
+        Words(request, rules.corrections),
+        {candidate.id for candidate in thread.candidates},
+    )
     dark = _places(rules.not_understood, words)
     operations = [one for one in model.operations if _is_admissible(one, masks)]
     questions = [one for one in model.questions if set(one.masks) <= masks]
@@ -57,6 +60,24 @@ def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Inte
             "not_understood": _not_understood((*rules.not_understood, *strange), words, known),
         }
     )
+
+
+def unplanned(find: Sequence[Thing], plan: Plan, words: Words) -> tuple[Thing, ...]:
+    """Return the things that no target of a model's plan stands for.
+
+    A target whose words are not the request's ("mass" for "lump") stands for the first thing that
+    no other target stands for.
+    """
+    if plan.intent is None:
+        return ()
+    targets = plan.intent.find
+    left = [thing for thing in find if not any(_is_same(thing, one) for one in targets)]
+    others = [
+        one
+        for one in targets
+        if not words.places(one.words) and not any(_is_same(thing, one) for thing in find)
+    ]
+    return tuple(left[len(others) :])
 
 
 def _places(parts: Sequence[str], words: Words) -> Places:
@@ -139,28 +160,19 @@ def _complete(own: Which, other: Which) -> Which:
 def _kept(
     rules: Intent, plan: Plan, words: Words, thread: ThreadRecord
 ) -> tuple[list[Thing], list[str]]:
-    """Return the rules' things that stand or are looked for, and the words of those left out.
-
-    A target whose words are not the request's ("mass" for "lump") stands for the first thing that
-    no other target stands for.
-    """
+    """Return the rules' things that stand or are looked for, and the words of those left out."""
     model = plan.intent or Intent()
     if not model.find:
         return list(rules.find), []
-    left = [
-        thing
-        for thing in rules.find
-        if not _stands(thing, thread) and not any(_is_same(thing, one) for one in model.find)
-    ]
-    others = [
-        one
-        for one in model.find
-        if not words.places(one.words) and not any(_is_same(thing, one) for thing in rules.find)
-    ]
-    left = left[len(others) :]
     idle = _places(model.context, words)
-    places = [words.places(thing.words) for thing in left]
-    strange = [part for at in places if not at <= idle for part in words.rest(words.all - at)]
+    left = [thing for thing in unplanned(rules.find, plan, words) if not _stands(thing, thread)]
+    strange: list[str] = []
+    for thing in left:
+        places = words.places(thing.words)
+        if not places:
+            strange.append(thing.words)
+        elif not places <= idle:
+            strange += words.rest(words.all - places)
     return [thing for thing in rules.find if thing not in left], strange
 
 

@@ -5,27 +5,41 @@ A word is what holds a letter or a digit; it counts by its form, so "Tumours" sa
 
 from collections.abc import Collection, Iterable
 
-from agent.language.function_words import CLAUSE_MARKS, word_set
 from agent.language.tokens import Token, tokenize
+from agent.schemas.intent import Correction
 
 Places = frozenset[int]
 
 # A part that is longer does not tell what it is about: whole sentences would hide their words.
 MAX_PART_WORDS = 12
 # Words that ask for nothing when they are all that is left.
-FILLERS = word_set(
-    "a an the this that these those its it is are be of in on at to for with from by as and or "
-    "also please my your our his her their there then so just now me i you we"
+FILLERS = frozenset(
+    {"a", "an", "the", "this", "that", "these", "those", "it", "its", "is", "are", "be", "of"}
+    | {"in", "on", "at", "to", "for", "with", "from", "by", "as", "and", "or", "also", "please"}
+    | {"my", "your", "our", "his", "her", "their", "there", "then", "so", "just", "now"}
+    | {"me", "i", "you", "we"}
 )
+_CLAUSE_MARKS = frozenset(",;.:?!")
 
 
 class Words:
-    """The words of a request, by their places."""
+    """The words of a request, by their places.
 
-    def __init__(self, request: str) -> None:
+    Args:
+        request: as it was typed.
+        corrections: typing errors; such a word is said by what was typed and by what was meant.
+    """
+
+    def __init__(self, request: str, corrections: Iterable[Correction] = ()) -> None:
         self._request = request
         self._tokens = _words(request)
         self._names = [token.word for token in self._tokens]
+        self._meant = self._names.copy()
+        for correction in corrections:
+            typed, read = _words(correction.typed), _words(correction.read)
+            if len(typed) == len(read) == 1:
+                for at in self.places(correction.typed):
+                    self._meant[at] = read[0].word
 
     @property
     def all(self) -> Places:
@@ -37,11 +51,12 @@ class Words:
         said = [token.word for token in _words(part)]
         starts = range(len(self._names) - len(said) + 1) if said else ()
         return frozenset(
-            at + offset
-            for at in starts
-            if self._names[at : at + len(said)] == said
-            for offset in range(len(said))
+            at + offset for at in starts if self._says(at, said) for offset in range(len(said))
         )
+
+    def _says(self, at: int, said: list[str]) -> bool:
+        forms = zip(self._names[at:], self._meant[at:], said, strict=False)
+        return all(word in (typed, meant) for typed, meant, word in forms)
 
     def of(self, parts: Iterable[str]) -> Places:
         """Return the places of several parts; a part of more than `MAX_PART_WORDS` has none."""
@@ -65,7 +80,7 @@ class Words:
     def _are_joined(self, first: int, last: int, covered: Collection[int]) -> bool:
         between = self._request[self._tokens[first].end : self._tokens[last].start]
         is_open = not any(at in covered for at in range(first + 1, last))
-        return is_open and CLAUSE_MARKS.isdisjoint(between)
+        return is_open and _CLAUSE_MARKS.isdisjoint(between)
 
     def _text(self, first: int, last: int) -> str:
         return self._request[self._tokens[first].start : self._tokens[last].end]

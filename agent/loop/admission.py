@@ -1,10 +1,13 @@
 """Makes a planner's plan fit: ids of the thread, phrases and priors, the first calls. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from agent.contract import PlanQuestion
+from agent.conversation.merge import unplanned
 from agent.conversation.opening import Opening
 from agent.conversation.standing import mask_ids
+from agent.language.coverage import Words
 from agent.language.lexicon import load_lexicon, normalise
 from agent.language.modality import (
     known_modality,
@@ -16,6 +19,7 @@ from agent.planners.targets import enrich
 from agent.policy.calls import SAME_BOX_IOU, CallLimits, admit
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, repair_calls, retry_calls, widening_calls
+from agent.schemas.intent import Thing
 from agent.schemas.plan import MAX_TARGETS, Call, Plan, Target
 from agent.schemas.runs import TargetResult
 from segmenter.contract import BoxPrompt
@@ -54,6 +58,8 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         # "Absent" is never the planner's word alone: the tool is asked for what the words name.
         ruled = plan_request(question, load_lexicon())
         plan = ruled.model_copy(update={"decision": plan.decision, "intent": plan.intent})
+    elif plan.decision != "unclear":
+        plan = _with_unplanned(plan, question)
     names = _thread_ids(plan.targets, question)
     modality = _modality(plan, question)
     renumbered = [target.model_copy(update={"id": names[target.id]}) for target in plan.targets]
@@ -80,6 +86,31 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         note=_note(plan.note, targets[room:], _unused_boxes(renamed, calls)),
         intent=plan.intent,
     )
+
+
+def _with_unplanned(plan: Plan, question: PlanQuestion) -> Plan:
+    """Return the plan with what the request's operations and questions need besides."""
+    words = Words(question.request, question.intent.corrections)
+    missing = tuple(
+        thing
+        for thing in unplanned(question.intent.find, plan, words)
+        if not _is_kept(thing, question.kept)
+    )
+    if not missing:
+        return plan
+    rest = replace(
+        question,
+        intent=question.intent.model_copy(update={"find": missing}),
+        first_target=max((int(target.id[1:]) for target in plan.targets), default=0) + 1,
+    )
+    ruled = plan_request(rest, load_lexicon())
+    notes = "; ".join(note for note in (plan.note, ruled.note) if note)
+    return plan.model_copy(update={"targets": (*plan.targets, *ruled.targets), "note": notes})
+
+
+def _is_kept(thing: Thing, kept: Sequence[TargetResult]) -> bool:
+    labels = {normalise(result.target.label) for result in kept}
+    return not labels.isdisjoint(map(normalise, (thing.words, *thing.terms)))
 
 
 def _unused_boxes(planned: Iterable[Call], calls: Sequence[Call]) -> int:

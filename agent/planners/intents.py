@@ -56,7 +56,7 @@ class _Items(NamedTuple):
 def to_intent(
     fields: Mapping[str, object],
     targets: Sequence[TargetReply],
-    request: str,
+    words: Words,
     coordinates: BoxCoordinates,
 ) -> ReadIntent:
     """Translate a plan's fields beside its targets and calls.
@@ -64,13 +64,12 @@ def to_intent(
     Args:
         fields: of the answer, by our names.
         targets: those that are looked for.
-        request: the caller's words.
+        words: of the request.
         coordinates: between the model's boxes and ours.
 
     Raises:
         Misfit: a list is far too long.
     """
-    words = Words(request)
     labels = [target.label for target in targets]
 
     def operation(value: object, where: str) -> Operation:
@@ -116,12 +115,11 @@ def mention(target: TargetReply) -> str:
     return target.words or target.label
 
 
-def invented(targets: Sequence[TargetReply], request: str) -> frozenset[int]:
+def invented(targets: Sequence[TargetReply], words: Words) -> frozenset[int]:
     """Return the places of targets whose words the request does not say, if it says any other's.
 
     A plan without one that is said may be in another language than the request.
     """
-    words = Words(request)
     named = [bool(words.places(one.words) or words.places(one.label)) for one in targets]
     unsaid = {place for place, one in enumerate(targets) if one.words and not named[place]}
     return frozenset(unsaid if any(named) else ())

@@ -15,6 +15,7 @@ from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.drawing.layout import Size, fit
 from agent.drawing.overlay import png_size, render_clean
 from agent.drawing.sheets import draw_crops, draw_sheet
+from agent.language.coverage import Words
 from agent.mllm.box_formats import BoxStyle, box_style
 from agent.mllm.contract import Answer, Mllm, Picture
 from agent.planners.coordinates import BoxCoordinates
@@ -67,8 +68,10 @@ class MllmPlanner:
         prompt = render_plan(question, coordinates)
         schema = plan_schema(self._style)
 
+        words = Words(question.request, question.intent.corrections)
+
         def read(value: object) -> Plan:
-            return to_plan(value, coordinates, question.request)
+            return to_plan(value, coordinates, words)
 
         answer = await self._ask(prompt, question, (), schema, read, timeout_s)
         return Planned(plan=answer.content, usage=answer.usage)

@@ -6,6 +6,7 @@ note: nothing is left out in silence. Pure.
 
 from collections.abc import Mapping, Sequence
 
+from agent.language.coverage import Words
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.intents import invented, to_intent
@@ -26,13 +27,13 @@ from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target
 
 
-def to_plan(value: object, coordinates: BoxCoordinates, request: str) -> Plan:
+def to_plan(value: object, coordinates: BoxCoordinates, words: Words) -> Plan:
     """Translate the answer to ``plan.md``; targets are called ``t1``, ``t2`` ... in its order.
 
     Args:
         value: the answer.
         coordinates: between the model's boxes and ours.
-        request: the caller's words, which the answer must account for.
+        words: of the request, which the answer must account for.
 
     Raises:
         Misfit: a field is missing or cannot be understood, or nothing is planned at all.
@@ -40,11 +41,11 @@ def to_plan(value: object, coordinates: BoxCoordinates, request: str) -> Plan:
     raw = read_plan(value, coordinates.style)
     reply = parse(_plan_words(raw.fields, raw.targets, raw.calls), PlanReply)
     calls = to_calls(raw.calls, _ids(len(reply.targets)), coordinates)
-    unasked = invented(reply.targets, request)
+    unasked = invented(reply.targets, words)
     asked = [place for place in range(len(reply.targets)) if place not in unasked]
     kept = asked[:MAX_TARGETS]
     targets = [_target(reply.targets[place], place, calls) for place in kept]
-    read = to_intent(raw.fields, [reply.targets[place] for place in kept], request, coordinates)
+    read = to_intent(raw.fields, [reply.targets[place] for place in kept], words, coordinates)
     if reply.decision == "segment" and not targets and not _says_something(read.intent):
         raise Misfit("targets", "must name at least one, unless operations or questions do")
     ids = {target.id for target in targets}

@@ -5,6 +5,7 @@ from typing import Literal, TypeVar
 
 from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.errors import MllmReplyError
+from agent.language.coverage import Words
 from agent.mllm.contract import Answer, Picture
 from agent.mllm.json.misfit import Misfit
 from agent.planners.mllm import MllmPlanner
@@ -18,7 +19,7 @@ Read = TypeVar("Read")
 def to_reply(intent: Intent, request: str) -> dict[str, object]:
     """Return the plan of a model that understands what the intent says, and sees no place.
 
-    Operations and questions that do not tell their words are about all of the request.
+    Operations and questions that do not tell their words verbatim are about all of the request.
     """
     says = intent.find or intent.operations or intent.questions
     return {
@@ -33,6 +34,10 @@ def to_reply(intent: Intent, request: str) -> dict[str, object]:
         "not_understood": list(intent.not_understood),
         "note": None,
     }
+
+
+def _said(words: str, request: str) -> str:
+    return words if Words(request).places(words) else request
 
 
 def _label(thing: Thing) -> str:
@@ -66,7 +71,7 @@ def _which(which: Which) -> dict[str, object] | None:
 def _operation(one: Operation, request: str) -> dict[str, object]:
     return {
         "act": one.act,
-        "words": one.words or request,
+        "words": _said(one.words, request),
         "masks": list(one.masks),
         "targets": [_label(thing) for thing in one.things],
         "minus": [_label(thing) for thing in one.minus],
@@ -80,7 +85,7 @@ def _operation(one: Operation, request: str) -> dict[str, object]:
 def _question(one: Question, request: str) -> dict[str, object]:
     return {
         "topic": one.topic,
-        "words": one.words or request,
+        "words": _said(one.words, request),
         "masks": list(one.masks),
         "targets": [_label(thing) for thing in one.things],
         "unit": one.unit,

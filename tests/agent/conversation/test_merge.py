@@ -44,7 +44,7 @@ HOLDS_DISC = EMPTY.model_copy(
 def plan_of(request: str, *labels: str, **changes: Any) -> Plan:
     targets = [{"label": label, "words": None} for label in labels]
     answer = plan_answer(**{"targets": targets, "calls": [], "decision": "unclear", **changes})
-    return to_plan(answer, GEMINI, request)
+    return to_plan(answer, GEMINI, Words(request))
 
 
 def order(act: str, words: str, **changes: object) -> dict[str, object]:
@@ -252,7 +252,7 @@ READ = [
 
 @pytest.mark.parametrize(("request_", "rules"), READ)
 def test_a_model_that_says_what_the_rules_say_changes_nothing(request_: str, rules: Intent) -> None:
-    plan = to_plan(to_reply(rules, request_), GEMINI, request_)
+    plan = to_plan(to_reply(rules, request_), GEMINI, Words(request_))
     assert merge(rules, plan, request_, HOLDS_DISC) == rules
 
 

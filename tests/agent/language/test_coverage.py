@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.language.coverage import FILLERS, MAX_PART_WORDS, Words
-from agent.language.function_words import word_set
+from agent.schemas.intent import Correction
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,11 @@ def test_what_is_left_stands_in_the_request_and_with_the_parts_makes_all_of_it(
 
 
 def test_a_word_that_changes_what_is_meant_is_no_filler() -> None:
-    assert not FILLERS & word_set("not no without left right largest all both only near two")
+    telling = {"not", "no", "without", "left", "right", "largest", "all", "both", "only", "near"}
+    assert not FILLERS & telling
+
+
+def test_a_typing_error_is_said_by_what_was_typed_and_by_what_was_meant() -> None:
+    words = Words("outlien the optci disk", [Correction(typed="optci", read="optic")])
+    assert words.places("optic disc") == words.places("optci disk") == frozenset({2, 3})
+    assert words.rest(words.of(["optic disc"])) == ("outlien",)

@@ -21,7 +21,7 @@ def planned(request: str, *labels: str, **changes: Any) -> Plan:
     """The plan of a model that names its targets only; `changes` are what else it says."""
     targets = [{"label": label, "count": "one", "where": None} for label in labels]
     answer = plan_answer(**{"targets": targets, "calls": [], **changes})
-    return to_plan(answer, GEMINI, request)
+    return to_plan(answer, GEMINI, Words(request))
 
 
 def intent_of(plan: Plan) -> Intent:
@@ -207,8 +207,8 @@ def test_a_plan_of_which_nothing_is_left_is_asked_again(said: dict[str, object])
 
 def test_a_decision_that_lacks_is_told_by_operations_and_talk() -> None:
     orders = {"operations": [order("smooth", "smooth")]}
-    assert to_plan(orders, GEMINI, "smooth").decision == "segment"
-    assert to_plan({"talk": "thanks"}, GEMINI, "thx").decision == "unclear"
+    assert to_plan(orders, GEMINI, Words("smooth")).decision == "segment"
+    assert to_plan({"talk": "thanks"}, GEMINI, Words("thx")).decision == "unclear"
 
 
 def test_an_answer_s_words_are_bounded() -> None:

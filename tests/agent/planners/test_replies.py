@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.drawing.layout import Size
+from agent.language.coverage import Words
 from agent.mllm.box_formats import (
     GEMINI_STYLE,
     PIXELS_STYLE,
@@ -28,7 +29,7 @@ from segmenter.contract import Box
 from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 IMAGE, SHOWN = Size(400, 200), Size(800, 400)
-REQUEST = "outline the tumour"
+WORDS = Words("outline the tumour")
 STYLES = [GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE]
 GEMINI = BoxCoordinates(GEMINI_STYLE, SHOWN, IMAGE)
 PIXELS = BoxCoordinates(PIXELS_STYLE, SHOWN, IMAGE)
@@ -166,7 +167,7 @@ def test_a_concept_is_a_few_plain_words(said: str | None, concept: str | None) -
 
 
 def test_a_plan_is_translated() -> None:
-    plan = to_plan(plan_answer(), GEMINI, REQUEST)
+    plan = to_plan(plan_answer(), GEMINI, WORDS)
     (target,) = plan.targets
     (first,) = plan.calls
     assert (plan.decision, plan.modality, plan.note) == ("segment", "ultrasound", "")
@@ -177,7 +178,7 @@ def test_a_plan_is_translated() -> None:
 
 
 def calls_of(*items: object, **changes: Any) -> Any:
-    return to_plan(plan_answer(calls=list(items), **changes), GEMINI, REQUEST).calls
+    return to_plan(plan_answer(calls=list(items), **changes), GEMINI, WORDS).calls
 
 
 @pytest.mark.parametrize(
@@ -217,14 +218,14 @@ def test_calls_to_target_0_beside_1_are_not_clear() -> None:
 
 def test_calls_and_targets_are_capped_and_not_repeated() -> None:
     many = [call(concept=f"polyp {n}") for n in range(6)]
-    plan = to_plan(plan_answer(calls=many), GEMINI, REQUEST)
+    plan = to_plan(plan_answer(calls=many), GEMINI, WORDS)
     assert len(plan.calls) == 4
     assert plan.note == "2 calls left out, a round has room for 4"
     assert len(calls_of(*[call()] * 9)) == 1
     with pytest.raises(Misfit, match="at most 64"):
         calls_of(*[call()] * 65)
     targets = [{"label": f"organ {n}", "count": "one", "where": None} for n in range(6)]
-    plan = to_plan(plan_answer(targets=targets), GEMINI, REQUEST)
+    plan = to_plan(plan_answer(targets=targets), GEMINI, WORDS)
     assert len(plan.targets) == 4
     assert plan.note == "not looked for in this run: organ 4, organ 5"
 
@@ -234,7 +235,7 @@ def test_the_words_of_a_model_are_capped_and_clean() -> None:
     plan = to_plan(
         plan_answer(targets=[{"label": label, "count": "one", "where": None}], note="n" * 9999),
         GEMINI,
-        REQUEST,
+        WORDS,
     )
     assert len(plan.targets[0].label) == 60
     assert plan.targets[0].label.startswith("abx")
@@ -242,7 +243,7 @@ def test_the_words_of_a_model_are_capped_and_clean() -> None:
 
 
 def test_a_target_without_a_call_is_named_by_its_label() -> None:
-    assert to_plan(plan_answer(calls=[]), GEMINI, REQUEST).targets[0].phrases == ("tumour",)
+    assert to_plan(plan_answer(calls=[]), GEMINI, WORDS).targets[0].phrases == ("tumour",)
 
 
 @pytest.mark.parametrize(
@@ -258,12 +259,12 @@ def test_a_target_without_a_call_is_named_by_its_label() -> None:
 )
 def test_a_plan_that_is_none_is_refused(content: dict[str, object]) -> None:
     with pytest.raises(Misfit):
-        to_plan(content, GEMINI, REQUEST)
+        to_plan(content, GEMINI, WORDS)
 
 
 @pytest.mark.parametrize("decision", ["absent", "unclear"])
 def test_a_plan_may_name_no_target_when_there_is_none(decision: str) -> None:
-    plan = to_plan(plan_answer(decision=decision, targets=[], calls=[]), GEMINI, REQUEST)
+    plan = to_plan(plan_answer(decision=decision, targets=[], calls=[]), GEMINI, WORDS)
     assert (plan.decision, plan.targets, plan.calls) == (decision, (), ())
 
 
@@ -395,7 +396,7 @@ Json = st.recursive(
 @given(st.lists(Json, max_size=4), st.lists(Json, max_size=4))
 def test_no_content_breaks_the_translation(first: list[object], second: list[object]) -> None:
     with suppress(Misfit):
-        to_plan(plan_answer(targets=first, calls=second), GEMINI, REQUEST).model_dump_json()
+        to_plan(plan_answer(targets=first, calls=second), GEMINI, WORDS).model_dump_json()
     with suppress(Misfit):
         inspected(masks=first, calls=second, complete=first).model_dump_json()
 

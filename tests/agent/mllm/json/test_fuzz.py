@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
+from agent.language.coverage import Words
 from agent.mllm.box_formats import GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE
 from agent.mllm.json.extract import extract
 from agent.mllm.json.schema import field_names
@@ -19,7 +20,7 @@ from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 BODIES = 10_000
 IMAGE = Size(400, 200)
-REQUEST = "outline the tumour"
+WORDS = Words("outline the tumour")
 STYLES = (GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE)
 # Values that models and attackers put where something else belongs.
 STRANGE: tuple[object, ...] = (
@@ -106,7 +107,7 @@ def damage(text: str, chance: random.Random) -> str:
 
 def read_plan(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
     names = field_names(plan_schema(coordinates.style))
-    plan = extract(said, lambda value: to_plan(value, coordinates, REQUEST), names)
+    plan = extract(said, lambda value: to_plan(value, coordinates, WORDS), names)
     assert len(plan.targets) <= 4
     return plan.calls
 
