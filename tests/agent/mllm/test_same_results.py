@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from agent.contract import Planner
+from agent.errors import InvalidRequest
 from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
 from agent.mllm.factory import build_mllm
@@ -99,7 +100,7 @@ async def answered(
     )
     try:
         return await agent.run(asked)
-    except ValueError as error:
+    except InvalidRequest as error:
         return repr(error)
 
 

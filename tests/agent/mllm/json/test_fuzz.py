@@ -3,7 +3,9 @@
 import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+from agent.conversation.merge import merge
 from agent.drawing.layout import Size
 from agent.errors import MllmReplyError
 from agent.language.coverage import Words
@@ -14,13 +16,19 @@ from agent.planners.coordinates import BoxCoordinates
 from agent.planners.inspections import to_inspection, to_winner
 from agent.planners.replies import to_plan
 from agent.planners.reply_schemas import inspect_schema, plan_schema
-from agent.schemas.plan import Call
+from agent.schemas.intent import Intent
+from agent.schemas.plan import Call, Plan
 from agent.schemas.rounds import Inspection
+from agent.schemas.runs import ThreadRecord
+from segmenter.contract import BoxPrompt
+from tests.agent.doubles import image_ref
 from tests.agent.examples import inspect_answer, mask_answer, plan_answer
 
 BODIES = 10_000
 IMAGE = Size(400, 200)
-WORDS = Words("outline the tumour")
+REQUEST = "outline the tumour, grow m1 by 5 px, thanks; how wide is it, in ells?"
+WORDS = Words(REQUEST)
+THREAD = ThreadRecord(id="thr_" + "0" * 32, created_at=datetime.now(UTC), image=image_ref())
 STYLES = (GEMINI_STYLE, PIXELS_STYLE, THOUSANDTHS_STYLE)
 # Values that models and attackers put where something else belongs.
 STRANGE: tuple[object, ...] = (
@@ -109,7 +117,27 @@ def read_plan(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
     names = field_names(plan_schema(coordinates.style))
     plan = extract(said, lambda value: to_plan(value, coordinates, WORDS), names)
     assert len(plan.targets) <= 4
-    return plan.calls
+    check_words(plan)
+    boxes = [one.box for one in plan.intent.operations if one.box] if plan.intent else []
+    own = Call(target="t1", concept=None, boxes=tuple(BoxPrompt(box=box) for box in boxes))
+    return (*plan.calls, own)
+
+
+def check_words(plan: Plan) -> None:
+    """No word vanishes, neither from the plan nor when it is joined with what the rules read."""
+    intent = plan.intent
+    assert intent is not None
+    said = [thing.words for thing in intent.find]
+    said += [one.words for one in intent.operations] + [one.words for one in intent.questions]
+    assert all(WORDS.places(part) for part in said[len(intent.find) :])
+    covered = WORDS.of([*said, *intent.context])
+    left = frozenset[int]().union(*map(WORDS.places, intent.not_understood))
+    assert WORDS.telling(WORDS.all) <= covered | left
+    merged = merge(Intent(not_understood=(REQUEST,)), plan, REQUEST, THREAD)
+    # The thread has no masks, so what names one cannot be carried out.
+    assert not any(one.masks for one in merged.operations)
+    still = frozenset[int]().union(*map(WORDS.places, merged.not_understood))
+    assert WORDS.telling(left) <= still
 
 
 def read_inspection(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
@@ -128,8 +156,33 @@ def read_comparison(said: str, coordinates: BoxCoordinates) -> tuple[Call, ...]:
     return ()
 
 
+def full_plan(key: str) -> dict[str, object]:
+    grow = {"act": "grow", "words": "grow m1 by 5 px", "masks": ["m1"], "targets": [], "minus": []}
+    keep = {"act": "keep", "words": "the tumour", "masks": [], "targets": ["Tumour"], "minus": []}
+    which = {"side": "left", "whose": None, "place": None, "rank": "largest", "nth": 1}
+    width: dict[str, object] = {
+        "topic": "width",
+        "words": "how wide is it",
+        "masks": [],
+        "targets": [],
+        "unit": None,
+    }
+    rest = {"limit": None, "border": None}
+    return plan_answer(
+        key,
+        operations=[
+            {**grow, "which": None, "amount": 5, "unit": "px", key: None},
+            {**keep, "which": {**which, **rest}, "amount": None, "unit": None, key: [1, 2, 90, 80]},
+        ],
+        questions=[width],
+        context=["thanks"],
+        not_understood=["in ells"],
+    )
+
+
 READERS = (
     (plan_answer, read_plan),
+    (full_plan, read_plan),
     (judged, read_inspection),
     (lambda key: {"better": "A", "reason": None}, read_comparison),
 )
