@@ -24,7 +24,12 @@ from segmenter.contract import BoxPrompt, Capabilities, ImageRef
 NAMES = ("plan.md", "inspect.md", "compare.md")
 # What reads requests beside the texts.
 LANGUAGES = (*TRANSLATED, "others")
-TABLES = ("lexicon.json", "grammar.json", *(f"languages/{name}.json" for name in LANGUAGES))
+TABLES = (
+    "lexicon.json",
+    "grammar.json",
+    "unmeasurable.json",
+    *(f"languages/{name}.json" for name in LANGUAGES),
+)
 # More verdicts of a past round than these teach nothing.
 MAX_VERDICTS = 8
 # Outlines of one target that are named by their ids.

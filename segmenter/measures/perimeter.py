@@ -22,8 +22,7 @@ def perimeter(mask: BinaryMask, ratio: float = 1.0) -> float:
         ratio: height of a pixel / its width.
     """
     if ratio == 1.0:
-        # scikit-image says that it is typed, and this function is not.
-        return float(perimeter_crofton(mask, directions=DIRECTIONS))  # type: ignore[no-untyped-call]
+        return float(perimeter_crofton(mask, directions=DIRECTIONS))
     return crofton(mask, ratio)
 
 

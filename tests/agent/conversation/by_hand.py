@@ -66,6 +66,7 @@ class ByHand:
             run_id=f"run_{len(self.thread.runs):032x}",
             request=asked,
             image=self.thread.image,
+            thread=self.thread,
             opening=open_thread(asked, self.thread, load_lexicon(), intent),
             planner=rules,
             tools=Tools(

@@ -55,6 +55,7 @@ def run(
         run_id="run_" + "0" * 32,
         request=request("outline the polyp"),
         image=image_ref(),
+        thread=thread,
         opening=replace(opening, looked_for=intent.find, asks_planner=bool(intent.find)),
         planner=tools.rules,
         tools=tools,
