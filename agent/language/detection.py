@@ -33,8 +33,8 @@ class _Fit(NamedTuple):
     """How well a language fits.
 
     Attributes:
-        covered: words that it or English knows.
-        phrases: how many it takes to say its own, negative: the fewer the better.
+        covered: words that it or English knows, and signs of its own.
+        phrases: how many it takes to say them, negative: the fewer the better.
         proofs: words that tell it from English.
         english: words that only English knows.
     """
@@ -84,6 +84,13 @@ def english_words() -> frozenset[str]:
     return known.union(*(language_table(name).english for name in TRANSLATED))
 
 
+@cache
+def foreign_words() -> frozenset[str]:
+    """Return the words of other languages that the tables list, English ones among them."""
+    tables = (language_table(name).words for name in TRANSLATED)
+    return frozenset[str]().union(*tables, *map(_listed, other_languages().words))
+
+
 def _words_of(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(token.word for text in texts for token in tokenize(text))
 
@@ -105,10 +112,12 @@ def _fit(tokens: Sequence[Token], table: LanguageTable) -> _Fit:
     letters = [at for at, word in enumerate(words) if any(map(str.isalpha, word))]
     known = [words[at] for at in letters if at in places]
     english = [at for at in letters if at not in places and words[at] in english_words()]
-    covered = len(known) + len(english)
+    # Signs that only some languages use, as the one that opens a question, count as words.
+    signs = len(places) - len(known)
+    covered = len(known) + len(english) + signs
     whole = len(known) == len(letters)
     proofs = _proofs(known, whole=whole, phrase=whole and len(found) == 1)
-    return _Fit(covered, -len(found), proofs, len(english), table.language)
+    return _Fit(covered, -len(found) - len(english), proofs, len(english), table.language)
 
 
 def _proofs(known: Sequence[str], *, whole: bool, phrase: bool) -> int:

@@ -1,10 +1,10 @@
 """Reads `prompts/languages/`: what requests in other languages say, in English words. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
-from itertools import product
+from itertools import chain, product
 from typing import Annotated
 
 from pydantic import Field
@@ -81,12 +81,14 @@ class LanguageTable:
     Attributes:
         elisions: articles and the like that are written with a noun.
         phrases: what they say, by their words.
+        words: all words of the phrases.
         english: all words that they say.
     """
 
     language: str
     elisions: frozenset[str]
     phrases: PhraseTable[Meaning]
+    words: frozenset[str]
     english: frozenset[str]
 
 
@@ -113,18 +115,20 @@ def language_table(language: str) -> LanguageTable:
     meanings = dict(phrases_of(file))
     meanings |= {(f"{head}'",): Meaning((), "particles", after=False) for head in elisions}
     english = frozenset(word for meaning in meanings.values() for word in meaning.english)
-    return LanguageTable(language, elisions, PhraseTable(meanings), english)
+    phrases = PhraseTable(meanings)
+    return LanguageTable(language, elisions, phrases, phrases.words(), english)
 
 
 def phrases_of(file: LanguageFile) -> Iterator[tuple[Words, Meaning]]:
     """Yield the words of all phrases in all their spellings, and what each says."""
-    elisions = frozenset(file.elisions)
+    # Phrases share their words, and taking a word apart costs most of the time.
+    words_of = cache(partial(_words_of, file=file))
     for section, entries in file.phrases.items():
         for english, phrases in entries.items():
-            meaning = Meaning(tuple(_words(english)), section, english in file.after)
-            for spelled in (each for phrase in phrases for each in _spellings(phrase, file)):
-                tokens = split_elisions(tokenize(spelled), elisions)
-                yield tuple(token.word for token in tokens), meaning
+            meaning = Meaning(_words(english), section, english in file.after)
+            for phrase in phrases:
+                for forms in product(*map(words_of, phrase.split())):
+                    yield tuple(chain.from_iterable(forms)), meaning
 
 
 @cache
@@ -137,19 +141,16 @@ def _read(name: str) -> str:
     return resources.files("prompts").joinpath("languages", name).read_text(encoding="utf-8")
 
 
-def _words(text: str) -> Iterator[str]:
-    return (token.word for token in tokenize(text))
+def _words(text: str) -> Words:
+    return tuple(token.word for token in tokenize(text))
 
 
-def _spellings(phrase: str, file: LanguageFile) -> Iterator[str]:
-    """Write out the endings of a phrase, and its other spelling."""
-    forms = (_forms(word, file.endings) for word in phrase.split())
-    for words in product(*forms):
-        spelled = " ".join(words)
-        yield spelled
-        yield "".join(file.spellings.get(letter, letter) for letter in spelled)
-
-
-def _forms(word: str, endings: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _words_of(word: str, file: LanguageFile) -> tuple[Words, ...]:
+    """Return what a word of a phrase may be written as: all endings, and the other spelling."""
     stem, sign = word[:-1], word[-1]
-    return tuple(stem + ending for ending in endings[sign]) if sign in endings else (word,)
+    forms = [stem + ending for ending in file.endings.get(sign, (sign,))]
+    letters = str.maketrans({**file.spellings})
+    other = [form.translate(letters) for form in forms]
+    elisions = frozenset(file.elisions)
+    tokens = (split_elisions(tokenize(form), elisions) for form in dict.fromkeys((*forms, *other)))
+    return tuple(dict.fromkeys(tuple(token.word for token in each) for each in tokens))

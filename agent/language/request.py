@@ -14,7 +14,7 @@ from agent.language.reading.units import By, Unit, to_units
 from agent.language.slips import correct
 from agent.language.tokens import Token, tokenize
 from agent.language.translation import translate
-from agent.schemas.intent import Intent
+from agent.schemas.intent import Correction, Intent
 
 
 class ReadWord(NamedTuple):
@@ -52,6 +52,7 @@ def account(text: str, lexicon: Lexicon, held: Collection[str] | None = None) ->
         talk = Intent(talk="other_language", language=said.language)
         return Reading(talk, tuple(ReadWord(token, "talk") for token in said.tokens))
     tokens, corrections = correct(said.tokens, text, lexicon)
+    foreign = (Correction(typed=text[at.start : at.end], read=read) for at, read in said.slips)
     units, parts = to_parts(to_units(tokens, lexicon, grammar), lexicon)
     intent = assemble(parts, grammar, lexicon, held)
     words = _words(tokens, units)
@@ -62,7 +63,7 @@ def account(text: str, lexicon: Lexicon, held: Collection[str] | None = None) ->
             update={
                 "context": context,
                 "not_understood": _verbatim(text, words, None),
-                "corrections": corrections,
+                "corrections": (*foreign, *corrections),
                 "modality": modality,
                 "language": said.language,
             }

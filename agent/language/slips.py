@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
+from agent.language.detection import foreign_words
 from agent.language.grammar import load_grammar, words_of
 from agent.language.lexicon import Lexicon, load_lexicon, normalise
 from agent.language.tokens import Token
@@ -92,10 +94,13 @@ def _near(token: Token, text: str, spelled: _Spelled, *, supported: bool) -> tup
 
 
 def _takes_away(word: str, strange: str, spelled: _Spelled) -> bool:
-    """Tell whether a reading might take masks away by mistake: "forgot" is not "forget"."""
+    """Tell whether a reading might take masks away by mistake: "forgot" is not "forget".
+
+    Nor is a word of another language a slip: French "separe" is not "spare".
+    """
     is_short = len(strange) < _MIN_REMOVING_LETTERS
     is_other = len(word) == len(strange) and sorted(word) != sorted(strange)
-    return word in spelled.removing and (is_short or is_other)
+    return word in spelled.removing and (is_short or is_other or strange in foreign_words())
 
 
 def _alike(strange: str, spelled: _Spelled) -> Mapping[str, str]:
@@ -131,8 +136,9 @@ def _spelled() -> _Spelled:
     alike: defaultdict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for word, meant in read.items():
         alike[word[0], len(word)][word] = meant
-    acts = grammar.file.words.acts
-    removing = {word for act in _REMOVING for phrase in acts[act] for word in normalise(phrase)[:1]}
+    said = grammar.file.words
+    taking = chain(*(said.acts[act] for act in _REMOVING), *said.negations.values())
+    removing = {word for phrase in taking for word in normalise(phrase)[:1]}
     slips = {
         typed: words_of(meant)
         for meant, typings in grammar.file.words.slips.items()

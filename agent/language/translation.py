@@ -1,7 +1,8 @@
 """Puts requests in other languages into the English words that the reader knows. Pure.
 
 Only words are replaced: each English word carries the places of the phrase it stands for, and a
-word that no table holds stays as it is, so that it comes out as not understood, verbatim.
+word that no table holds stays as it is, unless it is a slip beyond doubt, so that it comes out as
+not understood, verbatim.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,14 +16,17 @@ from agent.language.language_tables import (
     language_table,
     split_elisions,
 )
+from agent.language.lexicon import load_lexicon
 from agent.language.tokens import Token
+from agent.language.translated_slips import correct_slip
+from segmenter.words.phrases import Found, Words
 
 # What a word that follows what it is about ("heart except") may belong to.
 _NAMING = ("structures", "sides", "ranks", "numbers")
 # Stands before the first word of a clause, and in phrases that mean something else there: "mas
 # grande" is "bigger", but "polipo mas grande" the largest one.
 _CLAUSE = "^"
-_CLAUSE_MARKS = frozenset(",;.:?!")
+_CLAUSE_MARKS = frozenset(",;.:?!¿¡")
 
 
 class Translated(NamedTuple):
@@ -32,10 +36,12 @@ class Translated(NamedTuple):
         tokens: as `tokenize` returns them; those of the request itself where it is English or in
             a language that is not translated.
         language: ISO 639-1 code of the language it was written in.
+        slips: typing errors as they were typed, each with the word of that language it was read as.
     """
 
     tokens: tuple[Token, ...]
     language: str
+    slips: tuple[tuple[Token, str], ...] = ()
 
     @property
     def is_read(self) -> bool:
@@ -48,12 +54,16 @@ def translate(tokens: Sequence[Token]) -> Translated:
     language = language_of(tokens)
     if language not in TRANSLATED:
         return Translated(tuple(tokens), language)
-    return Translated(_in_english(tuple(tokens), language_table(language)), language)
+    table = language_table(language)
+    elided = split_elisions(tuple(tokens), table.elisions)
+    spelled = tuple(correct_slip(token, table) for token in elided)
+    slips = tuple((old, new.word) for old, new in zip(elided, spelled, strict=True) if old != new)
+    return Translated(_in_english(spelled, table), language, slips)
 
 
 def _in_english(tokens: tuple[Token, ...], table: LanguageTable) -> tuple[Token, ...]:
     made: list[tuple[tuple[Token, ...], bool]] = []
-    for part, meaning in _parts(_with_clauses(split_elisions(tokens, table.elisions)), table):
+    for part, meaning in _parts(_with_clauses(tokens), table):
         if meaning is None:
             made.append((tuple(token for token in part if not _is_clause(token)), False))
             continue
@@ -84,15 +94,35 @@ def _is_clause(token: Token) -> bool:
 def _parts(
     tokens: tuple[Token, ...], table: LanguageTable
 ) -> Iterator[tuple[tuple[Token, ...], Meaning | None]]:
-    """Yield the phrases of the table, and the words between them."""
-    done = 0
-    for found in table.phrases.find(tuple(token.word for token in tokens)):
-        if done < found.start:
-            yield tokens[done : found.start], None
-        yield tokens[found.start : found.end], found.meaning
-        done = found.end
+    """Yield the phrases of the table, and the words between them.
+
+    An English name ("optic cup") stays whole, where the table knows only a part of it.
+    """
+    words, names = tuple(token.word for token in tokens), load_lexicon().phrases
+    done = at = 0
+    while at < len(words):
+        found, name = _longest_at(words, at, table), names.find_at(words, at)
+        known = found.end if found else at + 1
+        if name and name.end > known:
+            at = name.end
+        elif found:
+            if done < at:
+                yield tokens[done:at], None
+            yield tokens[at:known], found.meaning
+            done = at = known
+        else:
+            at += 1
     if done < len(tokens):
         yield tokens[done:], None
+
+
+def _longest_at(words: Words, at: int, table: LanguageTable) -> Found[Meaning] | None:
+    """Return the phrase at a place; a longer one may begin behind the beginning of a clause."""
+    found = table.phrases.find_at(words, at)
+    if found and words[at] == _CLAUSE:
+        inner = table.phrases.find_at(words, at + 1)
+        return None if inner and inner.end > found.end else found
+    return found
 
 
 def _before_noun(made: Sequence[tuple[tuple[Token, ...], bool]]) -> int:

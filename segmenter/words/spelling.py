@@ -30,6 +30,8 @@ _PLURALS_IN_ES = ("ches", "shes", "xes", "sses")
 
 def plain(text: str) -> str:
     """Return text in lower case, without accents and ligatures."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     return "".join(sign for sign in decomposed if not unicodedata.combining(sign))
 

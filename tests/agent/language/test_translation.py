@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.language.language_tables import TRANSLATED
 from agent.language.tokens import tokenize
-from agent.language.translation import translate
+from agent.language.translation import Translated, translate
 from tests.agent.language.test_requests import REQUESTS as CLINICAL
 from tests.agent.planners.test_rules import REQUESTS as EARLIER
 
@@ -33,6 +33,13 @@ REQUESTS: list[tuple[str, str, str]] = [
     ),
     ("de", "Entferne alles außer dem größten Polypen", "remove everything except largest polyp"),
     ("de", "segmentiere the polyp", "outline the polyp"),
+    ("de", "welche Niere ist größer?", "which kidney is bigger ?"),
+    ("fr", "quel rein est le plus grand ?", "which kidney is bigger ?"),
+    ("es", "¿qué riñón es más grande?", "which kidney is bigger ?"),
+    ("pt", "qual rim é maior?", "which kidney is bigger ?"),
+    ("it", "quale rene è più grande?", "which kidney is bigger ?"),
+    ("zh", "哪个肾更大？", "which kidney is bigger ?"),
+    ("ja", "どちらの腎臓が大きいですか？", "which kidney is bigger ?"),
     ("fr", "Délimitez la papille optique, s'il vous plaît", "outline optic disc , please"),
     ("fr", "les poumons sans le cœur", "lung without heart"),
     ("fr", "annuler", "undo"),
@@ -176,7 +183,7 @@ def test_every_language_has_a_dozen_requests() -> None:
 @pytest.mark.parametrize("request_", ENGLISH)
 def test_an_english_request_stays_as_it_is(request_: str) -> None:
     tokens = tokenize(request_)
-    assert translate(tokens) == (tokens, "en")
+    assert translate(tokens) == Translated(tokens, "en")
 
 
 @pytest.mark.parametrize("english", sorted({english for *_, english in REQUESTS}))
