@@ -142,7 +142,9 @@ def _other_fits(words: Words) -> Iterable[_Fit]:
         listed = [word for word in words if word in _listed(language)]
         english = [word for word in words if word in english_words() and word not in listed]
         proofs = {word for word in listed if word not in _also_english()}
-        enough = len(proofs) > 1 or any(len(word) >= _LONG_LETTERS for word in proofs)
+        longest = max(map(len, proofs), default=0)
+        several = len(proofs) > 1 and longest >= MIN_PROOF_LETTERS
+        enough = several or longest >= _LONG_LETTERS
         yield _Fit(len(listed), 0, len(proofs) if enough else 0, len(english), language)
 
 
