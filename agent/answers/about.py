@@ -96,9 +96,11 @@ def _first_upper(text: str) -> str:
 def _what(subject: Subject) -> str:
     if not subject.masks:
         return f"{subject.name} is not among the masks that are shown."
-    (mask,) = subject.masks
     doubt = ", uncertain" if subject.is_uncertain else ""
-    return f"{mask.id} is the outline of {subject.name}{doubt}."
+    shown = [
+        f"{mask.id} is the outline of {subject.name}{doubt}." for mask in subject.masks[:MAX_WHY]
+    ]
+    return " ".join(shown)
 
 
 def _outlined(subject: Subject) -> str:

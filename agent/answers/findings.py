@@ -1,6 +1,6 @@
 """What answers are made of: what a run shows, and what it knows of the picture. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,6 +50,7 @@ class Findings:
         requests: of the thread and the run, verbatim: only their words are ever quoted.
         modality: our name of it, or ``unknown``.
         concepts: that the model knows; None for an open vocabulary.
+        sources: by id of a mask that was made of another one (cleaned, edited, cut): the other's.
     """
 
     image: ImageRef
@@ -62,6 +63,7 @@ class Findings:
     requests: tuple[str, ...] = ()
     modality: str = "unknown"
     concepts: tuple[str, ...] | None = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
     _measured: dict[str, Measures] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
@@ -81,6 +83,17 @@ class Findings:
             measures = measure(decode(mask.rle), self.image.spacing)
             self._measured[name] = measures
         return Shown(item, mask.rle, mask.box, measures)
+
+    def made_of(self, mask_id: str, ids: Iterable[str]) -> list[str]:
+        """Return those of some masks that were made of a mask that is not shown any more."""
+        return [name for name in ids if mask_id in self._line_of(name)]
+
+    def _line_of(self, mask_id: str) -> set[str]:
+        line: set[str] = set()
+        while (source := self.sources.get(mask_id)) is not None:
+            line.add(source)
+            mask_id = source
+        return line
 
     def may_name(self, words: str) -> bool:
         """Tell whether words are the lexicon's, the caller's or the tool's, and no MLLM's own."""

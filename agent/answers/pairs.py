@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from agent.answers.findings import Shown
 from agent.answers.numbers import area, listed, percent, ratio
-from agent.answers.sizes import together
+from agent.answers.sizes import MAX_EACH, together
 from agent.answers.subjects import Subject, pair_of, subjects_of, whole
 from agent.answers.told import NOTHING, Asked, Told, not_outlined
 from segmenter.contract import BinaryMask, PairMeasures, Spacing
@@ -94,6 +94,8 @@ def tell_comparison(asked: Asked) -> list[Told]:
     if len(shown) < 2:
         return [Told(f"{areas}; there is no other to compare with.", has_lengths=True), *missing]
     ordered = sorted(shown, key=_area_px, reverse=True)
+    if len(shown) > MAX_EACH:
+        areas = f"{len(shown)} outlines"
     return [Told(f"{areas}: {_lead(ordered)}.", has_lengths=True), *missing]
 
 
@@ -154,7 +156,15 @@ def _lead(ordered: Sequence[Subject]) -> str:
     by = area(more, None if mm2 is None or other is None else mm2 - other)
     called, beside = _told_apart(first, second)
     of = f"{percent(more / _area_px(second))} of the area of {beside}"
-    return f"the {'larger' if len(ordered) == 2 else 'largest'} is {called}, by {by}, {of}"
+    if len(ordered) == 2:
+        return f"the larger is {called}, by {by}, {of}"
+    largest = f"{called}{_size_if_many(first, ordered)}"
+    smallest = f"{_told_apart(ordered[-1], first)[0]}{_size_if_many(ordered[-1], ordered)}"
+    return f"the largest is {largest}, by {by}, {of}; the smallest is {smallest}"
+
+
+def _size_if_many(subject: Subject, ordered: Sequence[Subject]) -> str:
+    return f" ({together(subject.masks)})" if len(ordered) > MAX_EACH else ""
 
 
 def _told_apart(first: Subject, second: Subject) -> tuple[str, str]:

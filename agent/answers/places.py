@@ -75,7 +75,8 @@ def _subjects(asked: Asked) -> tuple[Subject, ...]:
         thing.model_copy(update={"which": thing.which.model_copy(update={"side": None})})
         for thing in asked.question.things
     )
-    question = asked.question.model_copy(update={"things": things})
+    which = asked.question.which.model_copy(update={"side": None})
+    question = asked.question.model_copy(update={"things": things, "which": which})
     return subjects_of(question, asked.intent, asked.findings)
 
 

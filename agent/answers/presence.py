@@ -51,6 +51,8 @@ def _count(subject: Subject) -> Told:
         result = subject.result
         if result is not None and result.status is Status.NOT_FOUND:
             return Told(f"{subject.name}: none, looked for and not found.")
+        if result is not None and result.masks:
+            return Told(f"{subject.name}: 0 counted, none of what is outlined fits.")
         return not_outlined(subject)
     doubt = ", uncertain" if subject.is_uncertain else ""
     is_cut = masks[0].is_piece

@@ -7,7 +7,7 @@ from agent.answers.chosen import OTHER, halves, image_side, on_side, pieces, pla
 from agent.answers.findings import UNNAMED, Findings, Shown
 from agent.language.lexicon import normalise
 from agent.planners.targets import Frame
-from agent.schemas.intent import Intent, Question, Thing
+from agent.schemas.intent import ANY, Intent, Question, Thing, Which
 from agent.schemas.rounds import Status
 from agent.schemas.runs import TargetResult
 
@@ -61,12 +61,18 @@ def subjects_of(question: Question, intent: Intent, findings: Findings) -> tuple
     things = question.things or intent.find
     if things:
         return tuple(subject for thing in things for subject in _named(thing, findings))
-    return _it(findings)
+    which = question.which
+    return tuple(_narrowed(subject, which, findings) for subject in _it(which, findings))
 
 
-def _it(findings: Findings) -> tuple[Subject, ...]:
-    """Return what the run worked on, else what was spoken of last, else the latest target."""
+def _it(which: Which, findings: Findings) -> tuple[Subject, ...]:
+    """Return what the run worked on, else what was spoken of last, else the latest target.
+
+    "Both" of two things are both, whichever was spoken of.
+    """
     shown = {result.target.id: result for result in findings.targets}
+    if which.several and len(shown) > 1:
+        return tuple(whole(result, findings) for result in shown.values())
     worked = [shown[key] for key in shown if key in findings.worked]
     if worked:
         return tuple(whole(result, findings) for result in worked)
@@ -86,6 +92,8 @@ def pair_of(question: Question, intent: Intent, findings: Findings) -> tuple[Sub
     To one thing alone belongs what the request finds; without a name all that is shown is meant,
     or of one thing its masks, or the pieces of its only mask.
     """
+    # "The largest" of all is told by comparing all.
+    question = question.model_copy(update={"which": ANY})
     subjects = subjects_of(question, intent, findings)
     if len(subjects) == 1 and question.things:
         found = [subject for thing in intent.find for subject in _named(thing, findings)]
@@ -140,22 +148,34 @@ def side_words(side: Literal["left", "right"], frame: Frame) -> str:
 
 def _by_id(mask_id: str, findings: Findings) -> Subject:
     for result in findings.targets:
-        for item in result.masks:
-            if item.candidate.id == mask_id:
-                subject = whole(result, findings)
-                return subject._replace(masks=(findings.shown(item),))
+        ids = [item.candidate.id for item in result.masks]
+        named = {mask_id} if mask_id in ids else set(findings.made_of(mask_id, ids))
+        masks = [findings.shown(item) for item in result.masks if item.candidate.id in named]
+        if masks:
+            return whole(result, findings)._replace(masks=tuple(masks))
     return Subject(mask_id, "", None, ())
 
 
 def _named(thing: Thing, findings: Findings) -> list[Subject]:
     names = {thing.words, *(" ".join(normalise(term)) for term in thing.terms)}
     found = [
-        _narrowed(thing, result, findings)
+        _narrowed(whole(result, findings), thing.which, findings, _name(thing, findings))
         for result in findings.targets
         if " ".join(normalise(result.target.label)) in names
     ]
     label = thing.terms[0] if thing.terms else ""
     return found or [Subject(_name(thing, findings), label, None, ())]
+
+
+def _part(which: Which) -> str:
+    """Say which masks are meant by their place and the picture's border, "" for any."""
+    places = {
+        "top": " in the top half",
+        "middle": " in the middle",
+        "bottom": " in the bottom half",
+    }
+    borders = {"touching": " touching the border", "clear": " clear of the border"}
+    return places.get(which.place or "", "") + borders.get(which.border or "", "")
 
 
 def _name(thing: Thing, findings: Findings) -> str:
@@ -164,20 +184,19 @@ def _name(thing: Thing, findings: Findings) -> str:
     return thing.terms[0] if thing.terms else UNNAMED
 
 
-def _narrowed(thing: Thing, result: TargetResult, findings: Findings) -> Subject:
-    """Return those of a target's masks that a thing means."""
-    subject, which = whole(result, findings), thing.which
+def _narrowed(subject: Subject, which: Which, findings: Findings, name: str = "") -> Subject:
+    """Return those of a target's masks that are meant, called as the caller calls them."""
     if which.side is not None:
         side = image_side(which, subject.frame)
         subject = subject._replace(
-            name=f"{which.side} {_name(thing, findings)}",
+            name=f"{which.side} {name or subject.name}",
             masks=on_side(subject.masks, side, findings),
             where=f"on the image's {side}",
         )
-    if result.target.id in findings.worked:
+    if subject.result is not None and subject.result.target.id in findings.worked:
         # What the run has selected is not selected from once more.
         return subject
     if which.place or which.border or which.rank:
         parts = (part for mask in subject.masks for part in pieces(mask, findings) or (mask,))
-        subject = subject._replace(masks=tuple(parts))
+        subject = subject._replace(masks=tuple(parts), name=f"{subject.name}{_part(which)}")
     return subject._replace(masks=ranked(placed(subject.masks, which, findings), which, findings))

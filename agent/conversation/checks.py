@@ -8,6 +8,9 @@ from agent.schemas.runs import AgentRequest, Edit, ThreadRecord
 from segmenter.contract import Box, ImageRef
 from segmenter.masks.geometry import clip_box
 
+# As many masks as an error can list.
+MAX_LISTED = 10
+
 
 def check_request(request: AgentRequest, thread: ThreadRecord) -> AgentRequest:
     """Return the request with its boxes cut to the thread's image.
@@ -21,7 +24,7 @@ def check_request(request: AgentRequest, thread: ThreadRecord) -> AgentRequest:
     for edit in request.edits:
         _check_edit(edit, known)
     if thread.candidates:
-        _check_words(request.request, known)
+        _check_words(request.request, known, thread)
     return request
 
 
@@ -33,12 +36,16 @@ def _check_edit(edit: Edit, known: set[str]) -> None:
         raise InvalidRequest(f"mask {edit.mask_id!r} is not part of this thread", field="edits")
 
 
-def _check_words(words: str, known: set[str]) -> None:
+def _check_words(words: str, known: set[str], thread: ThreadRecord) -> None:
     operations = read_request(words, load_lexicon()).operations
     named = [mask_id for operation in operations for mask_id in operation.masks]
     strangers = [mask_id for mask_id in named if mask_id not in known]
     if strangers:
-        raise InvalidRequest(f"this thread has no mask {strangers[0]!r}", field="request")
+        shown = [mask.candidate.id for result in thread.targets for mask in result.masks]
+        there = f"shown now: {', '.join(shown[:MAX_LISTED])}" if shown else "none is shown now"
+        more = " and others" if len(shown) > MAX_LISTED else ""
+        reason = f"this thread has no mask {strangers[0]!r}; {there}{more}"
+        raise InvalidRequest(reason, field="request")
 
 
 def fit_boxes(request: AgentRequest, image: ImageRef) -> AgentRequest:

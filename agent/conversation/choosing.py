@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from agent.conversation.standing import Standing, mask_ids, named_targets, pieces_of, remove, show
 from agent.language.lexicon import load_lexicon, normalise
-from agent.masks.selection import fits, select, why_none
+from agent.masks.selection import fits, name_side, select, why_none
 from agent.planners.targets import later_frame, to_selection
 from agent.schemas.intent import ANY, Act, Operation, Which
 from agent.schemas.plan import EVERY, Selection
@@ -34,9 +34,12 @@ def selection_of(which: Which, key: str, standing: Standing) -> Selection:
     return to_selection(which, frame)
 
 
-def where(selection: Selection) -> str:
-    """Say which side was taken, "" for none."""
-    return f", on the image's {selection.side}" if selection.side else ""
+def where(selection: Selection, key: str, standing: Standing) -> str:
+    """Say which side was taken of a target, and whose it is; "" for none."""
+    if not selection.side:
+        return ""
+    frame = later_frame(standing.targets[key].target, standing.modality, load_lexicon())
+    return f", on {name_side(selection.side, frame)}"
 
 
 def choose(
@@ -53,6 +56,10 @@ def choose(
             wanted = select([one.candidate for one in pieces], selection, standing.size)
             if wanted:
                 show(key, pieces, standing)
+            else:
+                target = standing.targets[key].target
+                why = why_none([one.candidate for one in pieces], selection, standing.size, target)
+                standing.notes.append(f"nothing to {_VERBS.get(operation.act, 'change')}: {why}")
             ids = {one.id for one in wanted}
             masks = [one for one in standing.targets[key].masks if one.candidate.id in ids]
         chosen[key] = {mask.candidate.id: mask for mask in masks}
@@ -81,7 +88,9 @@ def narrow(keys: Sequence[str], which: Which, standing: Standing) -> None:
     candidates = [piece.candidate for pieces in pools.values() for piece in pieces]
     chosen = {one.id for one in select(candidates, selection, standing.size)}
     label = " and ".join(standing.label(key) for key in keys)
-    why = "" if chosen else why_none(candidates, selection, standing.size, label)
+    named = standing.targets[keys[0]].target.model_copy(update={"label": label})
+    why = "" if chosen else why_none(candidates, selection, standing.size, named)
+    side = where(selection, keys[0], standing)
     has_rank_only = any(fits(one.mask.box, selection, standing.size) for one in candidates)
     for key, pieces in pools.items():
         target = standing.targets[key].target.model_copy(update={"selection": selection})
@@ -99,7 +108,7 @@ def narrow(keys: Sequence[str], which: Which, standing: Standing) -> None:
             remove(key, standing)
     if chosen:
         many = f"{len(chosen)} of {len(candidates)} masks"
-        standing.notes.append(f"kept {many} of {label}{where(selection)}")
+        standing.notes.append(f"kept {many} of {label}{side}")
 
 
 def is_removed(operation: Operation, standing: Standing) -> bool:
@@ -119,6 +128,34 @@ def standing_ids(ids: Iterable[str], standing: Standing) -> list[str]:
         if name not in shown:
             standing.notes.append(f"mask {name} is not shown")
     return [name for name in wanted if name in shown]
+
+
+def as_displayed(ids: Iterable[str], standing: Standing) -> tuple[str, ...]:
+    """Return masks by the ids they are shown under.
+
+    A person who names a mask means what the picture shows: of one that is not shown any more, the
+    masks that were made of it (cleaned, edited, cut). One that nothing stands for stays as named.
+    """
+    shown, meant = all_ids(standing), []
+    for name in ids:
+        made = [] if name in shown else [one for one in shown if name in _sources(one, standing)]
+        if made:
+            standing.notes.append(f"mask {name} is shown as {_first_to_last(made)}")
+        meant += made or [name]
+    return tuple(dict.fromkeys(meant))
+
+
+def _sources(mask_id: str, standing: Standing) -> set[str]:
+    sources: set[str] = set()
+    known = standing.candidates.get(mask_id)
+    while known is not None and known.derived_from is not None:
+        sources.add(known.derived_from)
+        known = standing.candidates.get(known.derived_from)
+    return sources
+
+
+def _first_to_last(ids: Sequence[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{len(ids)} masks, {ids[0]} to {ids[-1]}"
 
 
 def all_ids(standing: Standing) -> list[str]:

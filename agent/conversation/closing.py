@@ -14,7 +14,7 @@ from agent.conversation.standing import Standing, mask_ids, named_targets
 from agent.language.lexicon import load_lexicon
 from agent.masks.selection import select, why_none
 from agent.schemas.plan import EVERY, Target
-from agent.schemas.rounds import Candidate, Status, TargetOutcome, Verdict
+from agent.schemas.rounds import Candidate, Ending, Status, TargetOutcome, Verdict
 from agent.schemas.runs import ResultMask, TargetResult
 from segmenter.contract import ImageRef
 from segmenter.masks.geometry import box_iou, mask_iou, unite
@@ -33,6 +33,7 @@ class Ended:
         candidates: masks that were made at the end.
         verdicts: words on them.
         notes: what was done, or why not.
+        emptied: operations took away all that there was.
     """
 
     outcomes: tuple[TargetOutcome, ...]
@@ -41,6 +42,7 @@ class Ended:
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...]
     next_mask: int
+    emptied: bool
 
 
 def close_run(
@@ -89,7 +91,13 @@ def close_run(
     results = standing.targets
     return Ended(
         outcomes=tuple(
-            TargetOutcome(target=key, status=one.status, masks=mask_ids(one), reason=one.reason)
+            TargetOutcome(
+                target=key,
+                status=one.status,
+                masks=mask_ids(one),
+                reason=one.reason,
+                alone=one.alone,
+            )
             for key, one in results.items()
         ),
         targets={key: one.target for key, one in results.items()},
@@ -99,6 +107,7 @@ def close_run(
         verdicts=tuple(standing.verdicts[len(verdicts) :]),
         notes=tuple(standing.notes),
         next_mask=standing.next_mask,
+        emptied=bool(standing.removed) and not results,
     )
 
 
@@ -152,16 +161,29 @@ def _result(
                 by=word.by if word else "rules",
             )
         )
-    return TargetResult(target=target, status=ended.status, masks=tuple(masks), reason=ended.reason)
+    return TargetResult(
+        target=target,
+        status=ended.status,
+        masks=tuple(masks),
+        reason=ended.reason,
+        alone=ended.alone,
+    )
 
 
 def _doubt_same_place(fresh: set[str], standing: Standing) -> None:
-    """Make two targets uncertain that cover the same pixels; at least one is of this run."""
+    """Make targets uncertain that cover the same pixels as another one.
+
+    Both of two of which at least one is of this run, and what was in doubt of late and still is: a
+    target that a person has accepted since stays so. What was in doubt and is no more ends as it
+    would have without the other.
+    """
+    before = _lift_doubts(standing)
     shape = (standing.image.height, standing.image.width)
     shown = {key: one for key, one in standing.targets.items() if one.masks}
     for first, second in combinations(shown, 2):
         pair = shown[first], shown[second]
-        if not {first, second} & fresh or _is_part(*pair) or not _meet(*pair):
+        doubted = {first, second} if {first, second} & fresh else {first, second} & before
+        if not doubted or _is_part(*pair) or not _meet(*pair):
             continue
         unions = [
             unite((standing.mask(name) for name in mask_ids(shown[key])), shape)
@@ -172,10 +194,20 @@ def _doubt_same_place(fresh: set[str], standing: Standing) -> None:
             continue
         labels = f"{standing.label(first)} and {standing.label(second)}"
         reason = f"{labels} cover the same pixels (IoU {overlap:.2f}): both cannot be right"
-        for key in (first, second):
+        for key in doubted:
             result = standing.targets[key]
-            doubted = {"status": Status.UNCERTAIN, "reason": reason}
-            standing.targets[key] = result.model_copy(update=doubted)
+            alone = result.alone or Ending(status=result.status, reason=result.reason)
+            doubt = {"status": Status.UNCERTAIN, "reason": reason, "alone": alone}
+            standing.targets[key] = result.model_copy(update=doubt)
+
+
+def _lift_doubts(standing: Standing) -> set[str]:
+    """Let targets end as they would have alone; returns which were in doubt of another one."""
+    doubted = {key: one.alone for key, one in standing.targets.items() if one.alone is not None}
+    for key, alone in doubted.items():
+        ending = {"status": alone.status, "reason": alone.reason, "alone": None}
+        standing.targets[key] = standing.targets[key].model_copy(update=ending)
+    return set(doubted)
 
 
 def _is_part(first: TargetResult, second: TargetResult) -> bool:
@@ -202,4 +234,4 @@ def left_nothing(target: Target, found: Sequence[Candidate], image: ImageRef) ->
     size = (image.width, image.height)
     if not found or target.selection == EVERY or select(found, target.selection, size):
         return ""
-    return why_none(found, target.selection, size, target.label)
+    return why_none(found, target.selection, size, target)

@@ -65,9 +65,12 @@ def open_thread(
         _apply_edit(edit, standing)
     absent, hidden = _absent(intent, standing)
     looked_for = _unique((*intent.find, *absent, *hidden))
+    stood = [thing for thing in looked_for if named_targets([thing], standing)]
     deferred = _apply_operations(intent, looked_for, standing)
     box = _box_for_new(request, intent, looked_for, standing)
-    is_new = any(not named_targets([thing], standing) for thing in looked_for)
+    # "Outline the polyp and remove it", where it stands, leaves nothing to look for.
+    gone = stood if any(not (one.things or one.masks) for one in intent.acts("drop")) else []
+    is_new = any(not named_targets([thing], standing) for thing in looked_for if thing not in gone)
     acted = standing.touched or (standing.notes and thread.runs)
     spoken = bool(request.edits or acted or intent.questions)
     return _opening(
@@ -97,7 +100,7 @@ def _take_back(intent: Intent, thread: ThreadRecord, standing: Standing) -> None
     for operation in intent.acts("undo", "redo"):
         labels = ", ".join(result.target.label for result in thread.targets)
         there = f"shown now: {labels}" if labels else "nothing is shown now"
-        done = "took the last request back" if operation.act == "undo" else "did it again"
+        done = "took the last change back" if operation.act == "undo" else "did it again"
         standing.notes.append(
             f"{done}; {there}" if thread.runs else f"nothing to {operation.act}: nothing was done"
         )
@@ -259,7 +262,7 @@ def _opening(
         next_mask=standing.next_mask,
         next_target=first_free_target(standing),
         asks_planner=asks_planner,
-        emptied=bool(thread.targets)
+        emptied=bool(thread.targets or intent.acts("undo", "redo"))
         and not (standing.targets or standing.reopened or asks_planner),
     )
 

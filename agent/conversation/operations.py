@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from agent.conversation.choosing import (
     all_ids,
+    as_displayed,
     choose,
     is_removed,
     limits,
@@ -32,11 +33,13 @@ from agent.masks.selection import select, why_none
 from agent.policy.ledger import is_rejected_by_client
 from agent.schemas.intent import ANY, EDITS, Act, Operation, Thing, Which
 from agent.schemas.plan import EVERY
-from agent.schemas.rounds import Candidate
+from agent.schemas.rounds import Candidate, Verdict
 from agent.schemas.runs import ResultMask
 
 # A candidate that lies on what stands by more than this share of itself adds nothing.
 _NEW_SHARE = 0.2
+# More masks are not named one by one.
+MAX_NAMED = 10
 
 
 def carry_out(operation: Operation, standing: Standing) -> None:
@@ -46,6 +49,12 @@ def carry_out(operation: Operation, standing: Standing) -> None:
     """
     act = _ACTS.get(operation.act)
     if act is not None:
+        if operation.masks and operation.act != "add":
+            masks = as_displayed(operation.masks, standing)
+            if operation.act == "wrong":
+                # What was cut or cleaned of a wrong mask is wrong, and so is the mask itself.
+                _say_wrong([name for name in operation.masks if name not in masks], standing)
+            operation = operation.model_copy(update={"masks": masks})
         act(operation, standing)
         forget_empty(standing)
 
@@ -86,6 +95,8 @@ def _keep(operation: Operation, standing: Standing) -> None:
         for mask_id in operation.masks:
             accept(mask_id, standing)
         gone = [name for name in all_ids(standing) if name not in operation.masks]
+        kept = [f"mask {name} ({_label_of(name, standing)})" for name in operation.masks]
+        standing.notes.append("kept " + ", ".join(kept))
         _say_removed(gone, standing)
         take_away(gone, standing)
     elif operation.things:
@@ -145,12 +156,12 @@ def _drop_fitting(
         gone = {one.id for one in select(candidates, selection, standing.size)}
         standing.touched.append(key)
         if not gone:
-            why = why_none(candidates, selection, standing.size, label)
+            why = why_none(candidates, selection, standing.size, standing.targets[key].target)
             standing.notes.append(f"nothing to remove: {why}")
             continue
         left = [piece for piece in pieces if piece.candidate.id not in gone]
         many = f"{len(gone)} of {len(pieces)} masks"
-        standing.notes.append(f"removed {many} of {label}{where(selection)}")
+        standing.notes.append(f"removed {many} of {label}{where(selection, key, standing)}")
         show(key, left, standing)
 
 
@@ -168,18 +179,22 @@ def _label_of(mask_id: str, standing: Standing) -> str:
 def _judge(operation: Operation, standing: Standing) -> None:
     ids = list(operation.masks)
     if not ids:
-        keys = meant_targets(operation, standing)
+        keys = [key for key in meant_targets(operation, standing) if standing.targets[key].masks]
         ids = [name for chosen in choose(keys, operation, standing).values() for name in chosen]
-    if not ids:
-        standing.notes.append(nothing_there(operation, standing))
+        if not keys:
+            standing.notes.append(nothing_there(operation, standing))
+    named = [f"mask {name} ({_label_of(name, standing)})" for name in ids[:MAX_NAMED]]
+    rest = f" and {len(ids) - MAX_NAMED} more" if len(ids) > MAX_NAMED else ""
     for mask_id in ids:
-        label = _label_of(mask_id, standing)
-        if operation.act == "accept":
-            accept(mask_id, standing)
-            standing.notes.append(f"accepted mask {mask_id} ({label})")
-        else:
-            reject(mask_id, standing)
-            standing.notes.append(f"rejected mask {mask_id} ({label}) for good")
+        (accept if operation.act == "accept" else reject)(mask_id, standing)
+    if named and operation.act == "accept":
+        standing.notes.append(f"accepted {', '.join(named)}{rest}")
+    elif named:
+        standing.notes.append(f"rejected {', '.join(named)}{rest} for good")
+
+
+def _say_wrong(ids: Iterable[str], standing: Standing) -> None:
+    standing.verdicts += [Verdict(candidate=name, verdict="reject", by="client") for name in ids]
 
 
 def _retry(operation: Operation, standing: Standing) -> None:
@@ -212,7 +227,7 @@ def _add(operation: Operation, standing: Standing) -> None:
             target = standing.targets[key].target.model_copy(update={"selection": EVERY})
             shown = [*standing.targets[key].masks, *back]
             show(key, shown, standing, target=target)
-            side = where(selection_of(thing.which, key, standing))
+            side = where(selection_of(thing.which, key, standing), key, standing)
             standing.notes.append(
                 f"added {len(back)} mask{'s' if len(back) > 1 else ''} of {label} again{side}"
             )

@@ -181,7 +181,10 @@ def _subtract(operation: Operation, keys: list[str], standing: Standing) -> None
         _take_from(keys, minus, standing)
     else:
         names = " and ".join(thing.words for thing in operation.minus) or "nothing"
-        standing.notes.append(f"nothing was subtracted: no {names} is outlined")
+        looked = (standing.targets[key] for key in named_targets(operation.minus, standing))
+        why = next((one.reason for one in looked if not one.masks and one.reason), "")
+        reason = why or f"no {names} is outlined"
+        standing.notes.append(f"nothing was subtracted: {reason}")
 
 
 _OF_TARGETS: Mapping[Act, Callable[[Operation, list[str], Standing], None]] = {

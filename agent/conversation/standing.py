@@ -114,7 +114,8 @@ def derive(mask: ResultMask, pixels: BinaryMask, standing: Standing) -> ResultMa
 def pieces_of(key: str, standing: Standing, *, touching: bool | None = None) -> list[ResultMask]:
     """Return a target's masks, those of several pieces cut apart."""
     result = standing.targets[key]
-    apart = result.target.touching if touching is None else touching
+    # What has masks of its own already is not cut where it only seems to touch itself.
+    apart = result.target.touching and len(result.masks) == 1 if touching is None else touching
     pieces: list[ResultMask] = []
     for mask in result.masks:
         parts = cut_pieces(mask.candidate, standing.mask(mask.candidate.id), touching=apart)
@@ -148,7 +149,7 @@ def accept(mask_id: str, standing: Standing) -> None:
     )
     standing.verdicts.append(Verdict(candidate=mask_id, verdict="accept", by="client"))
     standing.targets[key] = old.model_copy(
-        update={"status": Status.FOUND, "masks": (*stay, accepted), "reason": ""}
+        update={"status": Status.FOUND, "masks": (*stay, accepted), "reason": "", "alone": None}
     )
     standing.touched.append(key)
 

@@ -85,6 +85,13 @@ def take_in(
     )
 
 
+def best_concepts(ids: Sequence[str], context: RunContext) -> dict[str, str]:
+    """Return for the targets of a round the model's own name of its surest mask of each."""
+    named = [one for name in ids if (one := context.candidates[name]).concept is not None]
+    surest = sorted(named, key=lambda one: one.mask.joint)
+    return {one.target: one.concept for one in surest if one.concept is not None}
+
+
 def _above_threshold(call: Call, answer: PromptResult, capabilities: Capabilities) -> list[Mask]:
     """Drop what only came because another call of the request lowered the threshold."""
     usual = capabilities.threshold_of(answer.concept)

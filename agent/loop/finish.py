@@ -35,7 +35,8 @@ async def finish(state: AgentState, context: RunContext) -> AgentState:
     for candidate in ended.candidates:
         context.add(candidate)
     context.next_mask = ended.next_mask
-    summary = summary._replace(said=_said(context, ended.notes))
+    said = _said(context, ended.notes)
+    summary = summary._replace(said=said._replace(emptied=said.emptied or ended.emptied))
     worked = {target.id for target in targets} & set(ended.targets)
     return {
         "outcome": to_outcome(ended.outcomes, ended.targets, worked, summary),
@@ -56,6 +57,9 @@ def _summary(state: AgentState, targets: Sequence[Target], context: RunContext) 
         verdicts=state["verdicts"],
         boxed=_boxed(state["rounds"], context),
         owners={name: candidate.target for name, candidate in context.candidates.items()},
+        concepts={
+            name: one.concept for name, one in context.candidates.items() if one.concept is not None
+        },
         limits=limits,
         failure=state.get("error"),
         fallbacks=state["fallbacks"],

@@ -7,7 +7,7 @@ from agent.conversation.follow_up import open_thread
 from agent.conversation.merge import merge
 from agent.language.lexicon import load_lexicon
 from agent.loop.admission import admit_plan, reopened_plan, standing_ids
-from agent.loop.candidates import take_in, to_failure, to_request
+from agent.loop.candidates import best_concepts, take_in, to_failure, to_request
 from agent.loop.challenge import MAX_COMPARISONS, settle
 from agent.loop.cleaning import tidy
 from agent.loop.context import RunContext
@@ -15,6 +15,7 @@ from agent.loop.fallback import ask_for_inspection, ask_for_plan
 from agent.loop.recheck import check_doubted
 from agent.loop.round_view import find_duplicates, grade, inherit, to_view
 from agent.loop.state import AgentState
+from agent.planners.frames import settle_frames
 from agent.policy.calls import CallLimits, limits_after
 from agent.policy.ledger import record_verdicts
 from agent.policy.next_calls import MAX_FAILURES, Progress, next_step
@@ -126,7 +127,14 @@ async def segment(state: AgentState, context: RunContext) -> AgentState:
         take_in, calls, result, context, number=number, targets=state["plan"].targets
     )
     await context.tell("run.segment.completed", number, masks=len(answers.candidates))
-    return {"latest": answers, "pending": ()}
+    made = settle_frames(
+        state["plan"],
+        best_concepts(answers.candidates, context),
+        context.question().intent,
+        context.tool_capabilities(),
+        load_lexicon(),
+    )
+    return {"latest": answers, "pending": (), "plan": made}
 
 
 async def inspect(state: AgentState, context: RunContext) -> AgentState:

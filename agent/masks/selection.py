@@ -154,13 +154,23 @@ def _order(rank: str, size: Size) -> Callable[[Candidate], float]:
     return keys[rank]
 
 
-def why_none(candidates: Sequence[Candidate], selection: Selection, size: Size, label: str) -> str:
-    """Say which qualifier leaves nothing of what was found, and why."""
+def name_side(side: str, frame: str | None) -> str:
+    """Name a side of the image, and the patient's where the picture has a convention."""
+    other = "right" if side == "left" else "left"
+    patient = f" (the patient's {other})" if frame == "patient" else ""
+    return f"the image's {side}{patient}"
+
+
+def why_none(
+    candidates: Sequence[Candidate], selection: Selection, size: Size, target: Target | str
+) -> str:
+    """Say which qualifier leaves nothing of what was found for a target or for several, and why."""
+    label, frame = (target, None) if isinstance(target, str) else (target.label, target.frame)
     placed = [one for one in candidates if fits(one.mask.box, selection, size)]
     if placed and selection.rank is not None:
         many = "only one was found" if len(placed) == 1 else f"only {len(placed)} were found"
         return f"{many} for {label}, so there is no {_ordinal(selection.nth)} {selection.rank}"
-    places = [f"on the image's {selection.side}"] if selection.side else []
+    places = [f"on {name_side(selection.side, frame)}"] if selection.side else []
     if selection.place:
         height = "middle third" if selection.place == "middle" else f"{selection.place} half"
         places.append(f"in the image's {height}")

@@ -119,7 +119,7 @@ def _to_target(
 ) -> Target:
     words = thing.words[:MAX_LABEL_CHARS]
     terms, which = _fitting_terms(scene.lexicon.named(thing.terms), scene), thing.which
-    frame = _frame_of(terms, scene)
+    frame = frame_of(terms, scene)
     return Target(
         id=target_id,
         label=(label or (terms[0].label if len(terms) == 1 else words))[:MAX_LABEL_CHARS],
@@ -205,7 +205,7 @@ def to_selection(which: Which, frame: Frame | None) -> Selection:
     )
 
 
-def _frame_of(terms: Sequence[Term], scene: Scene) -> Frame:
+def frame_of(terms: Sequence[Term], scene: Scene) -> Frame:
     """Tell whose left and right words mean.
 
     By radiological convention the patient's left is the image's right on frontal X-ray, axial or
@@ -233,7 +233,7 @@ def later_frame(target: Target, modality: str, lexicon: Lexicon) -> Frame:
     if modality == UNKNOWN and target.frame is not None:
         return target.frame
     terms = lexicon.named(label_thing(target.label, lexicon).terms)
-    return _frame_of(terms, Scene(lexicon, modality, frozenset(lexicon.file.modalities)))
+    return frame_of(terms, Scene(lexicon, modality, frozenset(lexicon.file.modalities)))
 
 
 def side_note(intent: Intent, targets: Sequence[Target]) -> str:
@@ -263,7 +263,7 @@ def enrich(targets: Sequence[Target], question: PlanQuestion, modality: str) -> 
 
 def _enrich(target: Target, question: PlanQuestion, scene: Scene, *, alone: bool) -> Target:
     thing = label_thing(target.label, scene.lexicon)
-    frame = _frame_of(scene.lexicon.named(thing.terms), scene)
+    frame = frame_of(scene.lexicon.named(thing.terms), scene)
     if not target.phrases:
         return target.model_copy(update={"frame": frame})
     which = _meant(thing, question.intent, alone=alone)

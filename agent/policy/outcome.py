@@ -24,6 +24,7 @@ class RunSummary(NamedTuple):
 
     Attributes:
         owners: target id of every candidate of the run.
+        concepts: the model's own name of what a candidate shows, by its id.
         boxed: candidates that a box asked for: a box gives something wherever it lies.
         limits: with every call that was made.
         unfit: by target, why the model cannot look for it on this kind of picture.
@@ -40,6 +41,7 @@ class RunSummary(NamedTuple):
     failure: Failure | None
     fallbacks: tuple[str, ...]
     boxed: frozenset[str] = frozenset()
+    concepts: Mapping[str, str] = MappingProxyType({})
     unfit: Mapping[str, str] = MappingProxyType({})
     left_nothing: Mapping[str, str] = MappingProxyType({})
     said: Said = Said()
@@ -114,7 +116,7 @@ def _doubt(target: Target, ids: Ids, grade: Grade, run: RunSummary) -> str:
     if is_accepted_by_client(ids, run.verdicts):
         return ""
     by_rules = _by_rules(ids, run.verdicts)
-    if run.limits is not None and set(target.phrases) & set(run.limits.capabilities.unproven):
+    if _is_unproven(target, ids, run):
         return (
             f"this model draws {target.label} on pictures without it too, so this does not say"
             " that it is there"
@@ -127,6 +129,17 @@ def _doubt(target: Target, ids: Ids, grade: Grade, run: RunSummary) -> str:
             f" {target.label}"
         )
     return "the mask is of middling quality" if by_rules and grade == "partial" else ""
+
+
+def _is_unproven(target: Target, ids: Ids, run: RunSummary) -> bool:
+    """Tell whether masks show a concept that the model draws where it is absent too.
+
+    Of a word with several meanings it is the one that was found that counts.
+    """
+    if run.limits is None:
+        return False
+    shown = {run.concepts[name] for name in ids if name in run.concepts} or set(target.phrases)
+    return bool(shown & set(run.limits.capabilities.unproven))
 
 
 def _is_unsupported(target: Target, run: RunSummary) -> bool:
@@ -224,7 +237,8 @@ def to_outcome(
 
 def _kept(result: TargetResult) -> TargetOutcome:
     ids = tuple(mask.candidate.id for mask in result.masks)
-    return _ended(result.target, result.status, ids, result.reason)
+    kept = _ended(result.target, result.status, ids, result.reason)
+    return kept.model_copy(update={"alone": result.alone})
 
 
 def _needs_review(ended: Sequence[TargetOutcome], run: RunSummary) -> bool:
@@ -246,7 +260,7 @@ def _needs_review(ended: Sequence[TargetOutcome], run: RunSummary) -> bool:
 
 
 def _joint_status(statuses: Sequence[Status], run: RunSummary) -> Status:
-    if run.said.not_understood and {Status.FOUND, Status.NOT_FOUND} & set(statuses):
+    if run.said.not_understood and (run.said.emptied or statuses) and not _all_failed(statuses):
         return Status.UNCERTAIN
     for status in (Status.FOUND, Status.UNCERTAIN, Status.FAILED, Status.NOT_FOUND):
         if status in statuses:
@@ -255,3 +269,7 @@ def _joint_status(statuses: Sequence[Status], run: RunSummary) -> Status:
         return Status.FAILED
     # What was to go is gone: nothing is left to find, and nothing to doubt.
     return Status.FOUND if run.said.emptied else Status.UNCERTAIN
+
+
+def _all_failed(statuses: Sequence[Status]) -> bool:
+    return bool(statuses) and set(statuses) == {Status.FAILED}

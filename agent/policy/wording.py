@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+from agent.masks.selection import name_side
 from agent.schemas.intent import Correction, Talk
 from agent.schemas.plan import Target
 from agent.schemas.rounds import Failure, Status, TargetOutcome
@@ -85,11 +86,7 @@ def _sentence(outcome: TargetOutcome, target: Target | None, done: str) -> str:
 def side_words(target: Target) -> str:
     """Say which side was taken, and whose it is; "" where none was asked for."""
     side = target.selection.side
-    if side is None:
-        return ""
-    other = "right" if side == "left" else "left"
-    patient = f" (the patient's {other})" if target.frame == "patient" else ""
-    return f", on the image's {side}{patient}"
+    return f", on {name_side(side, target.frame)}" if side else ""
 
 
 def talk_line(talk: Talk, capabilities: Capabilities | None) -> str:

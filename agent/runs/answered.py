@@ -60,4 +60,9 @@ def findings_of(run: RunRecord, context: RunContext, thread: ThreadRecord) -> Fi
         modality=modality,
         concepts=() if can is None else can.concepts,
         spoken=context.opening.spoken or thread.spoken,
+        sources={
+            one.id: one.derived_from
+            for one in context.candidates.values()
+            if one.derived_from is not None
+        },
     )

@@ -116,7 +116,9 @@ def _result(
         )
         for name in ended.masks
     )
-    return TargetResult(target=target, status=ended.status, masks=masks, reason=ended.reason)
+    return TargetResult(
+        target=target, status=ended.status, masks=masks, reason=ended.reason, alone=ended.alone
+    )
 
 
 def _result_mask(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
+from agent.answers.earlier import earlier_results
 from agent.conversation.checks import check_request
 from agent.conversation.history import act_of, is_kept, shown_by
 from agent.errors import AgentError, InvalidRequest, RunNotFound, ThreadBusy, TurnNotCome
@@ -143,7 +144,7 @@ class RunStarter:
         return check_request(request, thread), thread
 
     async def _before_last(self, thread: ThreadRecord) -> ThreadRecord:
-        """Return a thread as its last run found it; its words, calls and mask ids stay used.
+        """Return a thread as its last change found it; its words, calls and mask ids stay used.
 
         Raises:
             InvalidRequest: there is nothing to undo.
@@ -155,12 +156,13 @@ class RunStarter:
         except RunNotFound:
             before = None
         if before is None:
-            raise InvalidRequest("what was before the last run has expired", field="request")
+            raise InvalidRequest("what was before the last change has expired", field="request")
         return thread.model_copy(
             update={
                 "targets": before.targets,
                 "rejected": before.rejected,
                 "spoken": before.spoken,
+                "earlier": earlier_results(thread, before.targets),
                 "undoable": thread.undoable[:-1],
             }
         )
@@ -185,6 +187,7 @@ class RunStarter:
                 "targets": undone.targets,
                 "rejected": undone.rejected,
                 "spoken": undone.spoken,
+                "earlier": earlier_results(thread, undone.targets),
                 "undoable": undone.undoable,
                 "redoable": thread.redoable[:-1],
             }

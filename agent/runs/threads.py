@@ -163,13 +163,14 @@ def append_run(
     `spoken`: the targets that the request spoke of, beside those the run worked on.
     """
     act = act_of(run.request, thread)
-    is_new = act is None or not is_only_that(run.request)
+    standing = thread.targets if run.status is Status.FAILED else _standing(run.targets)
+    changes = _outlines(standing) != _outlines(thread.targets) or rejected != thread.rejected
+    is_new = changes and (act is None or not is_only_that(run.request))
     calls = tuple(call for one in run.rounds for call in one.calls)
     planned = run.plan.targets if run.plan else ()
     # A run that broke off has no results, but its calls and masks bear the ids of its targets.
     used = {one.target.id for one in run.targets} | {one.id for one in planned}
     used |= {one.target for one in run.candidates}
-    standing = thread.targets if run.status is Status.FAILED else _standing(run.targets)
     return thread.model_copy(
         update={
             "runs": (*thread.runs, run.id)[-MAX_THREAD_RUNS:],
@@ -196,7 +197,7 @@ def append_run(
 def _redoable(
     thread: ThreadRecord, run: RunRecord, act: str | None, *, is_new: bool
 ) -> tuple[str, ...]:
-    """Return the undos that can be taken back; a new request ends that."""
+    """Return the undos that can be taken back; a request that changes anything ends that."""
     if is_new:
         return ()
     return (*thread.redoable, run.id)[-MAX_UNDOS:] if act == "undo" else thread.redoable
@@ -207,6 +208,19 @@ def _spoken(run: RunRecord, spoken: tuple[Target, ...]) -> tuple[Target, ...]:
     known = {one.target.id: one.target for one in run.targets}
     planned = run.plan.targets if run.plan else ()
     return tuple(known.get(one.id, one) for one in planned or spoken)
+
+
+def _outlines(targets: tuple[TargetResult, ...]) -> set[tuple[str, str, Status, frozenset[str]]]:
+    """Return what a person sees of targets, and whose word it is: a question changes none of it."""
+    return {
+        (
+            one.target.id,
+            one.target.label,
+            one.status,
+            frozenset(f"{mask.candidate.id} {mask.verdict} {mask.by}" for mask in one.masks),
+        )
+        for one in targets
+    }
 
 
 def _standing(targets: tuple[TargetResult, ...]) -> tuple[TargetResult, ...]:

@@ -147,13 +147,26 @@ class Usage(Frozen):
         )
 
 
+class Ending(Frozen):
+    """A status, and its reason in plain words."""
+
+    status: Status
+    reason: str = ""
+
+
 class TargetOutcome(Frozen):
-    """How one target ended, by candidate id."""
+    """How one target ended, by candidate id.
+
+    Attributes:
+        alone: how it would have ended without another target on the same pixels; None where there
+            is no such target.
+    """
 
     target: str
     status: Status
     masks: tuple[str, ...]
     reason: str = ""
+    alone: Ending | None = None
 
 
 class Outcome(Frozen):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_ROUNDS, Call, Plan, Target
-from agent.schemas.rounds import Candidate, Round, Status, Usage
+from agent.schemas.rounds import Candidate, Ending, Round, Status, Usage
 from segmenter.contract import Box, Frozen, ImageRef, JobEvent, Measures, ModelInfo
 
 # One request holds a clinical sentence or a few, not a report.
@@ -67,12 +67,14 @@ class TargetResult(Frozen):
 
     Attributes:
         reason: plain words: why nothing was found, or why a person should look.
+        alone: as `TargetOutcome.alone`.
     """
 
     target: Target
     status: Status
     masks: tuple[ResultMask, ...]
     reason: str = ""
+    alone: Ending | None = None
 
 
 class EarlierResult(Frozen):
@@ -169,7 +171,7 @@ class ThreadRecord(Frozen):
         tried: calls that were made, so that none is repeated.
         rejected: ids of candidates a person rejected; they never come back.
         modality: our name of it, as the last plan that knew it named it, or ``unknown``.
-        undoable: runs that can be taken back, the latest last.
+        undoable: runs that changed what is shown and can be taken back, the latest last.
         redoable: runs that took one back and can be taken back themselves, the latest last.
         spoken: the targets that were spoken of last, whether or not anything shows them.
         earlier: what stood for the targets before their last change.

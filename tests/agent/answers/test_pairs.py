@@ -119,7 +119,8 @@ def test_what_is_equally_large_is_said_to_be() -> None:
 def test_the_largest_of_three_is_compared_with_the_next() -> None:
     third = result("myocardium", shown("m3", square(0, 40, 10, 50)), key="t3")
     answer = tell(findings(*EYE.targets, third), "compare")
-    assert "the largest is optic disc, by 1000 px, 500 % of the area of optic cup." in answer
+    assert "the largest is optic disc, by 1000 px, 500 % of the area of optic cup;" in answer
+    assert "the smallest is myocardium." in answer
 
 
 def test_a_difference_in_area_is_told_in_square_millimetres_where_they_are_known() -> None:

@@ -75,7 +75,8 @@ def test_a_part_of_the_pieces_of_a_mask_is_counted() -> None:
     found = findings(result("nuclei", shown("m1", three, "nuclei")))
     upper = thing("nuclei", "nuclei", place="top")
     assert tell(found, "count", things=(upper,)) == (
-        "nuclei: 2 counted, as separate pieces of mask m1; those that touch count as one."
+        "nuclei in the top half: 2 counted, as separate pieces of mask m1; those that touch count"
+        " as one."
     )
     smallest = thing("nuclei", "nuclei", rank="smallest")
     assert tell(found, "area", things=(smallest,)).startswith("nuclei (part of m1): area 25 px.")

@@ -171,7 +171,8 @@ def test_a_question_may_mean_one_of_several(which: dict[str, object], mask_id: s
     numbered = [shown(f"m{number}", mask) for number, mask in enumerate(masks, start=1)]
     found = findings(result("polyp", *numbered))
     answer = tell(found, "area", things=(thing("polyp", "polyp", **which),))
-    assert answer.startswith(f"polyp ({mask_id}): area")
+    assert answer.startswith("polyp")
+    assert f"({mask_id}): area" in answer
 
 
 def test_a_mask_in_pieces_is_measured_as_one_and_said_to_be() -> None:
