@@ -273,9 +273,12 @@ def test_a_typing_error_that_was_read_is_said() -> None:
 
 def test_two_structures_on_the_same_pixels_are_both_uncertain() -> None:
     answers = {name: found(square(10, 10, 40, 40)) for name in ("left ventricle", "myocardium")}
-    run = talk(answers=answers).say(find(thing("left ventricle"), thing("myocardium")))
+    thread = talk(answers=answers)
+    run = thread.say(find(thing("left ventricle"), thing("myocardium")))
     assert {one.status for one in run.targets} == {Status.UNCERTAIN}
     assert "cover the same pixels (IoU 1.00)" in run.message
+    alone = thread.say(do("drop", thing("myocardium")))
+    assert [(one.status, one.reason) for one in alone.targets] == [(Status.FOUND, "")]
 
 
 def test_a_cup_may_fill_most_of_its_disc() -> None:

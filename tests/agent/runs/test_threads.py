@@ -327,3 +327,24 @@ def test_a_run_is_priced_where_prices_are_known() -> None:
     assert run.provenance.cost == pytest.approx(1.8)
     free = World(ScriptedSegmenter({"polyp": found(SMALL)}), settings=AgentSettings(prices=prices))
     assert asyncio.run(free.service.run(request())).provenance.cost is None
+
+
+def test_an_undo_takes_back_a_change_and_no_question() -> None:
+    world, thread = conversation()
+    before = follow(world, thread, "how big is it?")
+    follow(world, thread, "grow it by 2 px")
+    follow(world, thread, "how big is it?")
+    assert [one.masks for one in follow(world, thread, "undo").targets] == [
+        one.masks for one in before.targets
+    ]
+    assert "px before" in follow(world, thread, "what changed?").answer
+    assert follow(world, thread, "redo").targets != before.targets
+
+
+def test_what_is_made_of_a_mask_is_meant_by_its_old_id() -> None:
+    world, thread = conversation()
+    grown = follow(world, thread, "grow it by 2 px").targets[0].masks[0].candidate.id
+    assert grown in follow(world, thread, "how big is mask 1?").answer
+    run = follow(world, thread, "accept mask 1")
+    assert f"mask m1 is shown as {grown}" in run.message.lower()
+    assert [mask.candidate.id for one in run.targets for mask in one.masks] == [grown]
