@@ -47,7 +47,7 @@ EXTRAS = {
     "postgres": ("psycopg",),
 }
 MARK = "@@ block "
-START_S, PAGE_S = 60.0, 120.0
+START_S, PAGE_S = 60.0, 300.0
 
 
 @pytest.fixture(scope="session")

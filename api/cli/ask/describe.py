@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 
 from api.cli.output import describe_mask
-from api.schemas.run_answers import RunAnswer
+from api.schemas.run_answers import RunAnswer, TargetOut
+
+# Of one target; more are no use to read on a terminal, and push the answer off it.
+SHOWN_MASKS = 12
 
 
 def describe_run(answer: RunAnswer) -> Iterator[str]:
@@ -14,7 +17,7 @@ def describe_run(answer: RunAnswer) -> Iterator[str]:
     """
     for target in answer.targets:
         yield f"{target.label}: {target.status}"
-        yield from map(describe_mask, target.masks)
+        yield from _describe_masks(target)
     said = answer.error or answer.message
     if answer.answer and answer.answer not in said:
         yield answer.answer
@@ -26,3 +29,12 @@ def describe_run(answer: RunAnswer) -> Iterator[str]:
     planner = answer.provenance.planner
     for fallback in planner.fallbacks if planner else ():
         yield f"the rules took over: {fallback}"
+
+
+def _describe_masks(target: TargetOut) -> Iterator[str]:
+    masks = target.masks
+    if len(masks) > SHOWN_MASKS:
+        masks = sorted(masks, key=lambda mask: mask.area_px, reverse=True)[:SHOWN_MASKS]
+    yield from map(describe_mask, masks)
+    if left := len(target.masks) - len(masks):
+        yield f"  and {left} smaller ones: --json prints them, --out DIR has them in measures.csv"

@@ -35,21 +35,22 @@ class Table:
     def add(self, file: str, answer: RunAnswer) -> None:
         """Add what came of a picture."""
         planner = answer.provenance.planner
-        common: dict[str, object] = {
-            "file": file,
+        common = {
+            "file": to_text(file),
             "status": answer.status,
             "needs_review": str(answer.needs_review).lower(),
-            "message": answer.error or answer.message,
-            "answer": answer.answer,
-            "not_understood": "; ".join(answer.not_understood),
-            "fallbacks": "; ".join(planner.fallbacks if planner else ()),
+            "message": to_text(answer.error or answer.message),
+            "answer": to_text(answer.answer),
+            "not_understood": to_text("; ".join(answer.not_understood)),
+            "fallbacks": to_text("; ".join(planner.fallbacks if planner else ())),
         }
         rows = [_cells(row) for row in to_rows(answer)]
         self._writer.writerows(common | row for row in rows)
 
     def add_fault(self, file: str, words: str) -> None:
         """Add a picture of which nothing came, and why."""
-        self._writer.writerow({"file": file, "status": "error", "message": words})
+        fault = {"file": to_text(file), "status": "error", "message": to_text(words)}
+        self._writer.writerow(fault)
 
 
 @contextmanager
@@ -70,6 +71,6 @@ def written_table(folder: Path) -> Iterator[Table]:
         raise UsageFault(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def _cells(row: Row) -> dict[str, object]:
+def _cells(row: Row) -> dict[str, str]:
     cells = {name: to_text(cell) for name, cell in row.items() if name not in OF_PICTURE}
     return {"target_status": row["status"], **cells}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.cli.ask.describe import describe_run
+from api.cli.ask.describe import SHOWN_MASKS, describe_run
 from api.schemas.answers import PlannerOut
 from api.schemas.run_answers import PlanOut, RunAnswer
 from tests.paths import ROOT
@@ -26,7 +26,7 @@ def planned(note: str) -> PlanOut:
 
 
 def test_a_plain_run_is_its_masks_and_its_message() -> None:
-    lines = told()
+    lines = told(answer="")
     assert lines[0] == f"{FOUND.targets[0].label}: found"
     assert lines[1].startswith("  m1 ")
     assert lines[2:] == [FOUND.message]
@@ -62,3 +62,15 @@ def test_what_a_run_says_of_itself_is_told(changed: dict[str, object], line: str
 def test_what_the_message_holds_is_not_told_again(changed: dict[str, object]) -> None:
     assert told(**changed)[-1] == changed["message"]
     assert len(told(**changed)) == len(told())
+
+
+def test_of_many_masks_the_largest_are_shown_and_the_others_counted() -> None:
+    target = FOUND.targets[0]
+    areas = range(1, SHOWN_MASKS + 4)
+    masks = tuple(
+        target.masks[0].model_copy(update={"id": f"m{area}", "area_px": area}) for area in areas
+    )
+    lines = told(targets=(target.model_copy(update={"masks": masks}),))
+    shown = [line.split()[0] for line in lines if line.startswith("  m")]
+    assert shown == [f"m{area}" for area in reversed(areas)][:SHOWN_MASKS]
+    assert lines[SHOWN_MASKS + 1].startswith("  and 3 smaller ones")
