@@ -32,9 +32,10 @@ def describe_run(answer: RunAnswer) -> Iterator[str]:
 
 
 def _describe_masks(target: TargetOut) -> Iterator[str]:
-    masks = target.masks
-    if len(masks) > SHOWN_MASKS:
-        masks = sorted(masks, key=lambda mask: mask.area_px, reverse=True)[:SHOWN_MASKS]
-    yield from map(describe_mask, masks)
-    if left := len(target.masks) - len(masks):
+    left = len(target.masks) - SHOWN_MASKS
+    if left <= 0:
+        yield from map(describe_mask, target.masks)
+    else:
+        ranked = sorted(target.masks, key=lambda mask: mask.area_px, reverse=True)
+        yield from map(describe_mask, ranked[:SHOWN_MASKS])
         yield f"  and {left} smaller ones: --json prints them, --out DIR has them in measures.csv"

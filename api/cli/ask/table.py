@@ -73,4 +73,4 @@ def written_table(folder: Path) -> Iterator[Table]:
 
 def _cells(row: Row) -> dict[str, str]:
     cells = {name: to_text(cell) for name, cell in row.items() if name not in OF_PICTURE}
-    return {"target_status": row["status"], **cells}
+    return {"target_status": to_text(row["status"]), **cells}
