@@ -159,7 +159,7 @@ HOSTILE = [
 
 def outcome(record: RunRecord) -> object:
     masks = [mask.candidate.mask.rle for one in record.targets for mask in one.masks]
-    return record.status, [one.target.label for one in record.targets], masks
+    return [one.target.label for one in record.targets], masks
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -176,6 +176,8 @@ def test_hostile_words_reach_the_model_as_data_and_change_nothing(
         assert [one.system for one in server.received] == systems
         plan = server.received[0].words
     assert outcome(record) == outcome(calm)
+    # What nobody understands is named, and a person is to look.
+    assert (record.not_understood != ()) == (record.status is Status.UNCERTAIN)
     # One JSON string on one line: nothing in it can end it.
     line = plan.split("as a JSON string:\n")[1].split("\n")[0]
     assert line.startswith('"')
