@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from agent.contract import Planner
+from agent.language.request import load_tables
 from agent.mllm.box_formats import BOX_STYLES
 from agent.mllm.contract import Mllm
 from agent.planners.mllm import MllmPlanner
@@ -130,6 +131,7 @@ async def open_agent(
             open_services(setup) as services,
             open_runs_of(setup, worker_id) as runs,
         ):
+            await asyncio.to_thread(load_tables)
             planners = _planners(settings, mllms)
             context = AgentContext(
                 segmenter=services.segmenter,

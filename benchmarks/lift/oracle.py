@@ -77,7 +77,9 @@ class Oracle:
         standing = next(
             (mask for label, mask in self.panels.items() if label.startswith(INCUMBENT)), None
         )
-        masks = [self._judge(label, mask, standing) for label, mask in self.panels.items()]
+        # In the order of their making: panels are shuffled by run, and what errs must not be.
+        labels = sorted(self.panels, key=lambda label: (len(label), label))
+        masks = [self._judge(label, self.panels[label], standing) for label in labels]
         done = any(mask["verdict"] == "accept" for mask in masks)
         there = self._right_or_wrong(bool(self.truth.any()))
         step = "stop" if done else ("segment" if there else "absent")

@@ -76,6 +76,18 @@ def test_judgements_are_wrong_as_often_as_told():
     assert 0.27 < np.mean([word != "accept" for word in words]) < 0.33
 
 
+def test_the_order_of_the_panels_changes_no_judgement():
+    # They are shuffled by run, so that two runs of one question would err about different masks.
+    panels = {f"M{number}": TRUTH for number in range(1, 12)}
+    told = []
+    for shown in (panels, dict(reversed(panels.items()))):
+        made = oracle(judge=0.5)
+        made.panels = shown
+        told.append({one["id"]: one["verdict"] for one in made.inspect()["masks"]})
+    assert told[0] == told[1]
+    assert len(set(told[0].values())) > 1
+
+
 @pytest.fixture(scope="module")
 def tumour() -> Case:
     return Case(

@@ -15,6 +15,7 @@ from agent.language.language_tables import (
     phrases_of,
 )
 from agent.language.lexicon import load_lexicon, normalise
+from agent.language.request import load_tables, read_request
 from segmenter.training.concepts import CONCEPTS
 from tests.paths import ROOT
 
@@ -136,3 +137,15 @@ def test_the_tables_are_shipped() -> None:
 def test_words_of_the_lexicon_are_english() -> None:
     assert {"polyp", "tumor", "the", "outline"} <= english_words()
     assert not {"umranden", "polipo", "poumon"} & english_words()
+
+
+def test_no_request_has_to_load_a_table_that_was_loaded_before() -> None:
+    tables = (language_table, other_languages, english_words)
+    for table in tables:
+        table.cache_clear()
+    load_tables()
+    loaded = [table.cache_info().misses for table in tables]
+    for text in ("Outline the polip", "Zeichne den Tumor ein", "轮廓左肺", "Merkitse polyyppi"):
+        read_request(text, load_lexicon())
+    assert [table.cache_info().misses for table in tables] == loaded
+    assert loaded == [len(TRANSLATED), 1, 1]
