@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.answers.findings import Findings, Shown
 from agent.masks.selection import SPECK_SHARE
-from agent.planners.targets import Frame
+from agent.planners.sides import Frame
 from agent.schemas.intent import Rank, Side, Which
 from segmenter.contract import BinaryMask
 from segmenter.masks.components import components

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from agent.language.lexicon import Lexicon, normalise
-from agent.planners.targets import REGION_LABEL, Frame, later_frame
+from agent.planners.sides import Frame, later_frame
+from agent.planners.targets import REGION_LABEL
 from agent.schemas.plan import Target
 from agent.schemas.rounds import Round
 from agent.schemas.runs import EarlierResult, ResultMask, TargetResult

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from agent.answers.chosen import OTHER, halves, image_side, on_side, pieces, placed, ranked
 from agent.answers.findings import UNNAMED, Findings, Shown
 from agent.language.lexicon import normalise
-from agent.planners.targets import Frame
+from agent.planners.sides import Frame
 from agent.schemas.intent import ANY, Intent, Question, Thing, Which
 from agent.schemas.rounds import Status
 from agent.schemas.runs import TargetResult

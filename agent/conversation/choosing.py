@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from agent.conversation.standing import Standing, mask_ids, named_targets, pieces_of, remove, show
 from agent.language.lexicon import load_lexicon, normalise
 from agent.masks.selection import fits, name_side, select, why_none
-from agent.planners.targets import later_frame, to_selection
+from agent.planners.sides import later_frame, to_selection
 from agent.schemas.intent import ANY, Act, Operation, Which
 from agent.schemas.plan import EVERY, Selection
 from agent.schemas.rounds import Status

@@ -14,8 +14,8 @@ from agent.language.modality import (
     modality_of_name,
     modality_of_tag,
 )
+from agent.planners.enrichment import enrich
 from agent.planners.rules import plan_request
-from agent.planners.targets import enrich
 from agent.policy.calls import SAME_BOX_IOU, CallLimits, admit
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, repair_calls, retry_calls, widening_calls

@@ -7,7 +7,7 @@ from agent.conversation.closing import Ended, close_run, left_nothing
 from agent.language.lexicon import load_lexicon
 from agent.loop.context import RunContext
 from agent.loop.state import AgentState
-from agent.planners.targets import scene_of
+from agent.planners.meanings import scene_of
 from agent.policy.calls import CallLimits, limits_after
 from agent.policy.ledger import grade_of
 from agent.policy.outcome import RunSummary, end_targets, to_outcome

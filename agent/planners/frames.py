@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from agent.language.lexicon import Lexicon, normalise
 from agent.language.modality import UNKNOWN, modality_of_name
-from agent.planners.targets import Frame, Scene, frame_of, side_note, to_selection
+from agent.planners.meanings import Scene
+from agent.planners.sides import Frame, frame_of, side_note, to_selection
 from agent.schemas.intent import Intent, Thing
 from agent.schemas.plan import Plan, Target
 from segmenter.contract import Capabilities

@@ -7,6 +7,7 @@ from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.reading.box_shapes import is_boxed, strays
 from agent.planners.reading.calls import RawCall, items_of, read_calls, references
+from agent.planners.reading.fields import choice_of, entries_of, fields_of, first_of, list_of
 from agent.planners.reading.numbering import to_numbering
 from agent.planners.reading.wordings import (
     BETTER,
@@ -17,11 +18,6 @@ from agent.planners.reading.wordings import (
     NEXT_STEPS,
     PANELS,
     VERDICTS,
-    choice_of,
-    entries_of,
-    fields_of,
-    first_of,
-    list_of,
     note_of,
 )
 from agent.planners.replies import remark

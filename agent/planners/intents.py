@@ -12,7 +12,9 @@ from agent.language.coverage import Words
 from agent.language.lexicon import load_lexicon, normalise
 from agent.mllm.json.misfit import Misfit
 from agent.planners.coordinates import BoxCoordinates, to_box
+from agent.planners.meanings import label_thing
 from agent.planners.reading.calls import bounded
+from agent.planners.reading.fields import list_of
 from agent.planners.reading.operations import (
     RawOperation,
     operation_of,
@@ -20,7 +22,6 @@ from agent.planners.reading.operations import (
     question_of,
     talk_of,
 )
-from agent.planners.reading.wordings import list_of
 from agent.planners.reply_schemas import (
     OperationReply,
     QuestionReply,
@@ -29,7 +30,6 @@ from agent.planners.reply_schemas import (
     WhichReply,
     parse,
 )
-from agent.planners.targets import label_thing
 from agent.schemas.intent import ANY, Intent, Operation, Question, Talk, Thing, Which
 
 

@@ -12,16 +12,10 @@ from agent.planners.coordinates import BoxCoordinates, to_calls
 from agent.planners.intents import invented, to_intent
 from agent.planners.reading.calls import RawCall
 from agent.planners.reading.concepts import phrase
+from agent.planners.reading.fields import choice_of, first_of
 from agent.planners.reading.operations import which_of, words_of
 from agent.planners.reading.plans import read_plan
-from agent.planners.reading.wordings import (
-    DECISIONS,
-    choice_of,
-    count_of,
-    first_of,
-    note_of,
-    place_words,
-)
+from agent.planners.reading.wordings import DECISIONS, count_of, note_of, place_words
 from agent.planners.reply_schemas import MAX_NOTE_CHARS, PlanReply, TargetReply, parse
 from agent.schemas.intent import Intent
 from agent.schemas.plan import MAX_CALLS_PER_ROUND, MAX_TARGETS, Call, Plan, Target

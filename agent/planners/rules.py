@@ -10,7 +10,9 @@ from agent.contract import Inspected, Planned, PlanQuestion, RoundView
 from agent.language.lexicon import Lexicon, load_lexicon
 from agent.masks.quality import member_prior
 from agent.masks.selection import on_side
-from agent.planners.targets import scene_of, side_note, to_targets
+from agent.planners.meanings import scene_of
+from agent.planners.sides import side_note
+from agent.planners.targets import to_targets
 from agent.policy.calls import CallLimits, limits_after, unknown_concepts
 from agent.policy.ledger import Ids
 from agent.policy.next_calls import first_calls, widening_calls

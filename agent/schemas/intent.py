@@ -1,7 +1,7 @@
 """What a request means, whoever read it: the rules or a model. Code carries it out.
 
 Words are the caller's. Left and right are as the words say them; whose they are on the picture is
-decided later, by one rule (`agent.planners.targets`).
+decided later, by one rule (`agent.planners.sides`).
 """
 
 from typing import Annotated, Literal

@@ -21,7 +21,7 @@ from agent.planners.reading.corners import (
     scaled,
     swapped,
 )
-from agent.planners.reading.wordings import fold, is_none
+from agent.planners.reading.fields import fold, is_none
 
 # One field under many names, as `fold` writes them: all that speak of boxes or coordinates, and
 _BOX_KEYS = frozenset({"rect", "rectangle", "roi", "xyxy", "xywh", "yxyx", "corners", "bounds"})

@@ -8,8 +8,9 @@ from agent.mllm.json.misfit import Misfit
 from agent.planners.reading.box_shapes import boxes_of, read_boxes, strays
 from agent.planners.reading.concepts import ENGLISH, concept_of
 from agent.planners.reading.corners import RawBox
+from agent.planners.reading.fields import fields_of, join, list_of, opened_json
 from agent.planners.reading.numbering import Numbering
-from agent.planners.reading.wordings import CALL_FIELDS, fields_of, join, list_of, opened_json
+from agent.planners.reading.wordings import CALL_FIELDS
 from segmenter.contract import MAX_BOXES
 
 # Far more than is used; bounds the work on a runaway list.

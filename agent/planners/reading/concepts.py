@@ -5,7 +5,8 @@ import re
 from agent.language.lexicon import to_concept
 from agent.mllm.json.decode import clean_text
 from agent.mllm.json.misfit import Misfit
-from agent.planners.reading.wordings import holds_numbers, is_none
+from agent.planners.reading.fields import is_none
+from agent.planners.reading.wordings import holds_numbers
 
 # A phrase is cut before these: "mass in the left breast" asks for a mass.
 _CUT = re.compile(r"\s(?:in|of|on|at|with|near|from|within|under|above|below)\s.*", re.DOTALL)

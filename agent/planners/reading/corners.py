@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from agent.mllm.box_formats import BoxStyle
-from agent.planners.reading.wordings import fold
+from agent.planners.reading.fields import fold
 
 Point = tuple[float, float]
 

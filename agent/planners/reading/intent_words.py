@@ -3,7 +3,7 @@
 As `agent.planners.reading.wordings`: our words first, then the ones that stand for them.
 """
 
-from agent.planners.reading.wordings import to_words
+from agent.planners.reading.fields import to_words
 
 WHICH_FIELDS = to_words(
     side="laterality, left_or_right",

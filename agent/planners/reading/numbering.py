@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.mllm.json.misfit import Misfit
-from agent.planners.reading.wordings import TARGET_FIELDS, fields_of, fold, is_none
+from agent.planners.reading.fields import fields_of, fold, is_none
+from agent.planners.reading.wordings import TARGET_FIELDS
 
 _NUMBER = re.compile(r"(?:t|targets?|no|number|nr|#)?[\s._#:-]*(\d{1,3})(?:\.0+)?", re.IGNORECASE)
 NEEDS = "must be the number of one of the targets, counting from 1"

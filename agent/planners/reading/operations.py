@@ -11,6 +11,16 @@ from agent.mllm.box_formats import BoxStyle
 from agent.mllm.json.misfit import Misfit
 from agent.planners.reading.box_shapes import boxes_of
 from agent.planners.reading.corners import RawBox
+from agent.planners.reading.fields import (
+    Words,
+    choice_of,
+    fields_of,
+    first_of,
+    is_none,
+    join,
+    list_of,
+    opened_json,
+)
 from agent.planners.reading.intent_words import (
     ACTS,
     BORDERS,
@@ -26,16 +36,6 @@ from agent.planners.reading.intent_words import (
     WHICH_FIELDS,
 )
 from agent.planners.reading.numbering import number_of
-from agent.planners.reading.wordings import (
-    Words,
-    choice_of,
-    fields_of,
-    first_of,
-    is_none,
-    join,
-    list_of,
-    opened_json,
-)
 
 _MASK = re.compile(r"(?:m|mask|outline)?[\s_#-]*([1-9]\d{0,5})", re.IGNORECASE)
 _AMOUNT = re.compile(r"\s*(\d{1,6}(?:\.\d{1,6})?)\s*(\S{0,20})\s*")

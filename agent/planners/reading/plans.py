@@ -25,17 +25,10 @@ from agent.planners.reading.calls import (
     references,
 )
 from agent.planners.reading.concepts import concept_of
+from agent.planners.reading.fields import fields_of, fold, list_of
 from agent.planners.reading.intent_words import WHICH_FIELDS
 from agent.planners.reading.numbering import number_of, to_numbering
-from agent.planners.reading.wordings import (
-    CALL_FIELDS,
-    PLAN_FIELDS,
-    TARGET_FIELDS,
-    fields_of,
-    fold,
-    holds_numbers,
-    list_of,
-)
+from agent.planners.reading.wordings import CALL_FIELDS, PLAN_FIELDS, TARGET_FIELDS, holds_numbers
 
 # Names of what holds an answer, not of what a box is a box of.
 _WRAPPERS = frozenset(

@@ -6,6 +6,7 @@ import pytest
 from agent.mllm.box_formats import GEMINI_STYLE
 from agent.mllm.json.misfit import Misfit
 from agent.planners.reading import intent_words
+from agent.planners.reading.fields import Words, choice_of
 from agent.planners.reading.operations import (
     RawOperation,
     operation_of,
@@ -13,7 +14,6 @@ from agent.planners.reading.operations import (
     talk_of,
     which_of,
 )
-from agent.planners.reading.wordings import Words, choice_of
 from agent.schemas.intent import Act, Height, Rank, Side, Talk, Topic, Unit
 
 CHOICES: list[tuple[Words, object]] = [
