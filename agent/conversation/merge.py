@@ -6,9 +6,17 @@ understood if neither of them understood it.
 
 from collections.abc import Collection, Sequence
 
+from agent.conversation.matching import (
+    asked_as,
+    complete,
+    completed_by,
+    is_same,
+    says_same,
+    told,
+)
 from agent.language.coverage import Places, Words
 from agent.language.lexicon import normalise
-from agent.schemas.intent import ANY, Act, Intent, Operation, Question, Thing, Which
+from agent.schemas.intent import Act, Intent, Operation, Question, Thing
 from agent.schemas.plan import Plan
 from agent.schemas.runs import ThreadRecord
 
@@ -24,7 +32,8 @@ def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Inte
       only completes what the rules found: its amount, its box, which masks.
     - Things to find are the rules', completed in the same way by the plan's targets, and those
       targets whose words the rules did not understand. A thing that the plan has no target for is
-      not understood, unless the model says that it asks for nothing.
+      not understood.
+    - What the model only calls context is not understood: it may not silence a word.
     - Small talk is the rules', else the model's if they understood nothing at all.
     - Masks that the thread does not have, and steps of the thread, cannot be the model's.
 
@@ -37,14 +46,11 @@ def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Inte
     model = plan.intent
     if model is None:
         return rules
-    words, masks = (
-        Words(request, rules.corrections),
-        {candidate.id for candidate in thread.candidates},
-    )
-    dark = _places(rules.not_understood, words)
+    words = Words(request, rules.corrections)
+    masks = {candidate.id for candidate in thread.candidates}
     operations = [one for one in model.operations if _is_admissible(one, masks)]
     questions = [one for one in model.questions if set(one.masks) <= masks]
-    known = dark - _unlit(model, operations, questions, words)
+    known = told(rules, model, (*operations, *questions), words)
     kept, strange = _kept(rules, plan, words, thread)
     understood = rules.find or rules.operations or rules.questions or rules.talk
     return rules.model_copy(
@@ -53,10 +59,6 @@ def merge(rules: Intent, plan: Plan, request: str, thread: ThreadRecord) -> Inte
             "operations": _operations(rules.operations, operations, words, known),
             "questions": _questions(rules.questions, questions, words, known),
             "talk": rules.talk if understood else model.talk,
-            "context": (
-                *rules.context,
-                *(part for part in model.context if known & words.places(part)),
-            ),
             "not_understood": _not_understood((*rules.not_understood, *strange), words, known),
         }
     )
@@ -71,30 +73,17 @@ def unplanned(find: Sequence[Thing], plan: Plan, words: Words) -> tuple[Thing, .
     if plan.intent is None:
         return ()
     targets = plan.intent.find
-    left = [thing for thing in find if not any(_is_same(thing, one) for one in targets)]
+    left = [thing for thing in find if not any(is_same(thing, one) for one in targets)]
     others = [
         one
         for one in targets
-        if not words.places(one.words) and not any(_is_same(thing, one) for thing in find)
+        if not words.places(one.words) and not any(is_same(thing, one) for thing in find)
     ]
     return tuple(left[len(others) :])
 
 
-def _places(parts: Sequence[str], words: Words) -> Places:
-    return frozenset[int]().union(*map(words.places, parts))
-
-
 def _is_admissible(operation: Operation, masks: Collection[str]) -> bool:
     return operation.act not in _OF_THE_THREAD and set(operation.masks) <= set(masks)
-
-
-def _unlit(
-    model: Intent, operations: Sequence[Operation], questions: Sequence[Question], words: Words
-) -> Places:
-    """Return the words that the model does not account for, or only in what is not admissible."""
-    used = [*(one.words for one in operations), *(one.words for one in questions)]
-    every = [*(one.words for one in model.operations), *(one.words for one in model.questions)]
-    return _places(model.not_understood, words) | (words.of(every) - words.of(used))
 
 
 def _operations(
@@ -105,56 +94,20 @@ def _operations(
     for other in others:
         if not known & words.of([other.words]):
             continue
-        at = next((at for at, one in enumerate(found) if _says_same(one, other)), None)
+        at = next((at for at, one in enumerate(found) if says_same(one, other)), None)
         if at is None:
             found.append(other)
         else:
-            found[at] = _completed_by(found[at], other)
+            found[at] = completed_by(found[at], other)
     return tuple(found)
-
-
-def _completed_by(one: Operation, other: Operation) -> Operation:
-    update: dict[str, object] = {"which": _complete(one.which, other.which)}
-    if one.amount is None:
-        update |= {"amount": other.amount, "unit": other.unit}
-    if one.box is None:
-        update |= {"box": other.box}
-    return one.model_copy(update=update)
-
-
-def _says_same(one: Operation, other: Operation) -> bool:
-    """Tell whether two operations are one: of an act, with masks and things that agree."""
-    agree = [
-        not first or not second or first == second
-        for first, second in (
-            (one.masks, other.masks),
-            (_names(one.things), _names(other.things)),
-            (_names(one.minus), _names(other.minus)),
-        )
-    ]
-    return one.act == other.act and all(agree)
-
-
-def _names(things: Sequence[Thing]) -> list[object]:
-    return [thing.terms or thing.words for thing in things]
 
 
 def _questions(
     own: tuple[Question, ...], others: Sequence[Question], words: Words, known: Places
 ) -> tuple[Question, ...]:
-    asked = {(one.topic, *_names(one.things)) for one in own}
-    new = (one for one in others if (one.topic, *_names(one.things)) not in asked)
+    asked = set(map(asked_as, own))
+    new = (one for one in others if asked_as(one) not in asked)
     return (*own, *(one for one in new if known & words.of([one.words])))
-
-
-def _complete(own: Which, other: Which) -> Which:
-    """Return which is meant, with what only the other says of it."""
-    update = {
-        name: getattr(other, name)
-        for name in Which.model_fields
-        if getattr(own, name) == getattr(ANY, name)
-    }
-    return own.model_copy(update=update)
 
 
 def _kept(
@@ -164,14 +117,13 @@ def _kept(
     model = plan.intent or Intent()
     if not model.find:
         return list(rules.find), []
-    idle = _places(model.context, words)
     left = [thing for thing in unplanned(rules.find, plan, words) if not _stands(thing, thread)]
     strange: list[str] = []
     for thing in left:
         places = words.places(thing.words)
         if not places:
             strange.append(thing.words)
-        elif not places <= idle:
+        else:
             strange += words.rest(words.all - places)
     return [thing for thing in rules.find if thing not in left], strange
 
@@ -188,9 +140,9 @@ def _completed(
     targets = plan.intent.find if plan.intent else ()
     found: list[Thing] = []
     for thing in things:
-        same = next((one for one in targets if _is_same(thing, one)), None)
+        same = next((one for one in targets if is_same(thing, one)), None)
         if same is not None and known & words.of([same.words]):
-            thing = thing.model_copy(update={"which": _complete(thing.which, same.which)})
+            thing = thing.model_copy(update={"which": complete(thing.which, same.which)})
         found.append(thing)
     return tuple(found)
 
@@ -202,17 +154,8 @@ def _added(rules: Intent, plan: Plan, words: Words, known: Places) -> tuple[Thin
         thing.model_copy(update={"words": " ".join(normalise(target.label)) or thing.words})
         for target, thing in zip(plan.targets, plan.intent.find if plan.intent else (), strict=True)
         if known & words.of([thing.words])
-        and not any(_is_same(one, thing) for one in (*rules.find, *spoken))
+        and not any(is_same(one, thing) for one in (*rules.find, *spoken))
     )
-
-
-def _is_same(thing: Thing, target: Thing) -> bool:
-    """Tell whether a plan's target is what a request names."""
-    if set(thing.terms) & set(target.terms):
-        return True
-    own, other = thing.words.split(), target.words.split()
-    starts = range(len(other) - len(own) + 1)
-    return bool(own) and any(other[at : at + len(own)] == own for at in starts)
 
 
 def _not_understood(parts: Sequence[str], words: Words, known: Places) -> tuple[str, ...]:

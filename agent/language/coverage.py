@@ -20,6 +20,7 @@ FILLERS = frozenset(
     | {"me", "i", "you", "we"}
 )
 _CLAUSE_MARKS = frozenset(",;.:?!")
+_JOINING = frozenset({"and", "then", "but"})
 
 
 class Words:
@@ -61,11 +62,27 @@ class Words:
     def of(self, parts: Iterable[str]) -> Places:
         """Return the places of several parts; a part of more than `MAX_PART_WORDS` has none."""
         short = (part for part in parts if len(_words(part)) <= MAX_PART_WORDS)
-        return frozenset[int]().union(*map(self.places, short))
+        return self.every(short)
+
+    def every(self, parts: Iterable[str]) -> Places:
+        """Return the places of several parts, however long."""
+        return frozenset[int]().union(*map(self.places, parts))
 
     def telling(self, places: Iterable[int]) -> Places:
         """Return the places whose words are no fillers."""
         return frozenset(at for at in places if self._names[at] not in FILLERS)
+
+    def clauses(self) -> tuple[Places, ...]:
+        """Return the places of the clauses, as marks and joining words divide them."""
+        found: list[list[int]] = [[]]
+        for at, name in enumerate(self._names):
+            if name in _JOINING:
+                found.append([])
+                continue
+            if at and not self._are_joined(at - 1, at, ()):
+                found.append([])
+            found[-1].append(at)
+        return tuple(frozenset(clause) for clause in found if clause)
 
     def rest(self, covered: Collection[int]) -> tuple[str, ...]:
         """Return what is not covered, verbatim, in parts that no mark and no covered word cuts."""

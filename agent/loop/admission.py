@@ -54,12 +54,7 @@ def _reopening(target: Target, opening: Opening, limits: CallLimits) -> tuple[Ca
 
 def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallLimits) -> Plan:
     """Return the plan with the thread's ids, full phrases and admissible first calls."""
-    if plan.decision != "unclear" and not plan.targets:
-        # "Absent" is never the planner's word alone: the tool is asked for what the words name.
-        ruled = plan_request(question, load_lexicon())
-        plan = ruled.model_copy(update={"decision": plan.decision, "intent": plan.intent})
-    elif plan.decision != "unclear":
-        plan = _with_unplanned(plan, question)
+    plan = _with_unplanned(plan, question) if plan.targets else _as_ruled(plan, question)
     names = _thread_ids(plan.targets, question)
     modality = _modality(plan, question)
     renumbered = [target.model_copy(update={"id": names[target.id]}) for target in plan.targets]
@@ -86,6 +81,18 @@ def admit_plan(plan: Plan, question: PlanQuestion, reopened: Plan, limits: CallL
         note=_note(plan.note, targets[room:], _unused_boxes(renamed, calls)),
         intent=plan.intent,
     )
+
+
+def _as_ruled(plan: Plan, question: PlanQuestion) -> Plan:
+    """Return a plan for what the rules read, as the model has no target.
+
+    Neither "absent" nor "unclear" is the model's word alone: the tool is asked for what the words
+    name.
+    """
+    ruled = plan_request(question, load_lexicon())
+    decision = ruled.decision if plan.decision == "unclear" else plan.decision
+    notes = "; ".join(note for note in (plan.note, ruled.note) if note)
+    return ruled.model_copy(update={"decision": decision, "note": notes, "intent": plan.intent})
 
 
 def _with_unplanned(plan: Plan, question: PlanQuestion) -> Plan:

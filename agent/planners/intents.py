@@ -86,8 +86,9 @@ def to_intent(
     operations = tuple(one for one in orders.read if isinstance(one, Operation))
     questions = tuple(one for one in asked.read if isinstance(one, Question))
     said = [*map(mention, targets), *(one.words for one in operations)]
-    said += [*(one.words for one in questions), *context]
-    # What the model refuses is not understood, even if it says it elsewhere.
+    said += [one.words for one in questions]
+    # What the model refuses is not understood, even if it says it elsewhere. Nor does it understand
+    # what it only calls context: which words ask for nothing is listed, and no model's to say.
     covered = words.of(said) - words.of(refused)
     return ReadIntent(
         Intent(

@@ -68,6 +68,10 @@ class WhichReply(_Reply):
     border: Literal["touching", "clear"] | None = None
 
 
+# As words: an object of seven fields, twice, would take a third of the schema.
+_WORDS = WithJsonSchema({"type": "array", "items": {"type": "string"}})
+
+
 class TargetReply(_Reply):
     """A target as the model names it; `words` are the request's own."""
 
@@ -75,7 +79,7 @@ class TargetReply(_Reply):
     words: Part = ""
     count: Literal["one", "several", "unknown"] = "unknown"
     where: Note = ""
-    which: WhichReply | None = None
+    which: Annotated[WhichReply | None, _WORDS] = None
 
 
 class CallReply(_Reply):
@@ -107,9 +111,9 @@ class OperationReply(_Reply):
     masks: list[str] = Field(default_factory=list)
     targets: list[Label] = Field(default_factory=list)
     minus: list[Label] = Field(default_factory=list)
-    which: WhichReply | None = None
-    amount: float | None = None
-    unit: Unit | None = None
+    which: Annotated[WhichReply | None, _WORDS] = None
+    amount: Annotated[float | None, WithJsonSchema({"type": ["number", "null"]})] = None
+    unit: Annotated[Unit | None, _NULLABLE] = None
     box: SkipValidation[Numbers | None] = None
 
 
@@ -120,7 +124,7 @@ class QuestionReply(_Reply):
     words: Part
     masks: list[str] = Field(default_factory=list)
     targets: list[Label] = Field(default_factory=list)
-    unit: Unit | None = None
+    unit: Annotated[Unit | None, _NULLABLE] = None
 
 
 class TalkReply(_Reply):
@@ -142,7 +146,7 @@ class PlanReply(_Reply):
     calls: SkipValidation[list[CallReply]] = Field(default_factory=list)
     operations: SkipValidation[list[OperationReply]] = Field(default_factory=list)
     questions: SkipValidation[list[QuestionReply]] = Field(default_factory=list)
-    talk: SkipValidation[Talk | None] = None
+    talk: Annotated[SkipValidation[Talk | None], _NULLABLE] = None
     context: SkipValidation[list[str]] = Field(default_factory=list)
     not_understood: SkipValidation[list[str]] = Field(default_factory=list)
     note: Note = ""

@@ -145,7 +145,7 @@ def plan_answer(key: str = "box_2d", **changes: object) -> dict[str, object]:
                 "words": "tumour",
                 "count": "one",
                 "where": "upper left",
-                "which": None,
+                "which": [],
             }
         ],
         "calls": [call],

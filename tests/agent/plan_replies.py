@@ -10,7 +10,7 @@ from agent.mllm.contract import Answer, Picture
 from agent.mllm.json.misfit import Misfit
 from agent.planners.mllm import MllmPlanner
 from agent.planners.rules import RulesPlanner
-from agent.schemas.intent import ANY, Intent, Operation, Question, Thing, Which
+from agent.schemas.intent import Intent, Operation, Question, Thing, Which
 from agent.schemas.rounds import Usage
 
 Read = TypeVar("Read")
@@ -54,18 +54,13 @@ def _target(thing: Thing) -> dict[str, object]:
     }
 
 
-def _which(which: Which) -> dict[str, object] | None:
-    if which == ANY:
-        return None
-    return {
-        "side": which.side,
-        "whose": which.frame,
-        "place": which.place,
-        "rank": which.rank,
-        "nth": which.nth if which.nth > 1 else None,
-        "limit": which.limit,
-        "border": which.border,
-    }
+def _which(which: Which) -> list[str]:
+    words = [which.side, which.frame, which.place, which.rank, which.border]
+    return [
+        *(word for word in words if word),
+        *([f"{which.nth}th"] if which.nth > 1 else []),
+        *([f"at most {which.limit}"] if which.limit else []),
+    ]
 
 
 def _operation(one: Operation, request: str) -> dict[str, object]:

@@ -47,6 +47,10 @@ _CHOICES: Mapping[str, Words] = {
     "border": BORDERS,
 }
 _COUNTS = ("nth", "limit")
+_COUNTED: Mapping[str, re.Pattern[str]] = {
+    "nth": re.compile(r"(?:nth[ =:]*)?(\d{1,6})(?:st|nd|rd|th|\.)", re.IGNORECASE),
+    "limit": re.compile(r"(?:at most|max(?:imum)?|limit|first|top)[ =:]*(\d{1,6})", re.IGNORECASE),
+}
 
 
 class RawOperation(NamedTuple):
@@ -122,13 +126,15 @@ def which_of(value: object, where: str) -> dict[str, object] | None:
     Raises:
         Misfit: something of it is not known.
     """
-    value = opened_json(first_of(value))
+    value = opened_json(value)
     if is_none(value):
         return None
+    if isinstance(value, list):
+        return _which_of_words(value, where)
     if isinstance(value, str):
         return _which_of_word(value, where)
     if not isinstance(value, dict):
-        raise Misfit(where, "must be an object, or null")
+        raise Misfit(where, "must be a list of words")
     known, rest = fields_of(value, WHICH_FIELDS, where)
     if rest:
         raise Misfit(where, f"must have only {', '.join(WHICH_FIELDS)}")
@@ -141,13 +147,27 @@ def which_of(value: object, where: str) -> dict[str, object] | None:
     return {**chosen, **counts}
 
 
+def _which_of_words(values: Sequence[object], where: str) -> dict[str, object] | None:
+    """Join what several words say; they may not contradict each other."""
+    found: dict[str, object] = {}
+    for value in values:
+        for name, said in (which_of(value, where) or {}).items():
+            if found.setdefault(name, said) != said:
+                raise Misfit(join(where, name), "must be given once")
+    return found or None
+
+
 def _which_of_word(word: str, where: str) -> dict[str, object]:
+    """Read one word; a bare number could be an ordinal or how many, and is neither."""
+    for name, pattern in _COUNTED.items():
+        if match := pattern.fullmatch(word.strip()):
+            return {name: _count(match[1], where)}
     for name, table in _CHOICES.items():
         try:
             return {name: choice_of(word, table, where)}
         except Misfit:
             continue
-    raise Misfit(where, f"must be an object with {', '.join(WHICH_FIELDS)}, or null")
+    raise Misfit(where, 'must be words as "left", "patient", "largest", "2nd", "at most 3"')
 
 
 def _item(

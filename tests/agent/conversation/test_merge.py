@@ -152,8 +152,9 @@ def test_what_the_rules_read_of_an_operation_is_not_changed() -> None:
         ),
         pytest.param(
             "polyp, seen an optic disc once", Intent(find=(POLYP, DISC)),
-            {"labels": ["polyp"], "context": ["seen an optic disc once"]}, [POLYP], (),
-            id="what the model calls context is not looked for",
+            {"labels": ["polyp"], "context": ["seen an optic disc once"]}, [POLYP],
+            ("optic disc",),
+            id="what the model calls context is not looked for, and named",
         ),
         pytest.param(
             "outline the pollypus", Intent(not_understood=("pollypus",)),
@@ -208,16 +209,36 @@ def test_questions_and_talk_are_the_model_s_where_the_rules_read_nothing() -> No
     merged = merge(Intent(not_understood=(request,)), plan, request, EMPTY)
     assert [one.topic for one in merged.questions] == ["perimeter"]
     assert merged.talk == "greeting"
-    assert merged.context == ("yo",)
-    assert merged.not_understood == ("whaddya reckon",)
+    assert merged.context == ()
+    assert merged.not_understood == ("yo", "whaddya reckon")
 
 
-def test_a_question_that_both_read_is_asked_once() -> None:
+def test_a_question_that_both_read_is_asked_once_and_hides_no_word() -> None:
     rules = Intent(questions=(Question(topic="size"),), not_understood=("roughly",))
     plan = plan_of("how big roughly", questions=[{"topic": "size", "words": "how big roughly"}])
     merged = merge(rules, plan, "how big roughly", EMPTY)
     assert merged.questions == rules.questions
-    assert merged.not_understood == ()
+    assert merged.not_understood == ("roughly",)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"targets": [{"label": "polyp", "words": "polyp and frobnicate"}]},
+        {"targets": [{"label": "polyp", "words": "polyp and frobnicate", "count": "several"}]},
+        {"operations": [order("accept", "outline the polyp and frobnicate")]},
+        {"questions": [{"topic": "names", "words": "outline the polyp and frobnicate"}]},
+        {"context": ["outline", "polyp", "frobnicate"]},
+    ],
+    ids=["a target", "a number", "an operation", "a question", "context"],
+)
+def test_who_repeats_the_request_hides_none_of_its_words(said: dict[str, Any]) -> None:
+    request = "outline the polyp and frobnicate"
+    rules = Intent(find=(POLYP,), not_understood=("frobnicate",))
+    merged = merge(rules, plan_of(request, **said), request, EMPTY)
+    assert merged.find == (POLYP,)
+    assert (merged.operations, merged.questions) == ((), ())
+    assert merged.not_understood == ("frobnicate",)
 
 
 def test_a_planner_that_makes_no_intent_changes_nothing() -> None:

@@ -12,6 +12,7 @@ from agent.planners.mllm import MllmPlanner
 from agent.schemas.rounds import Status
 from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
+from segmenter.masks.rle import decode
 from tests.agent.doubles import (
     Clock,
     MemoryImages,
@@ -48,12 +49,12 @@ async def asked(planner: PlansByModel, words: str, *, follows: bool) -> RunRecor
     if not follows:
         return await agent.run(request(words, planner="gemini"))
     first = await agent.run(request("outline the polyp", planner="rules"))
-    return await agent.run(
-        request(words, planner="gemini", thread_id=first.thread_id, image=None)
-    )
+    return await agent.run(request(words, planner="gemini", thread_id=first.thread_id, image=None))
 
 
-async def by_wire(url: str, kind: Literal["gemini", "openai"], words: str, follows: bool) -> RunRecord:
+async def by_wire(
+    url: str, kind: Literal["gemini", "openai"], words: str, follows: bool
+) -> RunRecord:
     base = url if kind == "gemini" else f"{url}/v1"
     mllm = build_mllm(kind, model="m", api_key=SecretStr("k"), base_url=base, retries=0)
     try:
@@ -72,7 +73,9 @@ def said(wire: Wire, words: str, answer: Plan, *, follows: bool = True) -> RunRe
 
 
 def areas(run: RunRecord) -> list[int]:
-    return [mask.candidate.area_px for result in run.targets for mask in result.masks]
+    """Return the sizes of the masks that stand, the largest first."""
+    masks = [mask.candidate.mask.rle for result in run.targets for mask in result.masks]
+    return sorted((int(decode(mask).sum()) for mask in masks), reverse=True)
 
 
 each_wire = pytest.mark.parametrize("wire", ["none", "gemini", "openai"])
@@ -99,8 +102,16 @@ each_wire = pytest.mark.parametrize("wire", ["none", "gemini", "openai"])
             id="which of them",
         ),
         pytest.param(
-            "whaddya reckon bigness wise",
-            plan(questions=[{"topic": "area", "words": "whaddya reckon bigness wise"}]),
+            "whaddya reckon its bigness",
+            plan(
+                questions=[
+                    {
+                        "topic": "area",
+                        "words": "whaddya reckon its bigness",
+                        "targets": ["polyp"],
+                    }
+                ]
+            ),
             "what is the area?",
             id="a question",
         ),
@@ -135,13 +146,12 @@ def test_so_it_is_with_the_first_request(wire: Wire) -> None:
     ],
     ids=["says nothing", "repeats the target", "refuses"],
 )
-def test_a_word_that_the_model_only_nods_at_is_named(
-    wire: Wire, follows: bool, nods: Plan
-) -> None:
-    words = "smooth it and frobnicate" if follows else "outline the polyp and frobnicate"
+def test_a_word_that_the_model_only_nods_at_is_named(wire: Wire, follows: bool, nods: Plan) -> None:
+    words = "smooth it and frobnicate" if follows else "outline the polyp, frobnicate that"
     run = said(wire, words, nods, follows=follows)
-    assert run.not_understood == ("frobnicate",)
-    assert '"frobnicate"' in run.message
+    (part,) = run.not_understood
+    assert part.startswith("frobnicate")
+    assert f'"{part}"' in run.message
     assert run.status is Status.UNCERTAIN
     assert run.needs_review
 
@@ -161,10 +171,11 @@ def test_a_word_that_the_model_only_nods_at_is_named(
 def test_an_operation_that_the_model_invents_is_named_and_not_done(
     wire: Wire, follows: bool, order: dict[str, object]
 ) -> None:
-    words = "accept m1, frobnicate" if follows else "outline the polyp, frobnicate"
+    words = "accept m1, frobnicate" if follows else "outline the polyp, frobnicate that"
     run = said(wire, words, plan(operations=[order]), follows=follows)
     assert areas(run) == [900, 100]
-    assert run.not_understood == ("frobnicate",)
+    (part,) = run.not_understood
+    assert part.startswith("frobnicate")
     assert run.status is Status.UNCERTAIN
 
 
@@ -190,11 +201,16 @@ Silencer = Callable[[str], dict[str, object]]
         ),
     ],
 )
-def test_a_request_cannot_be_silenced_by_repeating_it(silences: Silencer) -> None:
-    words = (
-        "outline the polyp, but please do frobnicate the wibbly thing"
-        " with some serious oomph and never mind the zorp"
-    )
+@pytest.mark.parametrize(
+    "words",
+    [
+        "outline the polyp, frobnicate that",
+        "outline the polyp, but please do frobnicate the wibbly thing with some serious oomph"
+        " and never mind the zorp",
+    ],
+    ids=["short", "long"],
+)
+def test_a_request_cannot_be_silenced_by_repeating_it(silences: Silencer, words: str) -> None:
     run = said("none", words, plan(decision="segment", **silences(words)), follows=False)
     assert any("frobnicate" in part for part in run.not_understood)
     assert run.status is Status.UNCERTAIN

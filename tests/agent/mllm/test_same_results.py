@@ -92,9 +92,7 @@ def service(planner: Planner) -> AgentService:
     )
 
 
-async def answered(
-    words: str, holds: Sequence[str], planner: Planner, kind: str
-) -> RunRecord:
+async def answered(words: str, holds: Sequence[str], planner: Planner, kind: str) -> RunRecord:
     """Return the record of a request, in a thread that holds something."""
     agent = service(planner)
     thread = None

@@ -75,10 +75,24 @@ def test_a_model_s_box_of_an_operation_is_in_pixels_of_the_image() -> None:
     ("said", "left"),
     [
         pytest.param({}, ("outline", "foo bar"), id="a plan of the old shape"),
-        pytest.param({"context": ["foo"]}, ("outline", "bar"), id="context"),
-        pytest.param({"context": ["foo bar", "outline"]}, (), id="all of it"),
+        pytest.param({"context": ["foo"]}, ("outline", "foo bar"), id="context hides nothing"),
         pytest.param(
-            {"context": ["foo bar"], "not_understood": ["bar"]}, ("outline", "bar"), id="refused"
+            {
+                "questions": [
+                    {"topic": "size", "words": "outline"},
+                    {"topic": "area", "words": "foo"},
+                ]
+            },
+            ("bar",),
+            id="words of a question",
+        ),
+        pytest.param(
+            {
+                "questions": [{"topic": "size", "words": "foo bar"}],
+                "not_understood": ["bar"],
+            },
+            ("outline", "bar"),
+            id="refused",
         ),
         pytest.param({"not_understood": []}, ("outline", "foo bar"), id="a nod"),
         pytest.param({"context": ["foo bar baz"]}, ("outline", "foo bar"), id="not verbatim"),

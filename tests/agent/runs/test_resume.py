@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import repeat
@@ -17,6 +18,7 @@ from typing import Literal
 import pytest
 
 from agent.errors import MllmReplyError
+from agent.planners.mllm import MllmPlanner
 from agent.queued import QueuedAgent
 from agent.runs.replay import Recording, differences, replay
 from agent.runs.threads import new_run_id
@@ -40,6 +42,8 @@ from segmenter.storage.redis import RedisStore, open_store_client
 from segmenter.storage.sql import SqlStore
 from tests.agent.doubles import (
     Clock,
+    MemoryImages,
+    MemoryRecords,
     ScriptedPlanner,
     ScriptedSegmenter,
     World,
@@ -53,6 +57,7 @@ from tests.agent.doubles import (
     target,
 )
 from tests.agent.loopback import Received, Step, loopback, says
+from tests.agent.plan_replies import PlansByModel, SaysMllm
 from tests.agent.runs.dying import RUN_TIMEOUT_S, settings
 from tests.agent.runs.watched import WatchedRecords
 from tests.paths import ROOT, SAMPLES
@@ -83,20 +88,22 @@ def planner(rounds: int = 2) -> ScriptedPlanner:
     )
 
 
-def service(on: World, records: RecordStore, now: datetime = EPOCH) -> AgentService:
+def context_of(on: World, records: RecordStore, now: datetime = EPOCH) -> AgentContext:
     assert on.planner is not None
-    return AgentService(
-        AgentContext(
-            segmenter=on.segmenter,
-            images=on.images,
-            records=records,
-            planners={"gemini": on.planner},
-            default_planner="gemini",
-            # A record that is written again is the same.
-            clock=Clock(),
-            now=lambda: now,
-        )
+    return AgentContext(
+        segmenter=on.segmenter,
+        images=on.images,
+        records=records,
+        planners={"gemini": on.planner},
+        default_planner="gemini",
+        # A record that is written again is the same.
+        clock=Clock(),
+        now=lambda: now,
     )
+
+
+def service(on: World, records: RecordStore, now: datetime = EPOCH) -> AgentService:
+    return AgentService(context_of(on, records, now))
 
 
 def world() -> World:
@@ -108,6 +115,11 @@ async def carry_out(
     on: World, records: RecordStore, run_id: str, *, writes: int
 ) -> RunRecord | None:
     """Carry a run out until it has written so often; None if it was stopped there."""
+    return await stopped(context_of(on, records), run_id, writes=writes)
+
+
+async def stopped(context: AgentContext, run_id: str, *, writes: int) -> RunRecord | None:
+    """As `carry_out`, of any agent."""
 
     async def kept(key: str) -> None:
         nonlocal writes
@@ -117,7 +129,7 @@ async def carry_out(
             task.cancel()
             await asyncio.sleep(60.0)
 
-    agent = service(on, WatchedRecords(records, kept))
+    agent = AgentService(replace(context, records=WatchedRecords(context.records, kept)))
     task = asyncio.create_task(agent.carrier.carry_out(run_id))
     try:
         return await task
@@ -205,6 +217,59 @@ def test_a_run_stopped_after_any_one_write_goes_on_and_pays_nothing_twice(write:
     on = world()
     run, _ = asyncio.run(through_stops(on, lambda: nullcontext(on.records), [write, 0]))
     check_paid_once(on, run)
+
+
+async def by_plan(write: int | None) -> tuple[RunRecord, int]:
+    """Return a follow-up that a model understands, and how often it was asked for its plan.
+
+    Args:
+        write: after which the run is stopped and gone on with; None for no stop.
+    """
+    answer = {
+        "decision": "unclear",
+        "operations": [{"act": "drop", "words": "obliterate m2", "masks": ["m2"]}],
+        "questions": [{"topic": "count", "words": "whaddya count", "targets": ["polyp"]}],
+    }
+    model = SaysMllm(answer)
+    polyps = {"polyp": found(square(10, 10, 40, 40), square(48, 48, 58, 58))}
+    context = AgentContext(
+        segmenter=ScriptedSegmenter(polyps),
+        images=MemoryImages(picture()),
+        records=MemoryRecords(),
+        planners={"gemini": PlansByModel(MllmPlanner(model))},
+        clock=Clock(),
+        now=lambda: EPOCH,
+    )
+    first = await AgentService(context).run(request("outline the polyp", planner="rules"))
+    asking = request(
+        "obliterate m2, zonk, whaddya count",
+        planner="gemini",
+        thread_id=first.thread_id,
+        image=None,
+    )
+    run_id = new_run_id()
+    await AgentService(context).begin(asking, run_id)
+    run = await stopped(context, run_id, writes=write or 0)
+    if run is None:
+        run = await AgentService(context).carrier.carry_out(run_id)
+    return run, len(model.asked)
+
+
+def test_operations_of_a_plan_are_carried_out_once_wherever_the_run_was_stopped() -> None:
+    plain_run, _ = asyncio.run(by_plan(None))
+    assert [mask.candidate.id for mask in plain_run.targets[0].masks] == ["m1"]
+    assert plain_run.not_understood == ("zonk",)
+    assert plain_run.answer
+    for write in range(1, 8):
+        run, asked = asyncio.run(by_plan(write))
+        assert asked == 1
+        assert shown(run) == shown(plain_run)
+        assert (run.status, run.message, run.answer, run.intent) == (
+            plain_run.status,
+            plain_run.message,
+            plain_run.answer,
+            plain_run.intent,
+        )
 
 
 def test_time_in_which_nobody_carried_a_run_out_is_not_its_own() -> None:

@@ -112,9 +112,13 @@ def test_an_amount_is_read_with_its_unit(
         ({"rank": "biggest", "nth": "2", "limit": None}, {"rank": "largest", "nth": 2}),
         ({"border": "touches", "side": None}, {"border": "touching"}),
         ('{"rank": "tiniest"}', {"rank": "smallest"}),
+        ([], None), ("2nd", {"nth": 2}), ("at most 3", {"limit": 3}), ("top 3", {"limit": 3}),
+        (["left", "patient", "largest"], {"side": "left", "whose": "patient", "rank": "largest"}),
+        (["largest", "2nd", "largest"], {"rank": "largest", "nth": 2}),
+        ([{"side": "left"}, "touching"], {"side": "left", "border": "touching"}),
     ],
 )  # fmt: skip
-def test_which_is_meant_is_read_from_an_object_or_a_word(value: object, read: object) -> None:
+def test_which_is_meant_is_read_from_an_object_or_words(value: object, read: object) -> None:
     assert which_of(value, "which") == read
 
 
@@ -175,6 +179,10 @@ def test_small_talk_is_read() -> None:
         ({"act": "keep", "which": {"nth": 0}}, ".which.nth"),
         ({"act": "box", "box_2d": [7, 7]}, ".box_2d"),
         ({"act": "box", "box_2d": [[1, 2, 30, 40], [5, 6, 70, 80]]}, ".box_2d"),
+        ({"act": "keep", "which": ["left", "right"]}, ".which.side"),
+        ({"act": "keep", "which": ["largest", "2"]}, ".which"),
+        ({"act": "keep", "which": ["0th"]}, ".which"),
+        ({"act": "keep", "which": ["nicest"]}, ".which"),
         ({"act": "keep", "which": "nicest"}, ".which"), ({"act": "keep", "which": 7}, ".which"),
     ],
 )  # fmt: skip
