@@ -36,6 +36,8 @@ class WordGroups(Frozen):
     acts: dict[Act, Phrases]
     comparatives: dict[Literal["bigger", "tighter"], Phrases]
     talk: dict[Talk, Phrases]
+    thresholds: Phrases
+    conditions: Phrases
     unsupported: Phrases
     box: Phrases
     units: dict[Unit, Phrases]
@@ -66,15 +68,21 @@ class WordGroups(Frozen):
     determiners: Phrases
     spelled: Phrases
     slips: dict[str, Phrases]
+    questions: Phrases
     sources: Phrases
 
 
 class Implied(Frozen):
-    """A measure whose name says which structures it is of, by the labels of their terms."""
+    """Words of a measure that say which structures it is of, by the labels of their terms.
+
+    Attributes:
+        within: the words say so only of a measure of this structure: "of the lung is affected".
+    """
 
     topic: Topic
     of: Phrases
     words: Phrases
+    within: str | None = None
 
 
 class GrammarFile(Frozen):
@@ -99,13 +107,15 @@ class Grammar:
     Attributes:
         phrases: the roles of a phrase, the one that counts first.
         gaps: phrases in two parts ("take ... away"): by the first, the second and the roles.
-        implied: labels that a measure is of, by its phrase.
+        implied: what a measure is of, by its phrase.
+        questions: words that questions begin with.
     """
 
     file: GrammarFile
     phrases: PhraseTable[Roles]
     gaps: Mapping[Words, tuple[tuple[Words, Roles], ...]]
-    implied: Mapping[Words, Phrases]
+    implied: Mapping[Words, Implied]
+    questions: frozenset[str]
 
 
 def words_of(text: str) -> Words:
@@ -126,18 +136,20 @@ def load_grammar() -> Grammar:
             gaps[first].append((last, {group: meaning}))
         else:
             phrases[words_of(phrase) or (phrase,)].setdefault(group, meaning)
-    implied = {words_of(phrase): entry.of for entry in file.implied for phrase in entry.words}
-    for entry in file.implied:
-        phrases.update({words_of(phrase): {"topics": entry.topic} for phrase in entry.words})
+    implied = {words_of(phrase): entry for entry in file.implied for phrase in entry.words}
+    for words, entry in implied.items():
+        if entry.within is None:
+            phrases[words] = {"topics": entry.topic}
     pairs = {first: tuple(found) for first, found in gaps.items()}
-    return Grammar(file, PhraseTable(phrases), pairs, implied)
+    questions = frozenset(words_of(phrase)[0] for phrase in file.words.questions)
+    return Grammar(file, PhraseTable(phrases), pairs, implied, questions)
 
 
 def _entries(groups: WordGroups) -> Iterator[tuple[str, str, str]]:
     """Yield each phrase with its group and its meaning."""
     for group in WordGroups.model_fields:
         table = getattr(groups, group)
-        if group in ("spelled", "slips"):
+        if group in ("spelled", "slips", "questions"):
             continue
         for meaning, phrases in table.items() if isinstance(table, dict) else [("", table)]:
             for phrase in phrases:

@@ -53,7 +53,7 @@ def account(text: str, lexicon: Lexicon, held: Collection[str] | None = None) ->
         return Reading(talk, tuple(ReadWord(token, "talk") for token in said.tokens))
     tokens, corrections = correct(said.tokens, text, lexicon)
     foreign = (Correction(typed=text[at.start : at.end], read=read) for at, read in said.slips)
-    units, parts = to_parts(to_units(tokens, lexicon, grammar), lexicon)
+    units, parts = to_parts(to_units(tokens, lexicon, grammar), lexicon, grammar)
     intent = assemble(parts, grammar, lexicon, held)
     words = _words(tokens, units)
     modality = next((unit.value for unit in units if unit.kind == "modality"), "unknown")

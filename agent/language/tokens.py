@@ -43,4 +43,5 @@ def _words(piece: str) -> list[str]:
     if _NUMBER.fullmatch(piece):
         return [piece]
     plain = fold(piece).replace("\u2019", "'")
-    return [singular(word) for word in plain.split()] or [piece]
+    # "The small ones" are more than the one that is smallest.
+    return [word if word == "ones" else singular(word) for word in plain.split()] or [piece]

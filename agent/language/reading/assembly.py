@@ -56,7 +56,17 @@ def assemble(
     talk = _talk(parts, wishes, is_empty=not (find or operations or questions))
     _account(wishes, parts)
     say_not_understood(parts)
+    if not (find or operations or questions or talk):
+        _answer_nothing(parts)
     return Intent(find=find, operations=operations, questions=questions, talk=talk)
+
+
+def _answer_nothing(parts: Sequence[Part]) -> None:
+    """Let no request go by in silence: small words alone are not understood."""
+    units = [unit for part in parts for unit in part.units]
+    if all(unit.by == "function" for unit in units):
+        for unit in units:
+            unit.by = None
 
 
 def _operations(wishes: Sequence[Wish], held: Collection[str] | None) -> tuple[Operation, ...]:

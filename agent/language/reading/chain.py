@@ -8,10 +8,13 @@ from agent.language.reading.parts import Part
 from agent.language.reading.things import MODIFIERS, Objects, read_objects
 from agent.language.reading.units import Unit
 from agent.language.reading.verbs import read_verb
-from agent.language.reading.wishes import Wish
-from agent.schemas.intent import ANY, Thing, Which
+from agent.language.reading.wishes import Wish, use
+from agent.schemas.intent import ANY, EDITS, Thing, Which
 
 _LISTING = frozenset({"and", "comma"})
+_DONE = frozenset({"act", "exclude", "subtract"})
+_CHANGING = EDITS | {"accept", "wrong"}
+_LIMITING = frozenset({"not", "but", "except"})
 _ENDING = frozenset({"exclude", "subtract", "leave"})
 _SAYING = frozenset({"term", "acts", "find", "ids", "unknown", "topics", "unsupported", "corners"})
 
@@ -39,8 +42,11 @@ class Chain:
             if wish is None:
                 self._read_bare(at, part, shared)
                 continue
+            if wish.kind == "ask":
+                self._find_parts_of(wish, part)
             if shared is not None and not wish.objects.things:
                 wish.objects = Objects((shared,), masks=wish.objects.masks)
+            wish = self._done(at, wish, part)
             if not self._keeps_rest(wish, part) and not self._spares(wish, part):
                 self.wishes.append(wish)
             for waiting, objects in self._waiting:
@@ -57,9 +63,42 @@ class Chain:
         labels = [
             label
             for unit in part.of("topics")
-            for label in self._grammar.implied.get(unit.words, ())
+            if unit.words in self._grammar.implied
+            for label in self._grammar.implied[unit.words].of
         ]
         return [Thing(words=label, terms=(label,)) for label in labels]
+
+    def _done(self, at: int, wish: Wish, part: Part) -> Wish:
+        """Return the wish, or none where it would change a mask that may be to stay."""
+        lost = [part]
+        if self._limits_edit(wish, part):
+            lost += self.wishes[-1].parts
+            self.wishes[-1].kind = "none"
+        elif wish.kind not in _DONE or not self._is_conditional(at):
+            return wish
+        for one in lost:
+            use(one.units, None)
+        return Wish("none", parts=[part])
+
+    def _find_parts_of(self, wish: Wish, part: Part) -> None:
+        """Read what a share is of: "how much of the lung is affected?"."""
+        whole = {label for thing in wish.objects.things for label in thing.terms}
+        for unit in part.units:
+            said = self._grammar.implied.get(unit.words)
+            if said is None or said.within is None or said.topic not in wish.acts:
+                continue
+            if said.within in whole:
+                inner = tuple(Thing(words=label, terms=(label,)) for label in said.of)
+                wish.objects = Objects((*inner, *wish.objects.things))
+                unit.by = "question"
+            else:
+                unit.by = None
+
+    def _is_conditional(self, at: int) -> bool:
+        """Tell whether a mask would be changed on a condition: "if it is small, remove it"."""
+        while at and not self._parts[at].first and not self._parts[at].has("conditions"):
+            at -= 1
+        return self._parts[at].has("conditions")
 
     def _keeps_rest(self, wish: Wish, part: Part) -> bool:
         """Tell whether a wish is done with the one before: "drop the cup, keep the rest"."""
@@ -68,6 +107,14 @@ class Chain:
         if done and acts:
             acts[-1].parts.append(part)
         return done and bool(acts)
+
+    def _limits_edit(self, wish: Wish, part: Part) -> bool:
+        """Tell whether something is to stay as it is: "grow it except at the top"."""
+        last = self.wishes[-1] if self.wishes else None
+        if last is None or last.kind != "act" or not _CHANGING.intersection(last.acts):
+            return False
+        is_bound = part.joint == "negation" or part.units[0].words[0] in _LIMITING
+        return wish.kind in ("exclude", "subtract") and is_bound and not part.first
 
     def _spares(self, wish: Wish, part: Part) -> bool:
         """Read "drop all polyps except the largest" as what is kept."""

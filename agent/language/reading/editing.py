@@ -3,23 +3,24 @@
 from typing import cast
 
 from agent.language.reading.parts import Part
-from agent.language.reading.things import Objects, read_objects
+from agent.language.reading.things import MODIFIERS, Objects, limits_number, read_objects
 from agent.language.reading.units import Unit
 from agent.language.reading.wishes import NOUNS, PAIRING, Wish, use
 from agent.schemas.intent import EDITS, Act
 
 # "There is a second one, look again" names no mask that is there.
 _UNNUMBERED: frozenset[Act] = frozenset({"retry", "undo", "redo", "clear", "add"})
-_LIMITING = frozenset({"unknown", "unsupported", "amount", "numbers", "term"})
+_LIMITING = frozenset({"unknown", "unsupported", "thresholds", "amount", "numbers", "term"})
 # Acts on some of the masks: done to too many they take away what was to stay.
 _CHOOSING: frozenset[Act] = frozenset({"drop", "clear", "keep", "wrong", "accept"})
-_BUT: dict[Act, Act] = {"drop": "keep", "keep": "drop"}
+_TAKING: frozenset[Act] = frozenset({"drop", "clear", "keep", "subtract"})
+_PLACING = frozenset({"term", "mask_words", "border_nouns", "unknown"})
+_BUT: dict[Act, Act] = {"drop": "keep", "clear": "keep", "keep": "drop"}
 _GROWING: dict[Act, Act] = {"bigger": "grow", "tighter": "shrink"}
 
 
 def read_act(part: Part) -> Wish | None:
     """Read a part with a word for what is to be done, None for one without."""
-    _read_comparatives(part)
     acts = part.of("acts")
     amounts = part.of("amount")
     margins = [unit for unit in part.units if "margin" in unit.roles]
@@ -29,7 +30,7 @@ def read_act(part: Part) -> Wish | None:
     if not acts:
         return None
     act = _meant(part, acts)
-    use([*acts, *part.of("all_but", "only", "topics", "comparatives", "rest")], "operation")
+    use([*acts, *part.of("all_but", "only", "topics", "rest")], "operation")
     return _edit(part, act, acts[0])
 
 
@@ -52,23 +53,6 @@ def _means_all(part: Part) -> bool:
     return part.has("several") and not named and not part.has("border", "ordinals")
 
 
-def _read_comparatives(part: Part) -> None:
-    """Read "the bigger polyp" as an order of size, "make it bigger" as an act."""
-    for at, unit in enumerate(part.units):
-        if unit.kind != "comparatives":
-            continue
-        after = part.units[at + 1] if at + 1 < len(part.units) else None
-        before = part.units[at - 1] if at else None
-        is_rank = after is not None and after.kind in (*NOUNS, "pronouns", "mask_words")
-        is_rank = is_rank or (before is not None and before.words == ("the",))
-        if part.asked and not is_rank:
-            unit.kind, unit.value = "topics", "compare"
-        elif is_rank:
-            unit.kind, unit.value = "ranks", "largest" if unit.value == "bigger" else "smallest"
-        else:
-            unit.kind = "acts"
-
-
 def _edit(part: Part, act: Act, verb: Unit) -> Wish:
     """Return an act with its objects and its amount."""
     amount = _amount(part, act)
@@ -84,10 +68,7 @@ def _edit(part: Part, act: Act, verb: Unit) -> Wish:
     objects = by_number(part, read_objects(part, units, pairs=act in PAIRING, unknown=unknown))
     at = part.units.index(verb)
     before = [unit for unit in part.units[:at] if unit.kind in NOUNS or unit.ids]
-    if act in EDITS and _is_directed(part):
-        return _not_done(part)
-    if act in _CHOOSING and any(_limits(unit) for unit in part.units):
-        # Less than all of it was meant; what exactly is not understood.
+    if _is_unclear(part, act):
         return _not_done(part)
     if act == "clear" and objects.things:
         act = "drop"
@@ -102,14 +83,58 @@ def _amount(part: Part, act: Act) -> Unit | None:
     """Return by how much an outline is to grow or to shrink; "by 3" is meant in pixels."""
     amounts = part.of("amount")
     if not amounts and act in ("grow", "shrink"):
-        amounts = [unit for unit in part.of("numbers") if unit.words[0].isdigit()]
+        amounts = [
+            unit
+            for before, unit in zip([None, *part.units], part.units, strict=False)
+            if unit.kind == "numbers" and (unit.words[0].isdigit() or _is_by(before))
+        ]
     if not amounts or act not in ("grow", "shrink", *_GROWING):
         return None
     amount = amounts[0]
     if amount.kind == "numbers":
         amount.kind, amount.value = "amount", "px"
+        if amount.number < 1:
+            # "By half".
+            amount.value, amount.number = "percent", 100 * amount.number
     amount.by = "operation"
     return amount
+
+
+def _is_by(unit: Unit | None) -> bool:
+    return unit is not None and unit.words == ("by",)
+
+
+def _is_unclear(part: Part, act: Act) -> bool:
+    """Tell whether less than all of it was meant, and what exactly is not understood."""
+    if act in EDITS and _is_directed(part):
+        return True
+    if act in ("undo", "redo") and part.has("term", "ids"):
+        # Only what was done to one thing is to be taken back.
+        return True
+    if part.has("all_but") and act not in _BUT:
+        return True
+    limits = any(_limits(unit) for unit in part.units) or _is_vague(part)
+    return (act in _TAKING and _is_somewhere(part)) or (act in _CHOOSING and limits)
+
+
+def _is_somewhere(part: Part) -> bool:
+    """Tell whether masks are meant by what they lie in or near: "drop the nuclei near m1"."""
+    for at, unit in enumerate(part.units):
+        if unit.kind != "locatives" or unit.words == ("of",) or "sources" in unit.roles:
+            continue
+        after = [one for one in part.units[at + 1 :] if one.kind not in ("function", "several")]
+        if after and (after[0].kind in _PLACING or after[0].ids):
+            return True
+    return False
+
+
+def _is_vague(part: Part) -> bool:
+    """Tell whether an act is done to some that no word tells from the others: "drop two"."""
+    if part.has("ids"):
+        return False
+    is_ordered = part.has("ranks", "ordinals")
+    some = part.has("all_but") and not part.has("term", "unknown", *MODIFIERS - {"several"})
+    return some or (not is_ordered and limits_number(part.units))
 
 
 def _not_done(part: Part) -> Wish:
@@ -131,8 +156,7 @@ def _is_directed(part: Part) -> bool:
 
 def _limits(unit: Unit) -> bool:
     """Tell whether a word may limit what an act is done to."""
-    is_open = unit.by is None and unit.kind in _LIMITING
-    return is_open or (unit.kind == "topics" and unit.words[-1] == "than")
+    return unit.kind == "descriptions" or (unit.by is None and unit.kind in _LIMITING)
 
 
 def by_number(part: Part, objects: Objects) -> Objects:

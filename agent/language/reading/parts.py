@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from agent.language.grammar import Grammar
 from agent.language.lexicon import Lexicon, Term
 from agent.language.reading.units import Unit
 from segmenter.words.phrases import Words
@@ -17,6 +18,17 @@ _OBJECTS_OF_ACTS = frozenset({"fill", "despeckle"})
 _OF_THE_THREAD = frozenset({"undo", "redo", "retry"})
 _JUDGEMENTS = frozenset({"accept", "wrong"})
 _CONTENT = frozenset({"term", "acts", "find", "ids", "unknown", "topics", "corners", "unsupported"})
+_ORDERS = frozenset({"acts", "comparatives", "mild", "negations", "find"})
+_DOUBTS = frozenset({"tighter", "bigger", "wrong", "accept"})
+# "Make it bigger?" is a wish.
+_MAKING = frozenset({"make", "let", "can", "could", "will", "would"})
+_COUNTED = {
+    "left": "leftmost",
+    "right": "rightmost",
+    "top": "topmost",
+    "bottom": "bottommost",
+}
+_RANKED = frozenset({"term", "unknown", "pronouns", "mask_words"})
 # Nobody says more under one verb; it bounds the work on hostile text.
 MAX_PART_UNITS = 40
 # What stands after so many parts is returned as not understood.
@@ -33,12 +45,14 @@ class Part:
         joint: what stands before it.
         asked: it ends with a question mark.
         first: it begins a sentence.
+        is_question: it begins like a question, or doubts: whatever it says, it changes no mask.
     """
 
     units: list[Unit]
     joint: Joint
     asked: bool = False
     first: bool = True
+    is_question: bool = False
 
     def of(self, *kinds: str) -> list[Unit]:
         """Return the units of these kinds."""
@@ -73,7 +87,9 @@ class _Splitter:
         self.sentence = len(self.parts) - 1
 
 
-def to_parts(units: list[Unit], lexicon: Lexicon) -> tuple[list[Unit], list[Part]]:
+def to_parts(
+    units: list[Unit], lexicon: Lexicon, grammar: Grammar
+) -> tuple[list[Unit], list[Part]]:
     """Return the units, with names and context told apart, and the parts they make."""
     units = _prepared(units, lexicon)
     made = _Splitter()
@@ -91,7 +107,51 @@ def to_parts(units: list[Unit], lexicon: Lexicon) -> tuple[list[Unit], list[Part
             if _starts_part(unit, made.now):
                 made.close("negation" if unit.kind == "negations" else "and")
             made.now.units.append(unit)
-    return units, [part for part in made.parts if part.units]
+    return units, _told([part for part in made.parts if part.units], grammar)
+
+
+def _told(parts: list[Part], grammar: Grammar) -> list[Part]:
+    """Return the parts with questions told from orders."""
+    for part in parts:
+        part.is_question = _is_question(part, grammar)
+        _tell_comparatives(part)
+    return parts
+
+
+def _is_question(part: Part, grammar: Grammar) -> bool:
+    """Tell a question by its first word, and "too big?" from "make it bigger?"."""
+    for unit in part.units:
+        if unit.kind in _ORDERS:
+            is_doubt = unit.kind != "find" and unit.value in _DOUBTS
+            return part.asked and (is_doubt or unit.words[0] in grammar.questions)
+        if unit.words[0] in grammar.questions:
+            return True
+        if unit.kind not in ("function", "polite"):
+            return False
+        if unit.words[0] in _MAKING:
+            return False
+    return False
+
+
+def _tell_comparatives(part: Part) -> None:
+    """Read "the bigger polyp" as an order of size, "which is bigger" as a topic, else an act."""
+    has_number = part.has("numbers", "amount")
+    for at, unit in enumerate(part.units):
+        if unit.kind == "thresholds" and part.is_question and not has_number:
+            unit.kind, unit.value = "topics", "compare"
+        elif unit.kind in ("numbers", "amount") and at and _is_threshold(part.units[at - 1]):
+            unit.kind = "thresholds"
+        if unit.kind != "comparatives":
+            continue
+        after = part.units[at + 1] if at + 1 < len(part.units) else None
+        is_rank = after is not None and after.kind in _RANKED
+        is_rank = is_rank or (at > 0 and part.units[at - 1].words == ("the",))
+        if is_rank:
+            unit.kind, unit.value = "ranks", "largest" if unit.value == "bigger" else "smallest"
+        elif part.is_question:
+            unit.kind, unit.value = "topics", "compare"
+        else:
+            unit.kind = "acts"
 
 
 def _starts_part(unit: Unit, now: Part) -> bool:
@@ -99,6 +159,10 @@ def _starts_part(unit: Unit, now: Part) -> bool:
         return now.has("term", "acts", "ids") and not now.has("topics", "asks")
     acts = now.of("acts")
     return unit.kind == "acts" and bool(acts) and not _joined_acts(acts[-1], unit)
+
+
+def _is_threshold(unit: Unit) -> bool:
+    return unit.kind == "thresholds" and not unit.number
 
 
 def _joined_acts(first: Unit, second: Unit) -> bool:
@@ -121,6 +185,7 @@ def _prepared(units: list[Unit], lexicon: Lexicon) -> list[Unit]:
     _find_context_numbers(units)
     _tell_no(units)
     _find_wishes_of_looks(units)
+    _find_counted_sides(units)
     return units
 
 
@@ -244,7 +309,9 @@ def _tell_no(units: list[Unit]) -> None:
     """Tell "no, that is the prostate" from "no prostate"."""
     for at, unit in enumerate(units):
         after = units[at + 1].kind if at + 1 < len(units) else "breaks"
-        if unit.words == ("no",) and after in ("joins", "breaks", "pronouns", "function", "acts"):
+        if unit.words == ("no",) and after in ("joins", "breaks"):
+            unit.kind, unit.value, unit.by = "mild", "wrong", "function"
+        elif unit.words == ("no",) and after in ("pronouns", "function", "acts"):
             unit.kind, unit.by = "function", "function"
 
 
@@ -255,5 +322,23 @@ def _find_wishes_of_looks(units: list[Unit]) -> None:
         after = units[at + 1].kind if at + 1 < len(units) else "breaks"
         is_look = unit.kind == "descriptions" and before.words == ("in",)
         is_another = unit.kind == "ordinals" and before.words in (("a",), ("another",))
+        # "Paint the polyp green".
+        is_look = is_look or (
+            unit.kind == "descriptions"
+            and before.kind in ("term", "pronouns", "ids")
+            and after == "breaks"
+            and any(one.kind == "find" for one in units[:at])
+        )
         if is_another or (is_look and after not in ("term", "descriptions", "unknown")):
             unit.kind, unit.by = "unsupported", None
+
+
+def _find_counted_sides(units: list[Unit]) -> None:
+    """Read "the third tooth from the left" as an order."""
+    counted = False
+    for at, unit in enumerate(units):
+        counted = (counted or unit.kind == "ordinals") and unit.kind not in ("breaks", "joins")
+        before = [one.words for one in units[max(0, at - 2) : at] if one.words != ("the",)]
+        after = units[at + 1].kind if at + 1 < len(units) else "breaks"
+        if counted and unit.value in _COUNTED and before[-1:] == [("from",)] and after != "term":
+            unit.kind, unit.value = "ranks", _COUNTED[unit.value]

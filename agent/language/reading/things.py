@@ -23,6 +23,7 @@ _AFTER_NOUN = (
     | {"polite", "also", "only", "acts", "topics", "mask_words", "find", "mild", "context"}
     | {"comparatives", "modality"}
 )
+_DEFINITE = frozenset({"the", "these", "those", "all", "both", "my", "your", "its"})
 _STRANGE = frozenset({"unknown", "unsupported"})
 # Nobody can say them: typed at random, not a word that a model may know.
 _UNSPEAKABLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}|^[^aeiouy]+$|[a-z]\d|\d[a-z]")
@@ -80,7 +81,18 @@ def read_objects(
         _thing(units, at, heads, located, strange if strange and at == strange[-1] else None)
         for at in heads
     )
+    if pairs and len(things) == 1:
+        things = _both_sides(things[0], units)
     return Objects(things, ANY, masks)
+
+
+def _both_sides(thing: Thing, units: Sequence[Unit]) -> tuple[Thing, ...]:
+    """Return the two that "the left lung and the right one" are."""
+    sides = list(dict.fromkeys(unit.value for unit in units if unit.kind == "sides"))
+    if len(sides) < 2:
+        return (thing,)
+    values = [Which.model_validate(thing.which.model_dump() | {"side": side}) for side in sides]
+    return tuple(thing.model_copy(update={"which": which}) for which in values)
 
 
 def _is_located(units: Sequence[Unit], at: int) -> bool:
@@ -94,9 +106,10 @@ def _is_located(units: Sequence[Unit], at: int) -> bool:
 
 
 def _has_pronoun(units: Sequence[Unit], located: list[int]) -> bool:
-    return bool(located) and any(
-        unit.kind in ("pronouns", "several") for unit in units[: located[0]]
-    )
+    if not located:
+        return False
+    place = max(at for at in range(located[0]) if units[at].kind in _LOCATING)
+    return any(unit.kind in ("pronouns", "several") for unit in units[:place])
 
 
 def _strange_noun(units: Sequence[Unit]) -> range | None:
@@ -141,10 +154,13 @@ def _thing(
     head.by = "thing"
     if place is not None:
         units[place].by = "thing"
+    which = _which([units[one] for one in mine], numbers=True, thing=True)
+    if which.several and which.limit is None and limits_number(units[before + 1 : at]):
+        which = which.model_copy(update={"limit": _number([units[one] for one in mine])})
     return Thing(
         words=" ".join(word[:MAX_CONCEPT_WORD_CHARS] for word in words),
         terms=tuple(term.label for term in head.terms),
-        which=_which([units[one] for one in mine], numbers=True, thing=True),
+        which=which,
         where=_words(units[at + 1 : place + 1]) if place is not None else "",
     )
 
@@ -204,6 +220,16 @@ def _which(units: Sequence[Unit], *, numbers: bool, thing: bool = False) -> Whic
             "several": "several" in values or (number or 1) > 1,
             "border": values.get("border"),
         }
+    )
+
+
+def limits_number(units: Sequence[Unit]) -> bool:
+    """Tell "outline 3 lesions" from "the two lungs", which are all there are."""
+    return any(
+        unit.kind == "numbers"
+        and unit.number > 1
+        and (before is None or before.words[-1] not in _DEFINITE)
+        for before, unit in zip([None, *units], units, strict=False)
     )
 
 

@@ -42,6 +42,7 @@ _OWN: dict[str, By] = {
     "mask_words": "function",
     "mild": "function",
     "only": "function",
+    "conditions": "function",
 }
 
 

@@ -9,6 +9,7 @@ from agent.language.reading.things import Objects, read_objects
 from agent.language.reading.wishes import NOUNS, Kind, Wish, use
 from agent.schemas.intent import ANY, Thing
 
+_PIECES = frozenset({"half", "part", "third"})
 # "How do I delete a mask?" deletes none.
 _TELLING = frozenset({"how", "what", "which"})
 
@@ -85,6 +86,10 @@ def _exclude(part: Part) -> Wish | None:
     if negations[0].kind == "all_but":
         use(part.of("several"), "operation")
     objects = read_objects(part, part.units)
+    if not objects.things and any(unit.words[-1] in _PIECES for unit in part.units):
+        # "But not the left half": masks are left out whole.
+        use(part.units, None)
+        return Wish("none", spoken=False)
     if objects.is_empty:
         for unit in negations:
             unit.by = "function" if unit.words in (("no",),) else None
