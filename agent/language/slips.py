@@ -70,7 +70,7 @@ def correct(
         if read != (token.word,)
     )
     return tuple(
-        token._replace(word=word)
+        token if word == token.word else token._replace(word=word)
         for token, read in zip(tokens, words, strict=True)
         for word in read
     ), corrections

@@ -62,9 +62,10 @@ def assemble(
 
 
 def _answer_nothing(parts: Sequence[Part]) -> None:
-    """Let no request go by in silence: small words alone are not understood."""
+    """Let no request go by in silence: what is asked, and small words alone, are not understood."""
     units = [unit for part in parts for unit in part.units]
-    if all(unit.by == "function" for unit in units):
+    asks = any(part.asked or part.is_question for part in parts)
+    if asks or all(unit.by == "function" for unit in units):
         for unit in units:
             unit.by = None
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent.language.grammar import Grammar
 from agent.language.lexicon import Lexicon
+from agent.language.reading.editing import by_number
 from agent.language.reading.parts import Part
 from agent.language.reading.things import MODIFIERS, Objects, read_objects
 from agent.language.reading.units import Unit
@@ -14,6 +15,7 @@ from agent.schemas.intent import ANY, EDITS, Thing, Which
 _LISTING = frozenset({"and", "comma"})
 _DONE = frozenset({"act", "exclude", "subtract"})
 _CHANGING = EDITS | {"accept", "wrong"}
+_OF_MASKS = _CHANGING | {"keep", "drop"}
 _LIMITING = frozenset({"not", "but", "except"})
 _ENDING = frozenset({"exclude", "subtract", "leave"})
 _SAYING = frozenset({"term", "acts", "find", "ids", "unknown", "topics", "unsupported", "corners"})
@@ -220,21 +222,32 @@ class Chain:
             last.objects = Objects((*first, thing), masks=last.objects.masks)
             last.parts.append(part)
             return
+        if _is_chosen(last) and last is not None and part.joint in _LISTING:
+            self._choose_more(part, which, last)
+            return
         if self._naming:
-            for unit in part.units:
-                unit.by = None if unit.kind in MODIFIERS else unit.by
+            use(part.of(*MODIFIERS), None)
             return
         chosen = which.model_copy(update={"several": False})
         if part.asked and chosen != ANY:
-            for unit in part.of(*MODIFIERS):
-                unit.by = "question"
+            use(part.of(*MODIFIERS), "question")
             self.wishes.append(Wish("ask", ("compare",), Objects(which=which), parts=[part]))
             return
         if chosen == ANY or part.has("unknown", "unsupported"):
-            for unit in part.of("numbers", "unsupported"):
-                unit.by = None
+            use(part.of("numbers", "unsupported"), None)
             return
         self.wishes.append(Wish("act", ("keep",), Objects(which=which), parts=[part]))
+
+    def _choose_more(self, part: Part, which: Which, last: Wish) -> None:
+        """Read "delete the first and the third"; two orders at once are not understood."""
+        more = by_number(part, Objects(which=which))
+        last.parts.append(part)
+        if more.masks:
+            last.add(more)
+            return
+        last.kind = "none"
+        for one in last.parts:
+            use(one.units, None)
 
     def _shared_noun(self, at: int) -> Thing | None:
         """Return the thing that "left" means in "left and right ventricle"."""
@@ -263,6 +276,10 @@ class Chain:
         which = read_objects(part, part.units).which
         named = tuple(term.label for term in noun.terms)
         return Thing(words=" ".join(noun.words), terms=named, which=which)
+
+
+def _is_chosen(last: Wish | None) -> bool:
+    return last is not None and last.kind == "act" and bool(_OF_MASKS.intersection(last.acts))
 
 
 def _is_strange_order(part: Part) -> bool:

@@ -28,6 +28,7 @@ _COUNTED = {
     "top": "topmost",
     "bottom": "bottommost",
 }
+_RELATIVE = (["that", "is"], ["which", "is"], ["that", "are"], ["which", "are"])
 _RANKED = frozenset({"term", "unknown", "pronouns", "mask_words"})
 # Nobody says more under one verb; it bounds the work on hostile text.
 MAX_PART_UNITS = 40
@@ -145,7 +146,9 @@ def _tell_comparatives(part: Part) -> None:
             continue
         after = part.units[at + 1] if at + 1 < len(part.units) else None
         is_rank = after is not None and after.kind in _RANKED
-        is_rank = is_rank or (at > 0 and part.units[at - 1].words == ("the",))
+        said = [word for one in part.units[max(0, at - 2) : at] for word in one.words]
+        # "The larger", "the kidney that is larger".
+        is_rank = is_rank or said[-1:] == ["the"] or (at > 1 and said[-2:] in _RELATIVE)
         if is_rank:
             unit.kind, unit.value = "ranks", "largest" if unit.value == "bigger" else "smallest"
         elif part.is_question:

@@ -201,7 +201,7 @@ def _which(units: Sequence[Unit], *, numbers: bool, thing: bool = False) -> Whic
     number = _number(mine) if numbers and counts else None
     nth = int(values.get("ordinals", "1"))
     for unit in mine:
-        if unit.kind == "numbers" and not counts:
+        if unit.kind == "numbers" and (not counts or unit.number != number):
             continue
         if unit.kind == "frames" and not sides:
             unit.by = "context"

@@ -190,8 +190,16 @@ def _with_boxes(units: list[Unit]) -> list[Unit]:
     made: list[Unit] = []
     run: list[Unit] = []
     numbers = 0
+    named = any(unit.kind == "box" for unit in units)
+    run_of_ids = False
     for unit in [*units, Unit("breaks", "", 0, 0, ())]:
         is_number = unit.kind == "numbers" and unit.words[0][:1].isdigit()
+        if is_number and not run and made and "mask_words" in made[-1].roles and not named:
+            # "Masks 1, 3, 5 and 7".
+            run_of_ids = True
+        elif not is_number and unit.words not in _BETWEEN_CORNERS:
+            run_of_ids = False
+        is_number = is_number and not run_of_ids
         if is_number or (run and unit.words in _BETWEEN_CORNERS):
             run.append(unit)
             numbers += is_number
@@ -260,11 +268,19 @@ def _id_list(units: list[Unit], at: int) -> tuple[int, tuple[str, ...]]:
     for here, unit in enumerate(units[at : at + _MAX_ID_LIST], at):
         named = unit.ids or _numbered(unit)
         if named:
-            ids += named
+            ids += _range(ids, named, units[here - 1 : here + 1])
             end = here + 1
         elif unit.kind not in ("mask_words", "joins") and unit.words != ("number",):
             break
     return end, tuple(dict.fromkeys(ids))
+
+
+def _range(ids: list[str], named: tuple[str, ...], pair: list[Unit]) -> tuple[str, ...]:
+    """Return the ids that "1-4" adds to "1": a hyphen is the one mark between two units."""
+    if not ids or len(named) > 1 or pair[1].start - pair[0].end != 1:
+        return named
+    first, last = int(ids[-1][1:]), int(named[0][1:])
+    return tuple(f"m{number}" for number in range(first + 1, last + 1)[:_MAX_ID_LIST]) or named
 
 
 def _numbered(unit: Unit) -> tuple[str, ...]:

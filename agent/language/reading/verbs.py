@@ -117,7 +117,7 @@ def _find(part: Part) -> Wish | None:
     only = part.of("only")
     use([*only, *finds], "function")
     chosen = objects.which.model_copy(update={"several": False})
-    if not objects.things and chosen != ANY:
+    if not objects.things and (chosen != ANY or (only and objects.masks)):
         return Wish("act", ("keep",), objects)
     at = part.units.index(finds[0])
     nouns = [unit for unit in part.units[:at] if unit.kind in NOUNS]
