@@ -64,6 +64,9 @@ def assemble(
 def _answer_nothing(parts: Sequence[Part]) -> None:
     """Let no request go by in silence: what is asked, and small words alone, are not understood."""
     units = [unit for part in parts for unit in part.units]
+    if any(part.has("find") and part.has("pronouns") for part in parts):
+        # "Segment this" leaves the target to a box.
+        return
     asks = any(part.asked or part.is_question for part in parts)
     if asks or all(unit.by == "function" for unit in units):
         for unit in units:
