@@ -121,17 +121,22 @@ def _told(parts: list[Part], grammar: Grammar) -> list[Part]:
 
 def _is_question(part: Part, grammar: Grammar) -> bool:
     """Tell a question by its first word, and "too big?" from "make it bigger?"."""
-    for unit in part.units:
+    for at, unit in enumerate(part.units):
         if unit.kind in _ORDERS:
             is_doubt = unit.kind != "find" and unit.value in _DOUBTS
             return part.asked and (is_doubt or unit.words[0] in grammar.questions)
         if unit.words[0] in grammar.questions:
-            return True
+            # "Is wrong" without a question mark leaves out what is.
+            return part.asked or not (at < len(part.units) - 1 and _judges(part.units[at + 1]))
         if unit.kind not in ("function", "polite"):
             return False
         if unit.words[0] in _MAKING:
             return False
     return False
+
+
+def _judges(unit: Unit) -> bool:
+    return unit.kind in ("acts", "mild") and unit.value in _JUDGEMENTS
 
 
 def _tell_comparatives(part: Part) -> None:
