@@ -13,7 +13,7 @@ from agent.answers.places import tell_midline, tell_place, tell_side
 from agent.answers.presence import tell_count, tell_presence
 from agent.answers.sizes import QUANTITIES, tell_intensity, tell_size, tell_volume
 from agent.answers.told import Asked, Told
-from agent.schemas.intent import Intent, Topic
+from agent.schemas.intent import Intent, Question, Topic
 from segmenter.contract import ImageRef
 
 TOPICS: Mapping[Topic, Callable[[Asked], list[Told]]] = {
@@ -46,12 +46,18 @@ def answer_questions(intent: Intent, findings: Findings) -> str:
     told = [
         sentence
         for question in intent.questions
-        for sentence in TOPICS[question.topic](Asked(question, intent, findings))
+        for sentence in TOPICS[_topic(question)](Asked(question, intent, findings))
     ]
     sentences = list(dict.fromkeys(sentence.text for sentence in told))
     if any(sentence.has_lengths for sentence in told):
         sentences.append(spacing_note(findings.image))
     return " ".join(sentences)
+
+
+def _topic(question: Question) -> Topic:
+    """Return what is to be told: "what is the largest?" asks for one of the masks."""
+    ranks = (question.which.rank, *(thing.which.rank for thing in question.things))
+    return "size" if question.topic == "names" and any(ranks) else question.topic
 
 
 def spacing_note(image: ImageRef) -> str:

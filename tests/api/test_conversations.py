@@ -143,7 +143,7 @@ def test_a_question_tells_of_the_masks_that_it_means(service: TestClient) -> Non
     gone = len(masks(each)) - len(masks(clear))
     assert f"touching the border: {gone} counted" in touching["answer"]
     least = min(int(mask.sum()) for mask in masks(clear))
-    assert f"(area {least} px)" in smallest["answer"]
+    assert f"area {least} px" in smallest["answer"]
     assert not ids(wrong) & ids(clear)
     assert area(wrong) < area(clear) / 2
     assert tells(wrong, "mask m1 is shown as")

@@ -84,13 +84,15 @@ def read_asks(part: Part) -> Wish | None:
         objects = read_objects(part, rest)
         return Wish("ask", (topic,), objects)
     objects = read_objects(part, part.units)
+    # "Which is the smallest?" asks for that one.
+    ranked = topic == "size" and part.has("ranks")
     bare = tuple(
         thing
-        if topic in ("presence", "names")
+        if ranked or topic in ("presence", "names")
         else thing.model_copy(update={"which": Objects().which})
         for thing in objects.things
     )
-    which = objects.which if topic == "names" else Objects().which
+    which = objects.which if ranked or topic == "names" else Objects().which
     return Wish("ask", (topic,), Objects(bare, which, objects.masks))
 
 
@@ -104,7 +106,7 @@ def _asked_topic(part: Part) -> Topic | None:
         return "size"
     if any("diagnoses" in unit.roles for unit in part.of("term")):
         return "diagnosis"
-    topics: dict[str, Topic] = {"sides": "side", "places": "place", "ranks": "names"}
+    topics: dict[str, Topic] = {"sides": "side", "places": "place", "ranks": "size"}
     topics["term"] = "presence"
     return next((topic for kind, topic in topics.items() if part.has(kind)), None)
 

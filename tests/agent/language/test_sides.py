@@ -206,7 +206,7 @@ def test_a_side_that_shows_nothing_is_never_answered_with_the_other(word: str) -
     assert (record.status, record.needs_review) == (Status.UNCERTAIN, True)
     taken = "left" if word == "right" else "right"
     assert record.targets[0].reason == (
-        f"nothing that was found for lungs is on the image's {taken}"
+        f"nothing that was found for lungs is on the image's {taken} (the patient's {word})"
     )
 
 

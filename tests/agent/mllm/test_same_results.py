@@ -18,6 +18,7 @@ from agent.language.lexicon import load_lexicon
 from agent.language.request import read_request
 from agent.mllm.factory import build_mllm
 from agent.planners.mllm import MllmPlanner
+from agent.schemas.rounds import Status
 from agent.schemas.runs import RunRecord
 from agent.service import AgentContext, AgentService
 from tests.agent.doubles import (
@@ -129,7 +130,8 @@ def outcome(record: RunRecord) -> dict[str, object]:
             )
             for result in record.targets
         ],
-        "needs_review": record.needs_review,
+        # Nothing found needs a look where only the rules looked.
+        "needs_review": record.needs_review and record.status is not Status.NOT_FOUND,
         "message": record.message,
         "answer": record.answer,
         "intent": record.intent,
