@@ -1,15 +1,18 @@
 """Which of the masks that stand an operation means: by id, side, place, rank or border."""
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from agent.conversation.standing import Standing, mask_ids, named_targets, pieces_of, remove, show
 from agent.language.lexicon import load_lexicon, normalise
 from agent.masks.selection import fits, name_side, select, why_none
 from agent.planners.sides import later_frame, to_selection
-from agent.schemas.intent import ANY, Act, Operation, Which
+from agent.schemas.intent import ANY, Act, Intent, Operation, Question, Which
 from agent.schemas.plan import EVERY, Selection
 from agent.schemas.rounds import Status
 from agent.schemas.runs import ResultMask
+
+Asked = TypeVar("Asked", Operation, Question)
 
 _VERBS: dict[Act, str] = {
     "accept": "accept",
@@ -161,6 +164,30 @@ def _first_to_last(ids: Sequence[str]) -> str:
 def all_ids(standing: Standing) -> list[str]:
     """Return the ids of all masks that stand."""
     return [name for result in standing.targets.values() for name in mask_ids(result)]
+
+
+def with_last_by_id(intent: Intent, standing: Standing) -> Intent:
+    """Return the intent with "the last one" as the id of the mask that it is, as ids are shown."""
+    return intent.model_copy(
+        update={
+            "operations": tuple(_last_by_id(one, standing) for one in intent.operations),
+            "questions": tuple(_last_by_id(one, standing) for one in intent.questions),
+        }
+    )
+
+
+def _last_by_id(asked: Asked, standing: Standing) -> Asked:
+    which = next((one.which for one in asked.things if one.which.from_end), asked.which)
+    if asked.masks or not which.from_end or which.rank is not None:
+        return asked
+    keys = named_targets(asked.things, standing) or list(standing.targets)
+    shown = [mask_id for key in keys for mask_id in mask_ids(standing.targets[key])]
+    shown.sort(key=lambda mask_id: int(mask_id[1:]))
+    end = len(shown) - which.nth + 1
+    meant = shown[max(0, end - (which.limit or 1)) : max(0, end)]
+    if not meant:
+        return asked
+    return asked.model_copy(update={"masks": tuple(meant), "things": (), "which": ANY})
 
 
 def nothing_there(operation: Operation, standing: Standing) -> str:

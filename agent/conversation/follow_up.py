@@ -7,7 +7,7 @@ want of masks that the run is yet to find is done at its end (`agent.conversatio
 
 from collections.abc import Iterable
 
-from agent.conversation.choosing import limits, narrow
+from agent.conversation.choosing import limits, narrow, with_last_by_id
 from agent.conversation.history import beside_history
 from agent.conversation.opening import Opening
 from agent.conversation.operations import carry_out
@@ -59,6 +59,7 @@ def open_thread(
         spoken=thread.spoken,
         verdicts=list(_verdicts_before(thread)),
     )
+    intent = with_last_by_id(intent, standing)
     _take_back(intent, thread, standing)
     whole, intent = intent, beside_history(intent)
     for edit in request.edits:

@@ -172,3 +172,16 @@ def test_what_is_not_on_the_side_asked_for_is_left_alone_and_said(service: TestC
 def test_an_unknown_mask_is_named_with_those_there_are(service: TestClient) -> None:
     with pytest.raises(AssertionError, match=r"m99.*shown now: m1"):
         talk(service, "kvasir_seg/cju13hp5rnbjx0835bf0jowgx", "polyp", "m99 is wrong")
+
+
+def test_the_last_one_is_the_mask_with_the_last_id(service: TestClient) -> None:
+    three, size, two = talk(
+        service,
+        "dsb2018/dsb_0121d6759c5adb29",
+        "the three largest nuclei",
+        "how big is the last one?",
+        "remove the last one",
+    )
+    last = max(ids(three), key=lambda name: int(name[1:]))
+    assert f"({last})" in size["answer"]
+    assert ids(two) == ids(three) - {last}
